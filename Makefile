@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# hydroot: one non-recursive Makefile.  `make help` lists the targets.
+#
+# Packagers set CC, CFLAGS, LDFLAGS, PREFIX, DESTDIR …; what the project cannot do without is
+# appended.  V=1 shows commands, WERROR=1 makes warnings errors, SAN=address,undefined or
+# SAN=thread builds a sanitized variant in its own folder.
+
+VERSION := 0.1.0
+
+CC ?= cc
+AR ?= ar
+CFLAGS ?= -O2 -g
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
+DATADIR ?= $(PREFIX)/share
+MANDIR ?= $(DATADIR)/man
+HYDROOT_SETUP ?= 1
+
+ifdef SAN
+BUILD ?= build-$(firstword $(subst $(comma), ,$(SAN)))
+SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer
+override CPPFLAGS += -DHYDROOT_CHECK
+else
+BUILD ?= build
+endif
+comma := ,
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-6s %s\n' '$(1)' '$(2)')
+
+WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wundef -Wformat=2 -Wstrict-prototypes \
+	-Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings \
+	-Wimplicit-fallthrough -fno-common $(if $(WERROR),-Werror)
+
+PKGS_IMG := libzstd libcrypto jansson
+PKGS_DAEMON := fuse3 libcurl devmapper $(PKGS_IMG)
+PKGS_CHECK := jansson
+
+override CFLAGS += -std=gnu11 $(WARNINGS) $(SANFLAGS)
+override CPPFLAGS += -D_GNU_SOURCE -DFUSE_USE_VERSION=314 -DHYDROOT_VERSION='"$(VERSION)"' \
+	-I. -Ifuse-root -MMD -MP $(shell pkg-config --cflags $(PKGS_DAEMON) $(PKGS_CHECK))
+override LDFLAGS += -Wl,--as-needed $(SANFLAGS)
+LIBS_IMG = $(shell pkg-config --libs $(PKGS_IMG)) -pthread
+LIBS_DAEMON = $(shell pkg-config --libs $(PKGS_DAEMON)) -laio -pthread
+LIBS_CHECK = $(shell pkg-config --libs $(PKGS_CHECK))
+
+# The arrows of the design: imgfmt <- fuse-root, never back.
+objs = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
+OBJS_IMG := $(call objs,imgfmt/*.c)
+OBJS_TOOL := $(call objs,imgfmt/tool/*.c)
+OBJS_DAEMON := $(call objs,$(addprefix fuse-root/,base/*.c map/*.c source/*.c store/*.c \
+	engine/*.c face/*.c keeper.c serve.c serve_status.c))
+OBJS_MAIN := $(call objs,fuse-root/main.c)
+OBJS_CTL := $(call objs,fuse-root/ctl/*.c)
+OBJS_CHECK := $(call objs,kmod-hints/*.c)
+OBJS_FAKES := $(call objs,tests/fakes/*.c)
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c))
+
+PROGRAMS := $(BUILD)/hydroot-image
+
+all: $(PROGRAMS)
+
+help:
+	@echo 'all  check  check-unit  check-host  check-boot  demo  setup  lint  format  analyze'
+	@echo 'install  clean        variables: V=1 WERROR=1 SAN=… CC CFLAGS PREFIX DESTDIR'
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/libimgfmt.a: $(OBJS_IMG)
+$(BUILD)/libhydroot.a: $(OBJS_DAEMON)
+$(BUILD)/libfakes.a: $(OBJS_FAKES)
+$(BUILD)/lib%.a:
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+LINK = $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^)
+
+$(BUILD)/hydroot-image: $(OBJS_TOOL) $(BUILD)/libimgfmt.a
+	$(call say,LD,$@)
+	$(Q)$(LINK) $(LIBS_IMG)
+
+$(BUILD)/hydrootd: $(OBJS_MAIN) $(BUILD)/libhydroot.a $(BUILD)/libimgfmt.a
+	$(call say,LD,$@)
+	$(Q)$(LINK) $(LIBS_DAEMON)
+
+$(BUILD)/hydroot: $(OBJS_CTL) $(BUILD)/libhydroot.a $(BUILD)/libimgfmt.a
+	$(call say,LD,$@)
+	$(Q)$(LINK) $(LIBS_DAEMON)
+
+$(BUILD)/hydroot-check: $(OBJS_CHECK)
+	$(call say,LD,$@)
+	$(Q)$(LINK) $(LIBS_CHECK)
+
+$(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(BUILD)/libfakes.a \
+		$(BUILD)/libhydroot.a $(BUILD)/libimgfmt.a
+	$(call say,LD,$@)
+	$(Q)$(LINK) $(LIBS_DAEMON) -lcmocka
+
+# -- tests ---------------------------------------------------------------------------------------
+
+
+
+clean:
+	rm -rf build build-*
+
+.PHONY: all help clean install
+.SECONDARY:
+-include $(shell find $(addprefix $(BUILD)/,imgfmt fuse-root kmod-hints tests) \
+	-name "*.d" -type f 2>/dev/null)

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chunk.c - one chunk, in both directions
+ *
+ * Reading: stored length, then digest, and only what passed both is shown to the
+ * decompressor. Writing: zero chunks become their fixed frame; the others are compressed
+ * with content size and checksum.  What comes out depends on the bytes, the level and
+ * libzstd's version only.
+ */
+#include "imgfmt/digest.h"
+#include "imgfmt/imgfmt.h"
+#include "imgfmt/ondisk.h"
+#include "imgfmt/writer.h"
+
+#include <zstd.h>
+
+struct img_decoder {
+	ZSTD_DCtx *zstd;
+	struct img_hash *hash;
+};
+
+struct img_encoder {
+	ZSTD_CCtx *zstd;
+	struct img_hash *hash;
+	uint32_t chunk_bytes;
+};
+
+uint32_t img_stored_bytes_max(uint32_t chunk_bytes)
+{
+	return chunk_bytes + chunk_bytes / 256 + 64;
+}
+
+struct img_decoder *img_decoder_new(void)
+{
+	struct img_decoder *d = calloc(1, sizeof *d);
+
+	if (!d)
+		return NULL;
+	d->zstd = ZSTD_createDCtx();
+	d->hash = img_hash_new();
+	if (!d->zstd || !d->hash) {
+		img_decoder_free(d);
+		return NULL;
+	}
+	return d;
+}
+
+void img_decoder_free(struct img_decoder *d)
+{
+	if (!d)
+		return;
+	ZSTD_freeDCtx(d->zstd);
+	img_hash_free(d->hash);
+	free(d);
+}
+
+/*
+ * Exactly one frame of the kind FORMAT.md wants?  ZSTD_decompressDCtx alone would take
+ * several.
+ */
+static bool frame_is_ours(const uint8_t *src, size_t src_bytes, uint32_t raw_bytes)
+{
+	const uint8_t checksum_flag = 1 << 2, dictionary_bits = 3;
+
+	return src_bytes >= DISK_FRAME_BYTES_MIN && le32_load(src) == ZSTD_MAGICNUMBER &&
+	       (src[4] & checksum_flag) && !(src[4] & dictionary_bits) &&
+	       ZSTD_getFrameContentSize(src, src_bytes) == raw_bytes &&
+	       ZSTD_findFrameCompressedSize(src, src_bytes) == src_bytes;
+}
+
+int img_frame_decode(struct img_decoder *d, const void *src, size_t src_bytes, void *dst,
+		     uint32_t raw_bytes)
+{
+	if (!frame_is_ours(src, src_bytes, raw_bytes))
+		return IMG_ERR_ZSTD;
+	/* The checksum in the frame is verified here too: the bytes are good up to
+	 * this memory. */
+	return ZSTD_decompressDCtx(d->zstd, dst, raw_bytes, src, src_bytes) == raw_bytes
+		       ? 0
+		       : IMG_ERR_ZSTD;
+}
+
+int img_chunk_decode(struct img_decoder *d, const struct img_chunk *chunk,
+		     const void *src, size_t src_bytes, void *dst, size_t dst_bytes)
+{
+	uint8_t digest[IMG_DIGEST_BYTES];
+	int r;
+
+	if (dst_bytes < chunk->raw_bytes)
+		return IMG_ERR_LENGTH;
+	if (chunk->is_zero) {
+		memset(dst, 0, chunk->raw_bytes);
+		return 0;
+	}
+	if (src_bytes != chunk->stored_bytes)
+		return IMG_ERR_LENGTH;
+	r = img_hash_once(d->hash, src, src_bytes, digest);
+	if (r < 0)
+		return r;
+	if (memcmp(digest, chunk->digest, sizeof digest) != 0)
+		return IMG_ERR_DIGEST;
+	return img_frame_decode(d, src, src_bytes, dst, chunk->raw_bytes);
+}
+
+struct img_encoder *img_encoder_new(uint32_t chunk_bytes, int level)
+{
+	struct img_encoder *e = calloc(1, sizeof *e);
+
+	if (!e)
+		return NULL;
+	e->chunk_bytes = chunk_bytes;
+	e->hash = img_hash_new();
+	e->zstd = ZSTD_createCCtx();
+	if (!e->hash || !e->zstd ||
+	    ZSTD_isError(
+		    ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_compressionLevel, level)) ||
+	    ZSTD_isError(ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_checksumFlag, 1))) {
+		img_encoder_free(e);
+		return NULL;
+	}
+	return e;
+}
+
+void img_encoder_free(struct img_encoder *e)
+{
+	if (!e)
+		return;
+	ZSTD_freeCCtx(e->zstd);
+	img_hash_free(e->hash);
+	free(e);
+}
+
+void img_level_range(int *ret_min, int *ret_max)
+{
+	*ret_min = 1;
+	*ret_max = ZSTD_maxCLevel();
+}
+
+void img_zero_chunk_encode(uint32_t raw_bytes, struct img_chunk *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	ret->is_zero = true;
+	ret->raw_bytes = raw_bytes;
+	ret->stored_bytes = img_zero_frame_bytes(raw_bytes);
+}
+
+int img_chunk_encode(struct img_encoder *e, const void *raw, uint32_t raw_bytes,
+		     void *dst, size_t dst_bytes, struct img_chunk *ret)
+{
+	struct img_chunk chunk = {.raw_bytes = raw_bytes};
+	size_t n;
+	int r;
+
+	if (raw_bytes == 0 || raw_bytes > e->chunk_bytes ||
+	    dst_bytes < img_stored_bytes_max(e->chunk_bytes))
+		return IMG_ERR_LENGTH;
+	if (img_is_zero(raw, raw_bytes)) {
+		img_zero_frame(raw_bytes, dst);
+		img_zero_chunk_encode(raw_bytes, ret);
+		return 0;
+	}
+	n = ZSTD_compress2(e->zstd, dst, dst_bytes, raw, raw_bytes);
+	if (ZSTD_isError(n) || n > img_stored_bytes_max(e->chunk_bytes))
+		return IMG_ERR_INTERNAL;
+	chunk.stored_bytes = (uint32_t)n;
+	r = img_hash_once(e->hash, dst, n, chunk.digest);
+	if (r == 0)
+		*ret = chunk;
+	return r;
+}

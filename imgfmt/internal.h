@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal.h - struct img, for the files of this library only
+ */
+#ifndef IMGFMT_INTERNAL_H
+#define IMGFMT_INTERNAL_H
+
+#include "imgfmt/imgfmt.h"
+#include "imgfmt/ondisk.h"
+
+struct img {
+	struct img_info info;
+	struct img_digests digests;
+	struct disk_head head; /* as read, for the signature */
+
+	/* The page table; NULL until img_set_table. */
+	struct disk_table_entry *table;
+	uint32_t *stored_before; /* per page: how many stored pages lie before it */
+};
+
+/* UUID, digest and checksum of a HEAD whose other fields are set. */
+int img_head_seal(struct disk_head *h) _must_check_;
+
+#endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cmd_info.c - hydroot-image info: what an image says of itself
+ *
+ * Everything printed has been checked against the digest; the chunks themselves are not
+ * read.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+
+#include <jansson.h>
+
+#include "imgfmt/digest.h"
+#include "imgfmt/tool/image_file.h"
+#include "imgfmt/tool/output.h"
+#include "imgfmt/tool/tool.h"
+
+#define JSON_SCHEMA 1
+#define UUID_TEXT_BYTES 37
+
+enum { OPT_JSON = 256, OPT_SIGNED_BYTES };
+
+static const struct option long_options[] = {
+	{"json", no_argument, NULL, OPT_JSON},
+	{"signed-bytes", required_argument, NULL, OPT_SIGNED_BYTES},
+	{NULL, 0, NULL, 0},
+};
+
+struct arguments {
+	bool json;
+	const char *signed_bytes_path;
+	const char *path;
+};
+
+struct counts {
+	uint64_t zero_chunks;
+	uint64_t zero_pages;
+};
+
+static int parse_arguments(int argc, char **argv, struct arguments *a)
+{
+	int option;
+
+	while ((option = tool_getopt("info", argc, argv, long_options, NULL)) != -1) {
+		if (option == OPT_JSON)
+			a->json = true;
+		else if (option == OPT_SIGNED_BYTES)
+			a->signed_bytes_path = optarg;
+		else
+			return EXIT_USAGE;
+	}
+	if (argc - optind != 1)
+		return tool_usage("info", "give one IMAGE");
+	a->path = argv[optind];
+	return EXIT_DONE;
+}
+
+static int count_zeros(struct image_file *f, struct counts *ret)
+{
+	const struct img_info *info = img_info(f->img);
+	struct counts n = {0, 0};
+
+	for (uint64_t ci = 0; ci < info->n_chunks; ci++) {
+		struct img_chunk chunk;
+		int r = image_chunk(f, ci, &chunk);
+
+		if (r != EXIT_DONE)
+			return r;
+		n.zero_chunks += chunk.is_zero;
+		n.zero_pages += f->page->is_zero && ci % IMG_PAGE_ENTRIES == 0;
+	}
+	*ret = n;
+	return EXIT_DONE;
+}
+
+static void uuid_text(const uint8_t uuid[IMG_UUID_BYTES], char ret[UUID_TEXT_BYTES])
+{
+	char *p = ret;
+
+	for (unsigned i = 0; i < IMG_UUID_BYTES; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*p++ = '-';
+		p += snprintf(p, 3, "%02x", uuid[i]);
+	}
+}
+
+static double ratio(const struct img_info *info)
+{
+	return (double)info->image_bytes / (double)info->file_bytes;
+}
+
+static void print_text(const struct image_file *f, const struct counts *n)
+{
+	const struct img_info *info = img_info(f->img);
+	char uuid[UUID_TEXT_BYTES], digest[IMG_HEX_BYTES], raw[IMG_HEX_BYTES];
+
+	uuid_text(info->uuid, uuid);
+	img_digest_hex(info->digest, digest);
+	img_digest_hex(info->raw_digest, raw);
+	printf("digest: sha256:%s\n", digest);
+	printf("uuid: %s\n", uuid);
+	printf("version-number: %" PRIu64 "\n", info->version_number);
+	printf("signatures: %u\n", info->n_signatures);
+	printf("image-bytes: %" PRIu64 " (%s)\n", info->image_bytes,
+	       tool_human(info->image_bytes));
+	printf("file-bytes: %" PRIu64 " (%s)\n", info->file_bytes,
+	       tool_human(info->file_bytes));
+	printf("ratio: %.2f\n", ratio(info));
+	printf("chunk-bytes: %u (%s)\n", info->chunk_bytes,
+	       tool_human(info->chunk_bytes));
+	printf("chunks: %" PRIu64 " (%" PRIu64 " zero)\n", info->n_chunks,
+	       n->zero_chunks);
+	printf("index-pages: %" PRIu64 " (%" PRIu64 " zero)\n", info->n_pages,
+	       n->zero_pages);
+	printf("hot-pack-bytes: %" PRIu64 "\n", info->hot_bytes);
+	printf("attach-bytes: %" PRIu64 " (%s)\n", info->pages_off,
+	       tool_human(info->pages_off));
+	printf("raw: sha256:%s\n", raw);
+	printf("meta: %s\n", f->meta);
+}
+
+static json_t *section_json(uint64_t off, uint64_t n_bytes)
+{
+	return json_pack("{s:I, s:I}", "offset", (json_int_t)off, "bytes",
+			 (json_int_t)n_bytes);
+}
+
+static json_t *sections_json(const struct img_info *info)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "meta",
+			 section_json(info->meta_off, info->meta_bytes), "page_table",
+			 section_json(info->table_off, info->table_bytes), "index_pages",
+			 section_json(info->pages_off, info->pages_bytes), "hot_pack",
+			 section_json(info->hot_off, info->hot_bytes), "data",
+			 section_json(info->data_off, info->data_bytes), "seek_table",
+			 section_json(info->seek_off, info->seek_bytes));
+}
+
+static void set_digest(json_t *to, const char *key,
+		       const uint8_t digest[IMG_DIGEST_BYTES])
+{
+	char text[7 + IMG_HEX_BYTES] = "sha256:";
+
+	img_digest_hex(digest, text + 7);
+	json_object_set_new(to, key, json_string(text));
+}
+
+static void set_number(json_t *to, const char *key, uint64_t n)
+{
+	json_object_set_new(to, key, json_integer((json_int_t)n));
+}
+
+static json_t *make_json(const struct image_file *f, const struct counts *n)
+{
+	const struct img_info *info = img_info(f->img);
+	char uuid[UUID_TEXT_BYTES];
+	json_t *o = json_object();
+
+	uuid_text(info->uuid, uuid);
+	set_number(o, "schema", JSON_SCHEMA);
+	set_digest(o, "digest", info->digest);
+	set_digest(o, "raw_digest", info->raw_digest);
+	json_object_set_new(o, "uuid", json_string(uuid));
+	set_number(o, "version_number", info->version_number);
+	set_number(o, "signatures", info->n_signatures);
+	set_number(o, "image_bytes", info->image_bytes);
+	set_number(o, "file_bytes", info->file_bytes);
+	json_object_set_new(o, "ratio", json_real(ratio(info)));
+	set_number(o, "chunk_bytes", info->chunk_bytes);
+	set_number(o, "chunks", info->n_chunks);
+	set_number(o, "zero_chunks", n->zero_chunks);
+	set_number(o, "index_pages", info->n_pages);
+	set_number(o, "zero_pages", n->zero_pages);
+	json_object_set_new(o, "sections", sections_json(info));
+	/* Checked by img_check_meta, so it loads. */
+	json_object_set_new(o, "meta", json_loads(f->meta, 0, NULL));
+	return o;
+}
+
+static int print_json(const struct image_file *f, const struct counts *n)
+{
+	json_t *o = make_json(f, n);
+	int r = json_dumpf(o, stdout,
+			   JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(6));
+
+	json_decref(o);
+	if (r < 0)
+		return tool_fail(f->path, "out of memory");
+	putchar('\n');
+	return EXIT_DONE;
+}
+
+static int write_signed_bytes(const struct image_file *f, const char *path)
+{
+	struct output out;
+	int r = output_open(path, &out);
+
+	if (r != EXIT_DONE)
+		return r;
+	r = output_write(&out, img_signed_bytes(f->img), IMG_SIGNED_BYTES);
+	if (r == EXIT_DONE)
+		r = output_commit(&out);
+	output_close(&out);
+	return r;
+}
+
+static int show(struct image_file *f, const struct arguments *a)
+{
+	struct counts n;
+	int r = count_zeros(f, &n);
+
+	if (r == EXIT_DONE && a->signed_bytes_path)
+		r = write_signed_bytes(f, a->signed_bytes_path);
+	if (r != EXIT_DONE)
+		return r;
+	if (a->json)
+		return print_json(f, &n);
+	print_text(f, &n);
+	return EXIT_DONE;
+}
+
+static int run_info(int argc, char **argv)
+{
+	const struct image_trust trust = {NULL, NULL};
+	struct arguments a = {0};
+	struct image_file f;
+	int r = parse_arguments(argc, argv, &a);
+
+	if (r != EXIT_DONE)
+		return r;
+	r = image_open(a.path, &trust, &f);
+	if (r == EXIT_DONE) {
+		r = show(&f, &a);
+		image_close(&f);
+	}
+	return r == EXIT_REFUSED ? EXIT_FAILED : r;
+}
+
+const struct command cmd_info = {
+	"info",
+	"Usage: hydroot-image info [OPTION...] IMAGE\n"
+	"Show what an image says of itself: digest, sizes, metadata.\n\n"
+	"  --json                one JSON object\n"
+	"  --signed-bytes=FILE   write the bytes that signatures are made over\n",
+	run_info,
+};

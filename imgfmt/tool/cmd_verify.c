@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cmd_verify.c - hydroot-image verify: is every byte of the file what the digest says
+ */
+#include <getopt.h>
+
+#include "imgfmt/digest.h"
+#include "imgfmt/tool/image_file.h"
+#include "imgfmt/tool/tool.h"
+#include "imgfmt/tool/verify.h"
+
+enum { OPT_DIGEST = 256, OPT_PUBLIC_KEY };
+
+static const struct option long_options[] = {
+	{"digest", required_argument, NULL, OPT_DIGEST},
+	{"public-key", required_argument, NULL, OPT_PUBLIC_KEY},
+	{NULL, 0, NULL, 0},
+};
+
+struct arguments {
+	struct image_trust trust;
+	uint8_t digest[IMG_DIGEST_BYTES];
+	const char *path;
+};
+
+static int parse_arguments(int argc, char **argv, struct arguments *a)
+{
+	int option;
+
+	while ((option = tool_getopt("verify", argc, argv, long_options, NULL)) != -1) {
+		if (option == OPT_PUBLIC_KEY)
+			a->trust.public_key_path = optarg;
+		else if (option != OPT_DIGEST)
+			return EXIT_USAGE;
+		else if (!img_digest_parse(optarg, a->digest))
+			return tool_usage("verify",
+					  "--digest=%s: not sha256: and 64 hex digits",
+					  optarg);
+		else
+			a->trust.digest = a->digest;
+	}
+	if (argc - optind != 1)
+		return tool_usage("verify", "give one IMAGE");
+	a->path = argv[optind];
+	return EXIT_DONE;
+}
+
+static int run_verify(int argc, char **argv)
+{
+	struct arguments a = {0};
+	struct image_file f;
+	int r = parse_arguments(argc, argv, &a);
+
+	if (r != EXIT_DONE)
+		return r;
+	r = image_open(a.path, &a.trust, &f);
+	if (r != EXIT_DONE)
+		return r;
+	r = verify_all(&f);
+	image_close(&f);
+	return r;
+}
+
+const struct command cmd_verify = {
+	"verify",
+	"Usage: hydroot-image verify [OPTION...] IMAGE\n"
+	"Check every byte of an image against its digest.\n\n"
+	"  --digest=sha256:HEX   the digest must be this one, as 'info' prints it\n"
+	"  --public-key=FILE     a signature must verify with this Ed25519 key (PEM)\n"
+	"\nExit status: 0 good, 3 refused, 1 could not be read.\n",
+	run_verify,
+};

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verify.c - is every byte of the file what HEAD says
+ *
+ * Each byte belongs to one of: HEAD (which has a checksum of its own), the headers of our
+ * frames, META, page table and index pages (checked as they are loaded), hot pack,
+ * frames, seek table. Where no digest covers bytes, because they have one right content,
+ * they are compared with that.
+ */
+#include "imgfmt/tool/verify.h"
+
+#include "imgfmt/digest.h"
+#include "imgfmt/hotpack.h"
+#include "imgfmt/layout.h"
+#include "imgfmt/tool/progress.h"
+#include "imgfmt/tool/tool.h"
+
+#define PIECE_BYTES (1u << 20)
+
+struct verify {
+	struct image_file *f;
+	struct img_hash *raw; /* of the expanded image */
+	struct img_hash *seek; /* of the seek table as it should be */
+	uint8_t *buf; /* a chunk, or a piece of something else */
+};
+
+static int fail_internal(const struct verify *v)
+{
+	return tool_fail(v->f->path, "%s", img_strerror(IMG_ERR_INTERNAL));
+}
+
+static int check_skip_header(const struct verify *v, const char *what, uint64_t off,
+			     uint64_t n_bytes)
+{
+	uint8_t want[IMG_SKIP_HEADER_BYTES], got[IMG_SKIP_HEADER_BYTES];
+	uint64_t src_off = off - sizeof want;
+	int r = image_read(v->f, src_off, got, sizeof got);
+
+	if (r != EXIT_DONE)
+		return r;
+	img_skip_header(n_bytes, want);
+	if (memcmp(got, want, sizeof got) != 0)
+		return image_refuse(v->f, what, src_off, IMG_ERR_FIELD);
+	return EXIT_DONE;
+}
+
+static int check_skip_headers(const struct verify *v)
+{
+	const struct img_info *info = img_info(v->f->img);
+	int r = check_skip_header(v, "header of META", info->meta_off, info->meta_bytes);
+
+	if (r == EXIT_DONE)
+		r = check_skip_header(v, "header of PAGE TABLE", info->table_off,
+				      info->table_bytes);
+	if (r == EXIT_DONE)
+		r = check_skip_header(v, "header of INDEX PAGES", info->pages_off,
+				      info->pages_bytes);
+	if (r == EXIT_DONE && info->hot_bytes > 0)
+		r = check_skip_header(v, "header of HOT PACK", info->hot_off,
+				      info->hot_bytes);
+	return r;
+}
+
+/* No digest covers a zero chunk's frame; it has one right content. */
+static int check_zero_frame(const struct verify *v, const struct img_chunk *chunk)
+{
+	uint8_t want[IMG_ZERO_FRAME_BYTES_MAX], got[IMG_ZERO_FRAME_BYTES_MAX];
+	uint32_t n = img_zero_frame(chunk->raw_bytes, want);
+	int r = image_read(v->f, chunk->src_off, got, n);
+
+	if (r != EXIT_DONE)
+		return r;
+	if (memcmp(got, want, n) != 0)
+		return image_refuse_chunk(v->f, chunk, "not the frame of a zero chunk");
+	return EXIT_DONE;
+}
+
+static int check_chunk(const struct verify *v, const struct img_chunk *chunk)
+{
+	uint8_t entry[IMG_SEEK_ENTRY_BYTES];
+	size_t n = img_seek_entry(chunk->stored_bytes, chunk->raw_bytes, entry);
+	int r = chunk->is_zero ? check_zero_frame(v, chunk) : EXIT_DONE;
+
+	if (r == EXIT_DONE)
+		r = image_chunk_read(v->f, chunk, v->buf);
+	if (r != EXIT_DONE)
+		return r;
+	if (!chunk->is_zero && img_is_zero(v->buf, chunk->raw_bytes))
+		return image_refuse_chunk(v->f, chunk, "all zero and not marked so");
+	if (img_hash_update(v->seek, entry, n) < 0 ||
+	    img_hash_update(v->raw, v->buf, chunk->raw_bytes) < 0)
+		return fail_internal(v);
+	return EXIT_DONE;
+}
+
+static int check_chunks(const struct verify *v)
+{
+	const struct img_info *info = img_info(v->f->img);
+	struct progress progress;
+	int r = EXIT_DONE;
+
+	progress_start(&progress, "verify", info->image_bytes);
+	for (uint64_t ci = 0; r == EXIT_DONE && ci < info->n_chunks; ci++) {
+		struct img_chunk chunk;
+
+		r = image_chunk(v->f, ci, &chunk);
+		if (r == EXIT_DONE)
+			r = check_chunk(v, &chunk);
+		progress_show(&progress, ci * info->chunk_bytes);
+	}
+	progress_stop(&progress);
+	return r;
+}
+
+static int begin_hashes(const struct verify *v)
+{
+	uint8_t front[IMG_SEEK_FRONT_BYTES_MAX];
+	size_t n = img_seek_front(img_info(v->f->img), front);
+
+	if (img_hash_begin(v->raw) < 0 || img_hash_begin(v->seek) < 0 ||
+	    img_hash_update(v->seek, front, n) < 0)
+		return fail_internal(v);
+	return EXIT_DONE;
+}
+
+/* The content that follows from the index must be the content that HEAD records. */
+static int end_hashes(const struct verify *v)
+{
+	const struct img_info *info = img_info(v->f->img);
+	uint8_t end[IMG_SEEK_END_BYTES], raw[IMG_DIGEST_BYTES], seek[IMG_DIGEST_BYTES];
+	size_t n = img_seek_end(info, end);
+
+	if (img_hash_update(v->seek, end, n) < 0 || img_hash_end(v->seek, seek) < 0 ||
+	    img_hash_end(v->raw, raw) < 0)
+		return fail_internal(v);
+	if (memcmp(raw, info->raw_digest, sizeof raw) != 0) {
+		tool_fail(v->f->path,
+			  "the expanded image has another SHA-256 than HEAD says");
+		return EXIT_REFUSED;
+	}
+	if (memcmp(seek, img_digests(v->f->img)->seek, sizeof seek) != 0)
+		return image_refuse(v->f, "seek table", info->seek_off,
+				    IMG_ERR_SEEKTABLE);
+	return EXIT_DONE;
+}
+
+static int check_section(const struct verify *v, const char *what, uint64_t off,
+			 uint64_t n_bytes, const uint8_t digest[IMG_DIGEST_BYTES])
+{
+	uint8_t got[IMG_DIGEST_BYTES];
+
+	if (img_hash_begin(v->raw) < 0)
+		return fail_internal(v);
+	for (uint64_t done = 0; done < n_bytes;) {
+		size_t n = min_u64(PIECE_BYTES, n_bytes - done);
+		int r = image_read(v->f, off + done, v->buf, n);
+
+		if (r != EXIT_DONE)
+			return r;
+		if (img_hash_update(v->raw, v->buf, n) < 0)
+			return fail_internal(v);
+		done += n;
+	}
+	if (img_hash_end(v->raw, got) < 0)
+		return fail_internal(v);
+	return memcmp(got, digest, sizeof got) == 0
+		       ? EXIT_DONE
+		       : image_refuse(v->f, what, off, IMG_ERR_DIGEST);
+}
+
+/*
+ * The blocks of a hot pack are a copy of what is in DATA; a copy that differs is
+ * damage or worse.
+ */
+static int check_hot_run(const struct verify *v, const struct img_hot_run *run,
+			 const uint8_t *blocks, uint64_t src_off)
+{
+	struct img_chunk chunk;
+	int r = image_chunk(v->f, run->ci, &chunk);
+
+	if (r == EXIT_DONE)
+		r = image_chunk_read(v->f, &chunk, v->buf);
+	if (r == EXIT_DONE &&
+	    memcmp(v->buf + (size_t)run->first_block * IMG_BLOCK_BYTES, blocks,
+		   (size_t)run->n_blocks * IMG_BLOCK_BYTES) != 0)
+		r = image_refuse(v->f, "hot pack frame, unlike the chunk it copies,",
+				 src_off, IMG_ERR_FIELD);
+	return r;
+}
+
+static int check_hot_frame(const struct verify *v, const struct img_hot *hot, uint32_t i)
+{
+	const struct img_hot_frame *frame = &hot->frames[i];
+	uint64_t src_off = img_info(v->f->img)->hot_off + frame->hot_off;
+	cleanup_free uint8_t *stored = malloc(frame->stored_bytes);
+	cleanup_free uint8_t *raw = malloc(frame->raw_bytes);
+	uint8_t *p = raw;
+	int r;
+
+	if (!stored || !raw)
+		return tool_fail(v->f->path, "out of memory");
+	r = image_read(v->f, src_off, stored, frame->stored_bytes);
+	if (r != EXIT_DONE)
+		return r;
+	r = img_sha256_check(stored, frame->stored_bytes, frame->digest);
+	if (r == 0)
+		r = img_frame_decode(v->f->decoder, stored, frame->stored_bytes, raw,
+				     frame->raw_bytes);
+	if (r < 0)
+		return image_refuse(v->f, "hot pack frame", src_off, r);
+	for (uint32_t k = 0; r == EXIT_DONE && k < frame->n_runs; k++) {
+		const struct img_hot_run *run = &hot->runs[frame->first_run + k];
+
+		r = check_hot_run(v, run, p, src_off);
+		p += (size_t)run->n_blocks * IMG_BLOCK_BYTES;
+	}
+	return r;
+}
+
+static int check_hot_pack(const struct verify *v)
+{
+	const struct img_info *info = img_info(v->f->img);
+	cleanup_free void *table = NULL;
+	struct img_hot *hot = NULL;
+	int r;
+
+	if (info->hot_bytes == 0)
+		return EXIT_DONE;
+	table = malloc(info->hot_table_bytes);
+	if (!table)
+		return tool_fail(v->f->path, "out of memory");
+	r = image_read(v->f, info->hot_off, table, info->hot_table_bytes);
+	if (r != EXIT_DONE)
+		return r;
+	r = img_hot_new(v->f->img, table, info->hot_table_bytes, &hot);
+	if (r < 0)
+		return image_refuse(v->f, "HOT PACK", info->hot_off, r);
+	for (uint32_t i = 0; r == EXIT_DONE && i < hot->n_frames; i++)
+		r = check_hot_frame(v, hot, i);
+	img_hot_free(hot);
+	return r;
+}
+
+static int run_checks(const struct verify *v)
+{
+	const struct img_info *info = img_info(v->f->img);
+	int r = check_skip_headers(v);
+
+	if (r == EXIT_DONE)
+		r = begin_hashes(v);
+	if (r == EXIT_DONE)
+		r = check_chunks(v);
+	if (r == EXIT_DONE)
+		r = end_hashes(v);
+	if (r == EXIT_DONE)
+		r = check_hot_pack(v);
+	if (r == EXIT_DONE)
+		r = check_section(v, "seek table", info->seek_off, info->seek_bytes,
+				  img_digests(v->f->img)->seek);
+	return r;
+}
+
+int verify_all(struct image_file *f)
+{
+	struct verify v = {.f = f};
+	int r;
+
+	v.raw = img_hash_new();
+	v.seek = img_hash_new();
+	v.buf = malloc(max_u64(PIECE_BYTES, img_info(f->img)->chunk_bytes));
+	if (v.raw && v.seek && v.buf)
+		r = run_checks(&v);
+	else
+		r = tool_fail(f->path, "out of memory");
+	img_hash_free(v.raw);
+	img_hash_free(v.seek);
+	free(v.buf);
+	return r;
+}

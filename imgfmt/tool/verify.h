@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verify.h - every byte behind the tables that image_open has checked
+ */
+#ifndef IMGFMT_VERIFY_H
+#define IMGFMT_VERIFY_H
+
+#include "imgfmt/tool/image_file.h"
+
+/* Prints what is wrong and where; returns an exit code. */
+int verify_all(struct image_file *f) _must_check_;
+
+#endif

@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# An image gives back its filesystem image byte for byte, by our tool and by zstd, and its bytes
+# depend on neither the number of jobs nor the way in which the input came.
+set -eu
+tool=${BUILD:-build}/hydroot-image
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+fail() {
+	echo "image-roundtrip: $*" >&2
+	exit 1
+}
+
+command -v mke2fs >/dev/null && command -v zstd >/dev/null || exit 77
+
+mkdir "$tmp/tree"
+seq 1 200000 >"$tmp/tree/numbers"
+head -c 3000000 "$tool" >"$tmp/tree/program"
+truncate -s 64M "$tmp/fs"
+mke2fs -q -F -t ext4 -b 4096 -d "$tmp/tree" "$tmp/fs"
+
+for size in 64K 512K 4M; do
+	"$tool" build --chunk-size=$size --jobs=1 "$tmp/fs" "$tmp/1.hri"
+	"$tool" build --chunk-size=$size --jobs=7 "$tmp/fs" "$tmp/7.hri"
+	cmp "$tmp/1.hri" "$tmp/7.hri" || fail "$size: bytes depend on --jobs"
+	"$tool" build --chunk-size=$size - "$tmp/stdin.hri" <"$tmp/fs"
+	cmp "$tmp/1.hri" "$tmp/stdin.hri" || fail "$size: standard input gives other bytes"
+	"$tool" verify "$tmp/1.hri" || fail "$size: verify"
+	zstd -dcq "$tmp/1.hri" | cmp - "$tmp/fs" || fail "$size: zstd -dc gives other bytes"
+	zstd -tq "$tmp/1.hri" || fail "$size: zstd -t"
+done
+
+"$tool" extract "$tmp/1.hri" "$tmp/out"
+cmp "$tmp/out" "$tmp/fs" || fail "extract gives other bytes"
+[ "$(stat -c %b "$tmp/out")" -lt 100000 ] || fail "extract wrote zeros"
+
+for part in 0:1 1:4095 4095:2 65536:65536 1000000:5000001 67108863:1 67108864:0; do
+	"$tool" extract --offset="${part%:*}" --length="${part#*:}" "$tmp/1.hri" "$tmp/part"
+	tail -c +$((${part%:*} + 1)) "$tmp/fs" | head -c "${part#*:}" >"$tmp/want"
+	cmp "$tmp/part" "$tmp/want" || fail "extract of $part gives other bytes"
+done
+"$tool" extract --offset=64M --length=1 "$tmp/1.hri" "$tmp/beyond" 2>/dev/null &&
+	fail "extract beyond the end succeeded"
+[ ! -e "$tmp/beyond" ] || fail "a failed extract left its output"
+
+# An odd end is padded with zeros to 4096 bytes.
+head -c 70001 "$tmp/tree/program" >"$tmp/odd"
+"$tool" build --chunk-size=64K "$tmp/odd" "$tmp/odd.hri" 2>/dev/null
+truncate -s 73728 "$tmp/odd"
+zstd -dcq "$tmp/odd.hri" | cmp - "$tmp/odd" || fail "padding"

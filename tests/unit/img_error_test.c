@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * img_error_test.c - every code has a text of its own
+ */
+#include "tests/unit/img_fixture.h"
+
+static void every_code_has_a_text(void **state _unused_)
+{
+	const char *unknown = img_strerror(1);
+
+	for (int err = IMG_ERR_SHORT; err <= IMG_ERR_INTERNAL; err++) {
+		assert_string_not_equal(img_strerror(err), unknown);
+		for (int other = IMG_ERR_SHORT; other < err; other++)
+			assert_string_not_equal(img_strerror(err), img_strerror(other));
+	}
+	assert_string_not_equal(img_strerror(IMG_OK), unknown);
+	assert_string_equal(img_strerror(IMG_ERR_INTERNAL + 1), unknown);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(every_code_has_a_text)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
