@@ -58,7 +58,7 @@ OBJS_CHECK := $(call objs,kmod-hints/*.c)
 OBJS_FAKES := $(call objs,tests/fakes/*.c)
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c))
 
-PROGRAMS := $(BUILD)/hydroot-image
+PROGRAMS := $(BUILD)/hydroot-image $(BUILD)/hydroot-check
 
 all: $(PROGRAMS)
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * report.h - every row judged, and the result as text or JSON
+ */
+#ifndef KMOD_HINTS_REPORT_H
+#define KMOD_HINTS_REPORT_H
+
+#include "kmod-hints/list.h"
+
+struct report {
+	const struct kernel *kernel; /* borrowed */
+	const struct list *list; /* borrowed */
+	enum answer *answers; /* one per row */
+	unsigned works; /* FOR_ bits */
+};
+
+/* -ENOMEM */
+int report_make(struct report *report, const struct list *list,
+		const struct kernel *kernel) _must_check_;
+void report_fini(struct report *report);
+
+void report_print(const struct report *report);
+/* -ENOMEM */
+int report_print_json(const struct report *report) _must_check_;
+
+#endif
