@@ -58,7 +58,7 @@ OBJS_CHECK := $(call objs,kmod-hints/*.c)
 OBJS_FAKES := $(call objs,tests/fakes/*.c)
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c))
 
-PROGRAMS := $(BUILD)/hydroot-image $(BUILD)/hydroot-check
+PROGRAMS := $(BUILD)/hydroot-image $(BUILD)/hydrootd $(BUILD)/hydroot $(BUILD)/hydroot-check
 
 all: $(PROGRAMS)
 
@@ -101,9 +101,35 @@ $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(BUILD)/libfakes.a \
 	$(call say,LD,$@)
 	$(Q)$(LINK) $(LIBS_DAEMON) -lcmocka
 
+# -- install -------------------------------------------------------------------------------------
+
+LIBDIR ?= $(PREFIX)/lib
+INSTALL ?= install
+
+install: all
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(DATADIR)/hydroot \
+		$(DATADIR)/hydroot/initramfs/standalone $(LIBDIR)/udev/rules.d $(MANDIR)/man1 $(MANDIR)/man8)
+	$(INSTALL) -m 755 $(BUILD)/hydroot-image $(DESTDIR)$(BINDIR)
+	$(INSTALL) -m 755 $(BUILD)/hydrootd $(BUILD)/hydroot $(BUILD)/hydroot-check \
+		initramfs/standalone/hydroot-mkinitramfs $(DESTDIR)$(SBINDIR)
+	$(INSTALL) -m 644 kmod-hints/modules.list kmod-hints/features.list \
+		$(DESTDIR)$(DATADIR)/hydroot
+	sed -i 's/^version=.*/version=$(VERSION)/' $(DESTDIR)$(SBINDIR)/hydroot-mkinitramfs
+	$(INSTALL) -m 755 initramfs/standalone/init initramfs/standalone/dhcp.sh \
+		$(DESTDIR)$(DATADIR)/hydroot/initramfs/standalone
+	$(INSTALL) -m 644 initramfs/standalone/net.sh \
+		$(DESTDIR)$(DATADIR)/hydroot/initramfs/standalone
+	$(INSTALL) -m 644 initramfs/lib.sh initramfs/60-hydroot.rules \
+		$(DESTDIR)$(DATADIR)/hydroot/initramfs
+	$(INSTALL) -m 644 initramfs/60-hydroot.rules $(DESTDIR)$(LIBDIR)/udev/rules.d
+	$(INSTALL) -m 644 imgfmt/hydroot-image.1 $(DESTDIR)$(MANDIR)/man1
+	$(INSTALL) -m 644 fuse-root/hydroot.8 fuse-root/hydrootd.8 \
+		kmod-hints/hydroot-check.8 initramfs/standalone/hydroot-mkinitramfs.8 \
+		$(DESTDIR)$(MANDIR)/man8
+
 # -- tests ---------------------------------------------------------------------------------------
 
-
+include $(wildcard tests/tests.mk)
 
 clean:
 	rm -rf build build-*

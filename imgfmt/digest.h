@@ -36,10 +36,4 @@ int img_sha256_check(const void *buf, size_t n_bytes,
 /* True when all n bytes are zero; true of no bytes. */
 bool img_is_zero(const void *buf, size_t n_bytes);
 
-/* 64 lower-case hex digits and a NUL, and back.  img_digest_parse takes "sha256:HEX" and
- * "HEX", upper case too; false for anything else, *ret then untouched. */
-#define IMG_HEX_BYTES (2 * IMG_DIGEST_BYTES + 1)
-void img_digest_hex(const uint8_t digest[IMG_DIGEST_BYTES], char ret[IMG_HEX_BYTES]);
-bool img_digest_parse(const char *text, uint8_t ret[IMG_DIGEST_BYTES]) _must_check_;
-
 #endif

@@ -92,6 +92,12 @@ struct img_digests {
 	uint8_t seek[IMG_DIGEST_BYTES];
 };
 
+/* 64 lower-case hex digits and a NUL, and back.  img_digest_parse takes "sha256:HEX" and
+ * "HEX", upper case too; false for anything else, *ret then untouched. */
+#define IMG_HEX_BYTES (2 * IMG_DIGEST_BYTES + 1)
+void img_digest_hex(const uint8_t digest[IMG_DIGEST_BYTES], char ret[IMG_HEX_BYTES]);
+bool img_digest_parse(const char *text, uint8_t ret[IMG_DIGEST_BYTES]) _must_check_;
+
 struct img_range {
 	uint64_t src_off;
 	uint64_t n_bytes;

@@ -128,8 +128,9 @@ static int copy_range(struct image_file *f, const struct arguments *a, struct ou
 	return r;
 }
 
-static int extract(struct image_file *f, struct arguments *a)
+static int extract(struct image_file *f, void *arguments)
 {
+	struct arguments *a = arguments;
 	struct output out;
 	int r = check_range(f, a);
 
@@ -146,19 +147,10 @@ static int extract(struct image_file *f, struct arguments *a)
 
 static int run_extract(int argc, char **argv)
 {
-	const struct image_trust trust = {NULL, NULL};
 	struct arguments a = {0};
-	struct image_file f;
 	int r = parse_arguments(argc, argv, &a);
 
-	if (r != EXIT_DONE)
-		return r;
-	r = image_open(a.path, &trust, &f);
-	if (r == EXIT_DONE) {
-		r = extract(&f, &a);
-		image_close(&f);
-	}
-	return r == EXIT_REFUSED ? EXIT_FAILED : r;
+	return r == EXIT_DONE ? image_with(a.path, extract, &a) : r;
 }
 
 const struct command cmd_extract = {

@@ -204,8 +204,9 @@ static int write_signed_bytes(const struct image_file *f, const char *path)
 	return r;
 }
 
-static int show(struct image_file *f, const struct arguments *a)
+static int show(struct image_file *f, void *arguments)
 {
+	const struct arguments *a = arguments;
 	struct counts n;
 	int r = count_zeros(f, &n);
 
@@ -221,19 +222,10 @@ static int show(struct image_file *f, const struct arguments *a)
 
 static int run_info(int argc, char **argv)
 {
-	const struct image_trust trust = {NULL, NULL};
 	struct arguments a = {0};
-	struct image_file f;
 	int r = parse_arguments(argc, argv, &a);
 
-	if (r != EXIT_DONE)
-		return r;
-	r = image_open(a.path, &trust, &f);
-	if (r == EXIT_DONE) {
-		r = show(&f, &a);
-		image_close(&f);
-	}
-	return r == EXIT_REFUSED ? EXIT_FAILED : r;
+	return r == EXIT_DONE ? image_with(a.path, show, &a) : r;
 }
 
 const struct command cmd_info = {

@@ -245,3 +245,17 @@ int image_chunk_read(struct image_file *f, const struct img_chunk *chunk, void *
 		return tool_fail(f->path, "%s", img_strerror(r));
 	return r < 0 ? image_refuse_chunk(f, chunk, img_strerror(r)) : EXIT_DONE;
 }
+
+int image_with(const char *path, int (*what)(struct image_file *f, void *arguments),
+	       void *arguments)
+{
+	const struct image_trust trust = {NULL, NULL};
+	struct image_file f;
+	int r = image_open(path, &trust, &f);
+
+	if (r == EXIT_DONE) {
+		r = what(&f, arguments);
+		image_close(&f);
+	}
+	return r == EXIT_REFUSED ? EXIT_FAILED : r;
+}

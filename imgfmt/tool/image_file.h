@@ -38,6 +38,10 @@ void image_close(struct image_file *f);
 int image_read(const struct image_file *f, uint64_t src_off, void *buf,
 	       size_t n_bytes) _must_check_;
 
+/* Open without asking for trust, do, close.  An image that is refused counts as EXIT_FAILED. */
+int image_with(const char *path, int (*what)(struct image_file *f, void *arguments),
+	       void *arguments) _must_check_;
+
 /* What the index says of chunk ci, and its content, whose digest has been checked. */
 int image_chunk(struct image_file *f, uint64_t ci, struct img_chunk *ret) _must_check_;
 int image_chunk_read(struct image_file *f, const struct img_chunk *chunk,

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log.h - messages of the daemon and its tool
+ *
+ * "subject: action: reason", lower case, no full stop, no newline.  A failure is logged once,
+ * where the facts are.  Before log_daemon() messages go to stderr as "hydrootd: ..."; after it to
+ * the sinks opened before: /dev/kmsg with a <N> prefix, and a bounded file.  Functions allocate
+ * nothing, keep errno, may be called from any thread, but not with a lock held.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+
+#include "imgfmt/base.h"
+
+/* syslog levels, which /dev/kmsg understands */
+enum log_level { LOG_L_ERROR = 3, LOG_L_WARNING = 4, LOG_L_NOTICE = 5, LOG_L_DEBUG = 7 };
+
+/* `program` is kept, not copied.  debug: show log_debug. */
+void log_init(const char *program, bool debug);
+
+/*
+ * From now on to kmsg_fd and file_fd instead of stderr; -1 for neither.  The fds are kept.
+ * The file is bounded: when it has grown past 1 MiB it is truncated and starts anew.
+ */
+void log_daemon(int kmsg_fd, int file_fd);
+
+/* Prepended to each message as "NAME: ", so that several attachments can be told apart. */
+void log_set_name(const char *name);
+
+void log_at(enum log_level level, const char *fmt, ...) _printf_(2, 3);
+
+#define log_error(...) log_at(LOG_L_ERROR, __VA_ARGS__)
+#define log_warning(...) log_at(LOG_L_WARNING, __VA_ARGS__)
+#define log_notice(...) log_at(LOG_L_NOTICE, __VA_ARGS__)
+#define log_debug(...) log_at(LOG_L_DEBUG, __VA_ARGS__)
+
+#endif

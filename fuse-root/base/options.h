@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options.h - one table of keys: command-line options, kernel command line, hydroot.conf
+ *
+ * Every key of rd.hydroot.KEY, of /etc/hydroot/hydroot.conf and of --KEY is one row of one table
+ * in options.c, with its default and the values it accepts.  Sources are read in the order
+ * conf file, kernel command line (or argv): the last one wins, except that trust keys of the conf
+ * file cannot be weakened.  A wrong value is reported with the key, the value and what is
+ * accepted, leaves an entry in warnings[], and the default stays; for a trust key it is an error.
+ */
+#ifndef BASE_OPTIONS_H
+#define BASE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "imgfmt/base.h"
+
+#define OPTIONS_URL_BYTES 1024u
+#define OPTIONS_SERVERS_MAX 16u
+#define OPTIONS_WARNINGS_MAX 16u
+#define OPTIONS_WARNING_BYTES 256u
+#define OPTIONS_PATH_BYTES 256u
+
+enum option_mode { MODE_HYBRID, MODE_FULL, MODE_STREAM };
+enum option_fill { FILL_NOW, FILL_BOOT, FILL_MANUAL };
+enum option_onfail { ONFAIL_REBOOT, ONFAIL_POWEROFF, ONFAIL_RESCUE };
+enum option_check { CHECK_WARN, CHECK_FAIL, CHECK_OFF };
+
+struct options {
+	char name[64]; /* NAME; "root" unless given */
+	bool has_url; /* servers[0] is the URL itself, not a server= */
+	unsigned n_servers; /* [0] is the URL itself, then server= in order */
+	char servers[OPTIONS_SERVERS_MAX][OPTIONS_URL_BYTES];
+	enum option_mode mode;
+	char store[OPTIONS_PATH_BYTES]; /* "zram", "memory", … */
+	char zram_algorithm[32]; /* "" : the kernel's best */
+	uint64_t store_limit_bytes; /* 0: none */
+	enum option_fill fill;
+	uint64_t rate_bytes; /* per second, 0: unlimited */
+	unsigned connections;
+	int64_t connect_timeout_ms, timeout_ms, io_timeout_ms, attach_timeout_ms;
+	uint64_t min_rate_bytes;
+	enum option_onfail onfail;
+	enum option_check kernel_check;
+	bool debug;
+	bool read_only; /* attach --read-only: the device itself */
+	bool has_digest; /* trust: digest=sha256:HEX */
+	uint8_t digest[32];
+	char public_key[OPTIONS_PATH_BYTES]; /* trust: PATH or "" */
+	uint64_t min_version; /* trust */
+	char ca[OPTIONS_PATH_BYTES]; /* trust: PATH or "": the system bundle */
+
+	/* Standard keys of the kernel command line, kept as written; "" when absent. */
+	bool is_root; /* root=hydroot or root=hydroot:URL was there */
+	char rootfstype[64];
+	char rootflags[256];
+	bool root_ro; /* the last of ro, rw; rw unless said */
+	char init[OPTIONS_PATH_BYTES];
+	char ip[8][192]; /* each ip= as written */
+	unsigned n_ip;
+	char ifname[4][64];
+	unsigned n_ifname;
+	char bootif[64];
+	char nameserver[4][64];
+	unsigned n_nameserver;
+	char panic[16];
+	char rd_break[64];
+	bool rd_shell;
+
+	unsigned n_warnings;
+	char warnings[OPTIONS_WARNINGS_MAX][OPTIONS_WARNING_BYTES];
+};
+
+/* Every field its default. */
+void options_init(struct options *o);
+
+/*
+ * /proc/cmdline style text: root=hydroot[:URL], rd.hydroot.KEY[=VALUE], standard keys.  Double
+ * quotes protect spaces as in the kernel.  Words of others are ignored; an unknown rd.hydroot. key
+ * is a warning.  -EINVAL: a trust key is wrong or weaker than the conf file's (message logged).
+ */
+int options_parse_cmdline(struct options *o, const char *text) _must_check_;
+
+/* hydroot.conf: KEY=VALUE lines, # comments, blank lines.  `path` is for messages.  -EINVAL as above. */
+int options_parse_conf(struct options *o, const char *path,
+		       const char *text) _must_check_;
+
+/*
+ * The arguments of `hydroot attach` and of hydrootd after the program name: --KEY=VALUE,
+ * --KEY VALUE, --name, --read-only, URL [URL...].  -EINVAL: usage error, message logged: here
+ * every wrong value is an error.
+ */
+int options_parse_argv(struct options *o, int argc, char **argv) _must_check_;
+
+/* KEY=VALUE lines quoted for sh, prefixed hydroot_, for the initramfs scripts to eval.  To stdout. */
+int options_print_sh(const struct options *o) _must_check_;
+
+/* "  --KEY=VALUE   meaning (default)" for every key, for --help; to stdout. */
+void options_print_help(void);
+
+/* Sizes: K M G T, powers of 1024.  Memory: also N% of RAM.  Rates: also Kbit Mbit Gbit.  Times: s m h, ms; bare = s. */
+int options_size(const char *text, uint64_t *ret_bytes) _must_check_;
+int options_memory(const char *text, uint64_t *ret_bytes) _must_check_;
+int options_rate(const char *text, uint64_t *ret_bytes) _must_check_;
+int options_time(const char *text, int64_t *ret_ms) _must_check_;
+
+#endif

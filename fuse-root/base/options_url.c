@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options_url.c - a first look at URLs; libcurl takes them apart for real
+ */
+#include "base/options_url.h"
+
+#include <strings.h>
+
+/* Past "http://" or "https://", or NULL. */
+static const char *after_scheme(const char *url)
+{
+	if (strncasecmp(url, "http://", 7) == 0)
+		return url + 7;
+	if (strncasecmp(url, "https://", 8) == 0)
+		return url + 8;
+	return NULL;
+}
+
+bool options_url_is_valid(const char *url)
+{
+	const char *host = after_scheme(url);
+
+	if (!host || host[strcspn(host, "/?#")] != '/' || host[0] == '/' ||
+	    host[0] == ':')
+		return false;
+	for (const unsigned char *c = (const unsigned char *)url; *c; c++) {
+		if (*c <= ' ' || *c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+void options_url_public(const char *url, char *ret, size_t n_bytes)
+{
+	const char *host = strstr(url, "://");
+	size_t n_authority, n_shown, n_user = 0;
+
+	host = host ? host + 3 : url;
+	n_authority = strcspn(host, "/?#");
+	n_shown = strcspn(host, "?#");
+	for (size_t i = 0; i < n_authority; i++) {
+		if (host[i] == '@')
+			n_user = i + 1;
+	}
+	snprintf(ret, n_bytes, "%.*s%.*s%s", (int)(host - url), url,
+		 (int)(n_shown - n_user), host + n_user, host[n_shown] ? "?…" : "");
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options_url.h - is this a URL we can be given, and how may it be shown
+ */
+#ifndef BASE_OPTIONS_URL_H
+#define BASE_OPTIONS_URL_H
+
+#include "imgfmt/base.h"
+
+/* http or https, with a host, without blanks and control characters. */
+bool options_url_is_valid(const char *url);
+
+/*
+ * A copy without user, password and query, cut at n_bytes; for messages and the status.
+ */
+void options_url_public(const char *url, char *ret, size_t n_bytes);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rundir.h - /run/hydroot/NAME: control socket, status.json, log
+ *
+ * HYDROOT_RUN_DIR in the environment replaces /run/hydroot, for tests.
+ */
+#ifndef BASE_RUNDIR_H
+#define BASE_RUNDIR_H
+
+#include "imgfmt/base.h"
+
+/* A name is 1 to 63 of [A-Za-z0-9_-] and does not start with '-'. */
+bool rundir_name_is_valid(const char *name);
+
+/* Make (0755, the parents too) and open the directory of attachment `name`.  fd or -errno. */
+int rundir_create(const char *name) _must_check_;
+
+/* Open an existing one.  fd or -errno. */
+int rundir_open(const char *name) _must_check_;
+
+/*
+ * A block device ("zram1", "loop0") that is part of an attachment and not the attachment itself is
+ * marked by a file in .devices/, for the udev rules to keep it out of /dev/disk.  To be marked
+ * before the kernel announces it.  Best effort.
+ */
+void rundir_part_add(const char *kernel_name);
+void rundir_part_remove(const char *kernel_name);
+
+/* Remove the directory of an attachment that is gone, with its known files.  0 or -errno. */
+int rundir_remove(const char *name) _must_check_;
+
+#endif

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cmd_detach.c - give device and memory back
+ *
+ * While the daemon lives it does the work and we watch it go.  After the handover nobody
+ * is left but the kernel's devices, which are taken down here: the device itself, a loop
+ * device under it, the zram device, then what names them.  Nothing in use is touched, and
+ * what cannot be taken down keeps its run directory, so that a second try finds it.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <linux/loop.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rundir.h"
+#include "ctl/peer.h"
+#include "ctl/ctl.h"
+#include "ctl/users.h"
+#include "face/blockdev.h"
+#include "store/zram.h"
+
+#define GONE_MS 60000
+#define SILENT_MS 20000
+#define POLL_MS 100
+#define KERNEL_NAME_BYTES 32u
+#define TRIES 5 /* udev opens a device for a moment after each change */
+
+/*
+ * What /dev/hydroot/NAME leads to; without the link what the status says; 0 when neither
+ * is there.
+ */
+static dev_t device_of(const struct peer *a, const json_t *status)
+{
+	char link[128];
+	struct stat st;
+
+	snprintf(link, sizeof link, "/dev/hydroot/%s", a->name);
+	if (stat(link, &st) == 0 && S_ISBLK(st.st_mode))
+		return st.st_rdev;
+	if (stat(status_text(status, "block_device"), &st) == 0 && S_ISBLK(st.st_mode))
+		return st.st_rdev;
+	return 0;
+}
+
+/* "dm-0", "loop3": the kernel's name of a device. */
+static int kernel_name(dev_t device, char ret[KERNEL_NAME_BYTES])
+{
+	char path[64], target[256];
+	const char *slash;
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/sys/dev/block/%u:%u", major(device), minor(device));
+	n = readlink(path, target, sizeof target - 1);
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	slash = strrchr(target, '/');
+	snprintf(ret, KERNEL_NAME_BYTES, "%.*s", (int)KERNEL_NAME_BYTES - 1,
+		 slash ? slash + 1 : target);
+	return 0;
+}
+
+/* The first device under `name` whose name starts with `kind`, or "". */
+static void find_under(const char *name, const char *kind, char ret[KERNEL_NAME_BYTES])
+{
+	char path[96];
+	struct dirent *entry;
+	DIR *dir;
+
+	ret[0] = '\0';
+	snprintf(path, sizeof path, "/sys/class/block/%s/slaves", name);
+	dir = opendir(path);
+	while (dir && !ret[0] && (entry = readdir(dir))) {
+		if (strncmp(entry->d_name, kind, strlen(kind)) == 0)
+			snprintf(ret, KERNEL_NAME_BYTES, "%.*s",
+				 (int)KERNEL_NAME_BYTES - 1, entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static int remove_dm(const char *name)
+{
+	int err = -ENODEV;
+
+	if (!dm_is_available())
+		return err;
+	for (unsigned i = 0; i < TRIES; i++) {
+		err = dm_remove(name);
+		if (err != -EBUSY)
+			break;
+		poll(NULL, 0, POLL_MS);
+	}
+	return err;
+}
+
+/*
+ * The mark that loop_attach leaves: a number alone may have become somebody else's
+ * device.
+ */
+static bool is_our_loop(int fd)
+{
+	struct loop_info64 info;
+
+	return ioctl(fd, LOOP_GET_STATUS64, &info) == 0 &&
+	       strcmp((const char *)info.lo_file_name, "hydroot") == 0;
+}
+
+static int remove_loop(const char *loop_name)
+{
+	struct blockdev loop = {.fd = -1};
+	struct stat st;
+
+	snprintf(loop.path, sizeof loop.path, "/dev/%.32s", loop_name);
+	loop.fd = open(loop.path, O_RDONLY | O_CLOEXEC);
+	if (loop.fd < 0 || fstat(loop.fd, &st) < 0) {
+		int err = -errno;
+
+		log_error("%s: %s", loop.path, strerror(-err));
+		if (loop.fd >= 0)
+			close(loop.fd);
+		return err;
+	}
+	if (!is_our_loop(loop.fd)) {
+		close(loop.fd);
+		return 0;
+	}
+	loop.major = major(st.st_rdev);
+	loop.minor = minor(st.st_rdev);
+	return loop_detach(&loop);
+}
+
+/* The device that carries the image and what is under it, down to the store. */
+static int remove_device(const struct peer *a, dev_t device)
+{
+	char top[KERNEL_NAME_BYTES], loop[KERNEL_NAME_BYTES];
+	int err;
+
+	if (!device || kernel_name(device, top))
+		return 0; /* gone already */
+	if (strncmp(top, "loop", 4) == 0)
+		return remove_loop(top);
+	if (strncmp(top, "dm-", 3) != 0)
+		return 0; /* the store itself */
+	find_under(top, "loop", loop);
+	err = remove_dm(a->name);
+	if (err)
+		return err;
+	return loop[0] ? remove_loop(loop) : 0;
+}
+
+static int remove_store(const struct peer *a, const json_t *status)
+{
+	const char *path = status_text(status, "store.device");
+	int err = -EBUSY, n = 0;
+	unsigned id;
+
+	if (!status_is(status, "name", a->name) ||
+	    sscanf(path, "/dev/zram%u%n", &id, &n) != 1 || path[n] != '\0')
+		return 0;
+	for (unsigned i = 0; err == -EBUSY && i < TRIES; i++)
+		err = zram_remove(id);
+	if (err && err != -ENOENT && err != -ENODEV) {
+		log_error("%s: %s: remove: %s", a->name, path, strerror(-err));
+		return err;
+	}
+	return 0;
+}
+
+/* Files of a daemon that has tidied up itself are gone already. */
+static int remove_names(const struct peer *a)
+{
+	int err;
+
+	blockdev_unlink(a->name);
+	err = rundir_remove(a->name);
+	if (err == 0 || err == -ENOENT)
+		return 0;
+	log_error("%s: run directory: remove: %s", a->name, strerror(-err));
+	return err;
+}
+
+static int detach_left_behind(const struct peer *a, const json_t *status, dev_t device)
+{
+	int err = remove_device(a, device);
+
+	if (!err)
+		err = remove_store(a, status);
+	return err ? err : remove_names(a);
+}
+
+static bool is_gone(const struct peer *a)
+{
+	cleanup_fd int fd = rundir_open(a->name);
+
+	return fd == -ENOENT;
+}
+
+/*
+ * The daemon has agreed: it takes its devices down and ends.  Its run directory goes
+ * last, when the memory is free; one that dies before that leaves it to us.
+ */
+static int detach_live(const struct peer *a)
+{
+	int64_t live_ms = clock_ms(), deadline_ms = live_ms + GONE_MS;
+	int err = peer_command(a, "detach");
+
+	if (err && err != -ENOENT)
+		return err;
+	while (!is_gone(a)) {
+		int64_t now_ms = clock_ms();
+
+		if (peer_is_live(a))
+			live_ms = now_ms;
+		if (now_ms - live_ms > SILENT_MS)
+			return remove_names(a);
+		if (now_ms > deadline_ms) {
+			log_error("%s: the daemon agreed to detach but is still there",
+				  a->name);
+			return -ETIMEDOUT;
+		}
+		poll(NULL, 0, POLL_MS);
+	}
+	return 0;
+}
+
+static int detach(const struct peer *a)
+{
+	json_t *status = NULL;
+	bool is_live;
+	dev_t device;
+	int err = peer_status(a, &status, &is_live);
+
+	if (err == -ENODATA) { /* nothing but names is left */
+		is_live = false;
+		status = json_object();
+	} else if (err) {
+		return err;
+	}
+	device = device_of(a, status);
+	if (device && users_report(a->name, device) > 0)
+		err = -EBUSY;
+	else if (is_live)
+		err = detach_live(a);
+	else
+		err = detach_left_behind(a, status, device);
+	json_decref(status);
+	return err;
+}
+
+int cmd_detach(int argc, char **argv)
+{
+	static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
+	struct peer a;
+	const char *name;
+	int code, err;
+
+	while ((code = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (code != 'h')
+			return ctl_wrong_option(code, argv);
+		ctl_print_usage(argv[0]);
+		return CTL_DONE;
+	}
+	err = ctl_take_name(argc, argv, &name);
+	if (err)
+		return err;
+	if (peer_open(name, &a))
+		return CTL_FAILED;
+	err = detach(&a);
+	peer_close(&a);
+	return err ? CTL_FAILED : CTL_DONE;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * peer.c - talk to the daemon of an attachment, or read what it left behind
+ */
+#include "ctl/peer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/log.h"
+#include "base/rundir.h"
+#include "face/control.h"
+
+#define ANSWER_MS 10000
+#define STATUS_BYTES_MAX (1024u * 1024)
+
+int peer_open(const char *name, struct peer *ret)
+{
+	int fd = rundir_open(name);
+
+	if (fd == -ENOENT)
+		log_error("%s: no such attachment", name);
+	else if (fd < 0)
+		log_error("%s: run directory: %s", name, strerror(-fd));
+	if (fd < 0)
+		return fd;
+	ret->name = name;
+	ret->dirfd = fd;
+	return 0;
+}
+
+void peer_close(struct peer *a)
+{
+	close(a->dirfd);
+	a->dirfd = -1;
+}
+
+static bool is_absent(int err)
+{
+	return err == -ENOENT || err == -ECONNREFUSED || err == -ECONNRESET ||
+	       err == -EPIPE;
+}
+
+/* The answer as an object with "ok": true.  -ENOENT: no daemon, without a message. */
+static int call(const struct peer *a, const char *command, json_t **ret)
+{
+	cleanup_free char *answer = NULL;
+	char request[64];
+	json_t *object;
+	int err;
+
+	snprintf(request, sizeof request, "{\"command\":\"%s\"}", command);
+	err = control_call(a->dirfd, request, ANSWER_MS, &answer);
+	if (is_absent(err))
+		return -ENOENT;
+	if (err) {
+		log_error("%s: the daemon does not answer: %s", a->name, strerror(-err));
+		return err;
+	}
+	object = json_loads(answer, 0, NULL);
+	if (json_is_true(json_object_get(object, "ok"))) {
+		*ret = object;
+		return 0;
+	}
+	log_error("%s: %s: %s", a->name, command,
+		  object ? status_text(object, "error") : "the answer is not JSON");
+	json_decref(object);
+	return -EIO;
+}
+
+int peer_command(const struct peer *a, const char *command)
+{
+	json_t *answer = NULL;
+	int err = call(a, command, &answer);
+
+	json_decref(answer);
+	return err;
+}
+
+bool peer_is_live(const struct peer *a)
+{
+	cleanup_free char *answer = NULL;
+
+	return !is_absent(
+		control_call(a->dirfd, "{\"command\":\"status\"}", ANSWER_MS, &answer));
+}
+
+static json_t *read_file(int dirfd)
+{
+	cleanup_fd int fd =
+		openat(dirfd, "status.json", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_free char *text = malloc(STATUS_BYTES_MAX);
+	size_t n_bytes = 0;
+	ssize_t n;
+
+	if (fd < 0 || !text)
+		return NULL;
+	while ((n = read(fd, text + n_bytes, STATUS_BYTES_MAX - n_bytes)) > 0)
+		n_bytes += (size_t)n;
+	return n < 0 ? NULL : json_loadb(text, n_bytes, 0, NULL);
+}
+
+static int read_left_behind(const struct peer *a, json_t **ret)
+{
+	json_t *status = read_file(a->dirfd);
+
+	if (!json_is_object(status)) {
+		log_error("%s: no daemon answers, and it left no readable status",
+			  a->name);
+		json_decref(status);
+		return -ENODATA;
+	}
+	*ret = status;
+	return 0;
+}
+
+int peer_status(const struct peer *a, json_t **ret, bool *ret_is_live)
+{
+	json_t *answer = NULL;
+	int err = call(a, "status", &answer);
+
+	if (err == -ENOENT) {
+		*ret_is_live = false;
+		return read_left_behind(a, ret);
+	}
+	if (err)
+		return err;
+	*ret_is_live = true;
+	*ret = json_incref(json_object_get(answer, "status"));
+	json_decref(answer);
+	if (json_is_object(*ret))
+		return 0;
+	json_decref(*ret);
+	log_error("%s: the daemon's answer holds no status", a->name);
+	return -EIO;
+}
+
+static const json_t *member(const json_t *status, const char *path)
+{
+	const char *dot = strchr(path, '.');
+	char key[32];
+
+	if (!dot)
+		return json_object_get(status, path);
+	snprintf(key, sizeof key, "%.*s", (int)(dot - path), path);
+	return json_object_get(json_object_get(status, key), dot + 1);
+}
+
+const char *status_text(const json_t *status, const char *path)
+{
+	const char *text = json_string_value(member(status, path));
+
+	return text ? text : "";
+}
+
+uint64_t status_number(const json_t *status, const char *path)
+{
+	json_int_t n = json_integer_value(member(status, path));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+double status_real(const json_t *status, const char *path)
+{
+	const json_t *value = member(status, path);
+
+	return json_is_number(value) ? json_number_value(value) : -1;
+}
+
+bool status_is(const json_t *status, const char *key, const char *value)
+{
+	return strcmp(status_text(status, key), value) == 0;
+}
+
+bool status_is_final(const json_t *status)
+{
+	return status_is(status, "state", "resident") ||
+	       status_is(status, "state", "cached") ||
+	       status_is(status, "state", "failed");
+}

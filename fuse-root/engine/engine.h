@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine.h - fetches chunks from the source into the store, demanded ones first
+ *
+ * Threads: one engine thread, which alone talks to the source and decides what is fetched next;
+ * workers, which copy, verify, decompress and store, and then tell the readers that wait.
+ * Whatever goes wrong with a chunk, it is tried again; it is READY or the reads wait.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "imgfmt/imgfmt.h"
+#include "map/chunkmap.h"
+#include "source/source.h"
+#include "store/store.h"
+
+struct engine_config {
+	struct img *img; /* all of these are borrowed */
+	struct source *source;
+	struct chunkmap *cm;
+	struct store *store;
+	unsigned n_workers;
+	unsigned n_servers;
+	uint64_t rate_bytes; /* of the background fill, per second; 0: no limit */
+	bool fill; /* false: on demand only */
+	/* Reads to ask the map again; called by a worker, without locks. */
+	void (*resume)(void *ctx, struct chunk_waiter *list);
+	/* Every chunk is READY; called once, by the engine thread. */
+	void (*complete)(void *ctx);
+	void *ctx;
+};
+
+struct engine_stats {
+	uint64_t demand_chunks; /* fetched because a read waited */
+	uint64_t demand_bytes, fill_bytes; /* stored (compressed) bytes by class */
+	uint64_t n_rejected; /* chunks or index pages that did not verify */
+	bool is_paused;
+	char error[256]; /* newest failure that holds something up, or "" */
+};
+
+struct engine;
+
+/*
+ * All memory, no thread yet.  `first` is the start of the image file, as far as it was read at
+ * attach: index pages in it need no fetching.  -ENOMEM
+ */
+int engine_new(const struct engine_config *config, const uint8_t *first, size_t n_first,
+	       struct engine **ret) _must_check_;
+/* -errno of pthread_create; then nothing runs. */
+int engine_start(struct engine *e) _must_check_;
+/* Ends all threads; what was under way is given up.  May be called twice. */
+void engine_stop(struct engine *e);
+void engine_free(struct engine *e);
+
+/* Stop and resume the background fill; demand goes on.  Any thread. */
+void engine_pause(struct engine *e, bool paused);
+void engine_stats(struct engine *e, struct engine_stats *ret);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fetch.h - requests to the source that are under way, and the chunks they carry
+ *
+ * A fetch asks for one index page, or for a run of chunks that lie side by side in the image
+ * file; between two of them there may be the tiny frames of zero chunks, which are skipped.  Its
+ * chunks are claimed in the chunk map and go to the workers one by one as their bytes arrive.
+ * Chunks that failed stay claimed and wait in `failed` for their next try.  All of it is the engine thread's own.
+ */
+#ifndef ENGINE_FETCH_H
+#define ENGINE_FETCH_H
+
+#include "engine/engine.h"
+#include "engine/fill.h"
+#include "engine/pages.h"
+#include "engine/workers.h"
+#include "map/queue.h"
+
+#define FETCHES_MAX 16u
+#define FETCH_CHUNKS_MAX 64u
+#define FAILED_MAX 64u
+
+enum fetch_kind { FETCH_NONE, FETCH_PAGE, FETCH_CHUNKS };
+
+struct fetch {
+	enum fetch_kind kind;
+	enum source_class class;
+	uint64_t id;
+	uint64_t src_off;
+	uint32_t n_bytes, n_received;
+	bool is_done; /* every byte is there */
+	uint64_t page; /* FETCH_PAGE */
+	unsigned n_chunks, n_handed, n_results; /* FETCH_CHUNKS */
+	struct img_chunk chunks[FETCH_CHUNKS_MAX];
+};
+
+/* A chunk or an index page whose bytes were wrong, or that could not be stored. */
+struct failed {
+	bool in_use, is_page, is_under_way;
+	uint64_t index; /* ci or page */
+	uint32_t avoid; /* servers that gave wrong bytes */
+	unsigned n_tries;
+	int64_t not_before_ms;
+};
+
+struct fetcher {
+	struct engine_config config;
+	struct pages *pages;
+	struct workers *workers;
+	struct fill fill;
+	int64_t now_ms; /* of the call that is running */
+	uint64_t next_id;
+	uint64_t fill_ci; /* the fill has asked for everything before it, once */
+	struct fetch fetches[FETCHES_MAX];
+	struct failed failed[FAILED_MAX];
+	/* So much goes wrong that asking for more would only load the server: not before */
+	int64_t demand_not_before_ms, fill_not_before_ms;
+	struct queue parked; /* claimed chunks whose index page is on its way */
+	uint8_t *page_copy; /* an index page out of shared memory */
+	struct engine_stats stats; /* the engine publishes a copy */
+};
+
+int fetcher_init(struct fetcher *f, const struct engine_config *config,
+		 struct workers *workers) _must_check_;
+void fetcher_fini(struct fetcher *f);
+
+/* Keep the index pages that lie wholly in the start of the file. */
+void fetcher_seed(struct fetcher *f, const uint8_t *first, size_t n_first);
+/* Send what may be sent now.  Returns how long until more may be, -1: after the next event. */
+int64_t fetcher_submit(struct fetcher *f, int64_t now_ms);
+void fetcher_event(struct fetcher *f, const struct source_event *ev, int64_t now_ms);
+void fetcher_result(struct fetcher *f, const struct worker_result *result,
+		    int64_t now_ms);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * openimage.c - see openimage.h
+ *
+ * One request for the first 256 KiB is enough for most images; what lies beyond is asked for
+ * piece by piece.  A server whose bytes do not verify is passed over; when all were, it is over,
+ * because waiting would not make a wrong image right.
+ */
+#include "engine/openimage.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* One attempt at one server's image. */
+struct attempt {
+	const struct openimage_config *config;
+	struct source *source;
+	uint32_t avoid;
+	unsigned server; /* that gave the newest bytes */
+	uint64_t next_id;
+	char *why;
+	size_t why_bytes;
+};
+
+#define IDLE_MS 200
+
+/* 0 to go on, else why not. */
+static int check_time(const struct attempt *a)
+{
+	if (a->config->idle && !a->config->idle(a->config->ctx))
+		return -ECANCELED;
+	return clock_ms() < a->config->deadline_ms ? 0 : -ETIMEDOUT;
+}
+
+/* Copy a range out of the source.  Returns how many bytes there are, or -errno. */
+static ssize_t read_range(struct attempt *a, uint64_t src_off, uint32_t n_bytes,
+			  bool may_end, uint8_t *buf)
+{
+	struct source_request rq = {
+		.id = a->next_id++,
+		.src_off = src_off,
+		.n_bytes = n_bytes,
+		.class = SOURCE_DEMAND,
+		.may_end = may_end,
+		.avoid = a->avoid,
+	};
+	struct source_event ev;
+	int err = source_submit(a->source, &rq);
+
+	if (err < 0)
+		return err;
+	while ((err = check_time(a)) == 0) {
+		if (source_wait(a->source, IDLE_MS, &ev, 1) != 1 || ev.id != rq.id ||
+		    ev.kind != SOURCE_DONE)
+			continue;
+		a->server = ev.server;
+		memcpy(buf, ev.data, ev.n_bytes);
+		source_release(a->source, rq.id);
+		return ev.n_bytes;
+	}
+	source_release(a->source, rq.id);
+	return err;
+}
+
+static int check_trust(struct attempt *a, const struct img *img)
+{
+	const struct openimage_trust *t = &a->config->trust;
+	int err = 0;
+
+	if (t->has_digest)
+		err = img_check_digest(img, t->digest);
+	if (err == 0 && t->public_key)
+		err = img_check_signature(img, t->public_key, t->public_key_bytes);
+	if (err < 0) {
+		snprintf(a->why, a->why_bytes, "HEAD: refused: %s", img_strerror(err));
+		return -EKEYREJECTED;
+	}
+	if (img_info(img)->version_number < t->min_version) {
+		snprintf(a->why, a->why_bytes,
+			 "HEAD: refused: version number %" PRIu64
+			 " is lower than min-version %" PRIu64,
+			 img_info(img)->version_number, t->min_version);
+		return -EKEYREJECTED;
+	}
+	return 0;
+}
+
+/* A part of the image file: out of the first bytes, or fetched.  *ret_copy is malloc'ed if so. */
+static int get_part(struct attempt *a, const struct openimage *o, uint64_t src_off,
+		    uint64_t n_bytes, const uint8_t **ret, uint8_t **ret_copy)
+{
+	uint8_t *copy;
+
+	if (src_off + n_bytes <= o->n_first) {
+		*ret = o->first + src_off;
+		return 0;
+	}
+	copy = malloc(n_bytes);
+	if (!copy)
+		return -ENOMEM;
+	for (uint64_t done = 0; done < n_bytes;) {
+		uint32_t piece =
+			(uint32_t)min_u64(n_bytes - done, SOURCE_REQUEST_BYTES_MAX);
+		ssize_t n = read_range(a, src_off + done, piece, false, copy + done);
+
+		if (n != (ssize_t)piece) {
+			free(copy);
+			return n < 0 ? (int)n : -EIO;
+		}
+		done += piece;
+	}
+	*ret = *ret_copy = copy;
+	return 0;
+}
+
+static int refuse(struct attempt *a, const char *part, int img_err)
+{
+	snprintf(a->why, a->why_bytes, "%s: refused: %s", part, img_strerror(img_err));
+	return -EKEYREJECTED;
+}
+
+static int load_meta_and_table(struct attempt *a, struct openimage *o)
+{
+	const struct img_info *info = img_info(o->img);
+	cleanup_free uint8_t *meta_copy = NULL, *table_copy = NULL;
+	const uint8_t *meta = NULL, *table = NULL;
+	int err = get_part(a, o, info->meta_off, info->meta_bytes, &meta, &meta_copy);
+
+	if (err < 0)
+		return err;
+	err = img_check_meta(o->img, meta, info->meta_bytes);
+	if (err < 0)
+		return refuse(a, "META", err);
+	err = get_part(a, o, info->table_off, info->table_bytes, &table, &table_copy);
+	if (err < 0)
+		return err;
+	err = img_set_table(o->img, table, info->table_bytes);
+	return err < 0 ? refuse(a, "page table", err) : 0;
+}
+
+static int try_once(struct attempt *a, struct openimage *o)
+{
+	ssize_t n = read_range(a, 0, IMG_FIRST_READ_BYTES, true, o->first);
+	int err;
+
+	if (n < 0)
+		return (int)n;
+	o->n_first = (size_t)n;
+	err = img_new(o->first, o->n_first, &o->img);
+	if (err < 0)
+		return refuse(a, "HEAD", err);
+	err = check_trust(a, o->img);
+	if (err < 0)
+		return err;
+	err = load_meta_and_table(a, o);
+	if (err < 0)
+		return err;
+	/* Not earlier: the length of a spoilt image must not shut out the servers with a good one. */
+	source_pin(a->source, img_info(o->img)->file_bytes);
+	return 0;
+}
+
+/* Without any key or digest the image is only protected against accidents. */
+static void note_trust(const struct openimage_trust *trust)
+{
+	if (!trust->has_digest && !trust->public_key)
+		log_warning(
+			"image: not authenticated: anybody who can answer for the server "
+			"can replace it: set digest= or public-key=");
+}
+
+int openimage_open(const struct openimage_config *config, struct openimage *ret,
+		   char *why, size_t why_bytes)
+{
+	uint32_t everybody = (uint32_t)((UINT64_C(1) << config->n_servers) - 1);
+	struct openimage o = {.first = malloc(IMG_FIRST_READ_BYTES)};
+	struct attempt a = {
+		.config = config,
+		.source = config->source,
+		.next_id = UINT64_C(1) << 62,
+		.why = why,
+		.why_bytes = why_bytes,
+	};
+	int err = o.first ? 0 : -ENOMEM;
+
+	snprintf(why, why_bytes, "no server answered in time");
+	while (err == 0) {
+		err = try_once(&a, &o);
+		if (err == 0) {
+			note_trust(&config->trust);
+			*ret = o;
+			return 0;
+		}
+		img_free(steal_pointer(&o.img));
+		if (err != -EKEYREJECTED)
+			break;
+		source_reject(a.source, a.server, 0, why);
+		a.avoid |= UINT32_C(1) << a.server;
+		if ((a.avoid & everybody) != everybody)
+			err = 0;
+	}
+	openimage_close(&o);
+	return err;
+}
+
+void openimage_close(struct openimage *o)
+{
+	img_free(o->img);
+	free(o->first);
+	*o = (struct openimage){0};
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * openimage.h - from a source to an image whose HEAD, META and page table are trusted
+ */
+#ifndef ENGINE_OPENIMAGE_H
+#define ENGINE_OPENIMAGE_H
+
+#include "base/options.h"
+#include "imgfmt/imgfmt.h"
+#include "source/source.h"
+
+struct openimage {
+	struct img *img;
+	uint8_t *first; /* the file's start, for the index pages in it */
+	size_t n_first;
+};
+
+/* What the image is checked against before anything of it is used. */
+struct openimage_trust {
+	bool has_digest;
+	uint8_t digest[IMG_DIGEST_BYTES];
+	const char *public_key; /* PEM, or NULL */
+	size_t public_key_bytes;
+	uint64_t min_version;
+};
+
+struct openimage_config {
+	struct source *source;
+	unsigned n_servers;
+	struct openimage_trust trust;
+	int64_t deadline_ms; /* clock_ms */
+	bool (*idle)(void *ctx); /* called every 200 ms or so; false: give up */
+	void *ctx;
+};
+
+/*
+ * Runs before the engine thread, in its place.  Tries every server until the deadline.
+ * -ETIMEDOUT: none answered with an image; -EKEYREJECTED: every server's image was refused;
+ * -ECANCELED: idle said so.  The reason is in `why`.  On success the caller owns ret:
+ * openimage_close.
+ */
+int openimage_open(const struct openimage_config *config, struct openimage *ret,
+		   char *why, size_t why_bytes) _must_check_;
+void openimage_close(struct openimage *o);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pages.c - a handful of slots, searched one by one
+ */
+#include "engine/pages.h"
+
+#include <errno.h>
+
+struct slot {
+	uint64_t last_used; /* 0: empty */
+	struct img_page page;
+};
+
+struct pages {
+	const struct img *img;
+	unsigned n_max;
+	uint64_t n_uses;
+	struct slot *slots;
+	struct img_page incoming; /* decoded here first: a bad page evicts nothing */
+};
+
+int pages_new(const struct img *img, unsigned n_max, struct pages **ret)
+{
+	struct pages *p = calloc(1, sizeof *p);
+
+	if (!p)
+		return -ENOMEM;
+	p->img = img;
+	p->n_max = n_max;
+	p->slots = calloc(n_max, sizeof *p->slots);
+	if (!p->slots) {
+		pages_free(p);
+		return -ENOMEM;
+	}
+	*ret = p;
+	return 0;
+}
+
+void pages_free(struct pages *p)
+{
+	if (!p)
+		return;
+	free(p->slots);
+	free(p);
+}
+
+const struct img_page *pages_get(struct pages *p, uint64_t page)
+{
+	for (unsigned i = 0; i < p->n_max; i++) {
+		struct slot *s = &p->slots[i];
+
+		if (s->last_used && s->page.page == page) {
+			s->last_used = ++p->n_uses;
+			return &s->page;
+		}
+	}
+	return NULL;
+}
+
+static struct slot *oldest(struct pages *p)
+{
+	struct slot *found = &p->slots[0];
+
+	for (unsigned i = 1; i < p->n_max; i++)
+		if (p->slots[i].last_used < found->last_used)
+			found = &p->slots[i];
+	return found;
+}
+
+int pages_add(struct pages *p, uint64_t page, const void *buf, size_t n_bytes)
+{
+	int err = img_page_decode(p->img, page, buf, n_bytes, &p->incoming);
+	struct slot *s;
+
+	if (err < 0)
+		return err;
+	if (pages_get(p, page))
+		return 0;
+	s = oldest(p);
+	s->page = p->incoming;
+	s->last_used = ++p->n_uses;
+	return 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * blockdev.h - loop devices and device-mapper tables, as the attachment needs them
+ *
+ * All calls are for one thread at a time (libdevmapper is not thread-safe) and may block for
+ * the time an ioctl takes.  0 or -errno; a failure is logged here with its subject.
+ */
+#ifndef FACE_BLOCKDEV_H
+#define FACE_BLOCKDEV_H
+
+#include <stdint.h>
+
+#include "imgfmt/base.h"
+
+struct blockdev {
+	char path[64]; /* "/dev/loop0", "/dev/dm-0" */
+	uint32_t major, minor;
+	int fd; /* open for as long as it is ours, or -1 */
+};
+
+/* A free loop device over `backing_fd`: direct I/O, 4096-byte blocks.  is_part: not for users. */
+int loop_attach(int backing_fd, bool read_only, bool is_part,
+		struct blockdev *ret) _must_check_;
+/* Take the backing file away and remove the device node if nobody else wants it. */
+int loop_detach(struct blockdev *loop) _must_check_;
+/* LOOP_CHANGE_FD of a read-only loop to another file of the same size. */
+int loop_change_backing(struct blockdev *loop, int backing_fd) _must_check_;
+
+/* True when /dev/mapper/control answers; opens it and keeps it open. */
+bool dm_is_available(void);
+/* Map all n_bytes of target onto a new device "hydroot-NAME". */
+int dm_create(const char *name, const struct blockdev *target, uint64_t n_bytes,
+	      bool read_only, struct blockdev *ret) _must_check_;
+/* Load a table onto `target`, suspend, resume: running I/O waits, none is lost.  On error the old table runs on. */
+int dm_swap(const char *name, const struct blockdev *target, uint64_t n_bytes,
+	    bool read_only) _must_check_;
+/* -EBUSY while it is open. */
+int dm_remove(const char *name) _must_check_;
+
+/* /dev/hydroot/NAME -> path, and its removal. */
+int blockdev_link(const char *name, const char *path) _must_check_;
+void blockdev_unlink(const char *name);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * control.h - the root-only control socket of one attachment, /run/hydroot/NAME/control
+ *
+ * SOCK_SEQPACKET; a request is one packet of at most CONTROL_REQUEST_BYTES holding one JSON
+ * object {"command": "status"|"pause"|"resume"|"detach"}, the answer one packet
+ * {"ok": true, "status": {...}} or {"ok": false, "error": "..."}.  Peers other than uid 0 (or the
+ * daemon's own uid) are refused.  Runs in the main thread's poll loop; a slow or silent client
+ * never holds it up.
+ */
+#ifndef FACE_CONTROL_H
+#define FACE_CONTROL_H
+
+#include <poll.h>
+
+#include "face/status.h"
+
+#define CONTROL_CLIENTS_MAX 8u
+#define CONTROL_REQUEST_BYTES 4096u
+#define CONTROL_POLLFDS (CONTROL_CLIENTS_MAX + 1)
+
+/* Called by control_handle; each 0 or -errno, and on error a reason in `why`. */
+struct control_ops {
+	void (*status)(void *ctx, struct status *ret);
+	int (*pause)(void *ctx, bool paused, char *why, size_t why_bytes);
+	int (*detach)(void *ctx, char *why, size_t why_bytes);
+};
+
+struct control;
+
+/* Bind `control` in the directory dirfd (mode 0600) and listen.  ops and ctx are borrowed. */
+int control_open(int dirfd, const struct control_ops *ops, void *ctx,
+		 struct control **ret) _must_check_;
+void control_close(struct control *c);
+
+/* Write at most CONTROL_POLLFDS entries to poll for; returns how many. */
+unsigned control_pollfds(struct control *c, struct pollfd *ret_fds);
+
+/* Act on what poll returned for those entries. */
+void control_handle(struct control *c, const struct pollfd *fds, unsigned n);
+
+/* Client side: connect to dirfd's `control`, send a request, wait at most timeout_ms for the answer.
+ * *ret_answer is malloc'ed.  -ENOENT, -ECONNREFUSED: no daemon there; -ETIMEDOUT. */
+int control_call(int dirfd, const char *request, int timeout_ms,
+		 char **ret_answer) _must_check_;
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handover.c - see handover.h
+ *
+ * Store and image have the same size and the same offsets, so the switch is one table: linear onto
+ * the loop device before, linear onto the store after.  Without device-mapper a read-only loop
+ * device can change its file; a writable one cannot, and stays with the daemon.
+ */
+#include "face/handover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/log.h"
+
+int attachment_open(struct attachment *a, int backing_fd)
+{
+	int err;
+
+	a->has_dm = dm_is_available();
+	err = loop_attach(backing_fd, a->read_only, a->has_dm, &a->loop);
+	if (err < 0)
+		return err;
+	if (a->has_dm)
+		err = dm_create(a->name, &a->loop, a->n_bytes, a->read_only, &a->dm);
+	else
+		log_notice("device-mapper: not in this kernel: %s",
+			   a->read_only ? "the loop device changes over by itself"
+					: "a writable device stays with the daemon");
+	if (err == 0)
+		err = blockdev_link(a->name, attachment_device(a)->path);
+	if (err < 0)
+		(void)!attachment_close(a);
+	return err;
+}
+
+const struct blockdev *attachment_device(const struct attachment *a)
+{
+	return a->has_dm ? &a->dm : &a->loop;
+}
+
+/* A loop device lets go only when the last user closes it: see that there is none. */
+static int check_unused(const struct blockdev *loop)
+{
+	int fd = open(loop->path, O_RDONLY | O_EXCL | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+int attachment_close(struct attachment *a)
+{
+	int err = 0;
+
+	if (a->has_dm && a->dm.path[0])
+		err = dm_remove(a->name);
+	else if (!a->has_dm)
+		err = check_unused(&a->loop);
+	if (err < 0)
+		return err;
+	a->dm.path[0] = '\0';
+	blockdev_unlink(a->name);
+	return loop_detach(&a->loop);
+}
+
+enum handover_method handover_choose(const struct attachment *a,
+				     const struct store *store)
+{
+	if (!store->device[0])
+		return HANDOVER_NONE;
+	if (a->has_dm)
+		return HANDOVER_DM;
+	return a->read_only ? HANDOVER_LOOP : HANDOVER_NONE;
+}
+
+static int change_loop(struct attachment *a, const struct store *store)
+{
+	cleanup_fd int fd = open(store->device, O_RDONLY | O_CLOEXEC);
+	int err;
+
+	if (fd < 0) {
+		log_error("%s: %s", store->device, strerror(errno));
+		return -errno;
+	}
+	err = loop_change_backing(&a->loop, fd);
+	if (err == 0) {
+		close(a->loop.fd);
+		a->loop.fd = -1;
+	}
+	return err;
+}
+
+int handover_run(struct attachment *a, const struct store *store,
+		 enum handover_method method)
+{
+	struct blockdev target = {
+		.major = store->dev_major,
+		.minor = store->dev_minor,
+		.fd = -1,
+	};
+	int err;
+
+	if (method == HANDOVER_LOOP)
+		return change_loop(a, store);
+	err = dm_swap(a->name, &target, a->n_bytes, a->read_only);
+	if (err < 0)
+		return err;
+	/* Nothing refers to the loop device any more; it takes the FUSE file along. */
+	(void)!loop_detach(&a->loop);
+	return 0;
+}

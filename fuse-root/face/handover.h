@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handover.h - from a device that the daemon serves to one that the kernel has alone
+ */
+#ifndef FACE_HANDOVER_H
+#define FACE_HANDOVER_H
+
+#include "face/blockdev.h"
+#include "face/status.h"
+#include "store/store.h"
+
+/* The block devices of one attachment; `loop` over the FUSE file, `dm` over the loop if has_dm. */
+struct attachment {
+	const char *name;
+	bool read_only;
+	bool has_dm;
+	uint64_t n_bytes;
+	struct blockdev loop, dm;
+};
+
+/* Loop over backing_fd, device-mapper over it where there is one, /dev/hydroot/NAME.  Logs. */
+int attachment_open(struct attachment *a, int backing_fd) _must_check_;
+/* What a user opens. */
+const struct blockdev *attachment_device(const struct attachment *a);
+/* Take it all away again.  -EBUSY while anybody has the device open; then nothing has changed. */
+int attachment_close(struct attachment *a) _must_check_;
+
+/* What can be done for this attachment on this store and kernel. */
+enum handover_method handover_choose(const struct attachment *a,
+				     const struct store *store);
+
+/*
+ * Every chunk is in the store: put the store's device in the place of the FUSE file, under the
+ * running system.  The FUSE connection ends as a consequence.  -errno: nothing has changed.
+ */
+int handover_run(struct attachment *a, const struct store *store,
+		 enum handover_method method) _must_check_;
+
+#endif

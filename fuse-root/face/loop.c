@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * loop.c - the loop device over the FUSE file
+ *
+ * Direct I/O, because otherwise every page is cached twice, and blocks of 4096 bytes, because
+ * zram has them and limits must not change under a mounted filesystem.  See loop(4) and
+ * LOOP_CONFIGURE (Linux 5.8).
+ */
+#include "face/blockdev.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/loop.h>
+#include <stdatomic.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/log.h"
+#include "base/rundir.h"
+
+#define TRIES 50
+
+/* Opened once: after switch_root no path leads to it. */
+static int control_fd = -1;
+
+static int loop_control(void)
+{
+	if (control_fd < 0)
+		control_fd = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	return control_fd < 0 ? -errno : control_fd;
+}
+
+static int open_free(int control, struct blockdev *loop)
+{
+	int number = ioctl(control, LOOP_CTL_GET_FREE);
+	struct stat st;
+
+	if (number < 0)
+		return -errno;
+	snprintf(loop->path, sizeof loop->path, "/dev/loop%d", number);
+	loop->fd = open(loop->path, O_RDWR | O_CLOEXEC);
+	if (loop->fd < 0)
+		return -errno;
+	if (fstat(loop->fd, &st) < 0)
+		return -errno;
+	loop->major = major(st.st_rdev);
+	loop->minor = minor(st.st_rdev);
+	return 0;
+}
+
+static int configure(const struct blockdev *loop, int backing_fd, bool read_only)
+{
+	struct loop_config config = {
+		.fd = (uint32_t)backing_fd,
+		.block_size = 4096,
+		.info = {.lo_flags = LO_FLAGS_DIRECT_IO |
+				     (read_only ? LO_FLAGS_READ_ONLY : 0)},
+	};
+	struct loop_info64 info;
+
+	snprintf((char *)config.info.lo_file_name, sizeof config.info.lo_file_name,
+		 "hydroot");
+	if (ioctl(loop->fd, LOOP_CONFIGURE, &config) < 0)
+		return -errno;
+	if (ioctl(loop->fd, LOOP_GET_STATUS64, &info) == 0 &&
+	    !(info.lo_flags & LO_FLAGS_DIRECT_IO))
+		log_warning("%s: no direct I/O: what is read is cached twice",
+			    loop->path);
+	return 0;
+}
+
+static const char *kernel_name(const struct blockdev *dev)
+{
+	return strrchr(dev->path, '/') + 1;
+}
+
+int loop_attach(int backing_fd, bool read_only, bool is_part, struct blockdev *ret)
+{
+	int control = loop_control();
+	int err = control;
+
+	if (control < 0) {
+		log_error("/dev/loop-control: %s: load the module loop",
+			  strerror(-control));
+		return control;
+	}
+	/* Somebody else may take the free one first, and udev needs a moment for the node. */
+	for (int i = 0; i < TRIES; i++) {
+		struct blockdev loop = {.fd = -1};
+
+		err = open_free(control, &loop);
+		if (err == 0 && is_part)
+			rundir_part_add(kernel_name(&loop));
+		if (err == 0)
+			err = configure(&loop, backing_fd, read_only);
+		if (err == 0) {
+			*ret = loop;
+			return 0;
+		}
+		if (loop.fd >= 0) {
+			rundir_part_remove(kernel_name(&loop));
+			close(loop.fd);
+		}
+		if (err != -EBUSY && err != -ENOENT && err != -ENXIO)
+			break;
+		usleep(20000);
+	}
+	log_error("loop: set up: %s", strerror(-err));
+	return err;
+}
+
+int loop_detach(struct blockdev *loop)
+{
+	int err = ioctl(loop->fd, LOOP_CLR_FD) < 0 ? -errno : 0;
+
+	close(loop->fd);
+	loop->fd = -1;
+	if (err < 0) {
+		log_error("%s: detach: %s", loop->path, strerror(-err));
+		return err;
+	}
+	rundir_part_remove(kernel_name(loop));
+	/* Only tidiness: devices that the module made at the start stay. */
+	for (int i = 0;
+	     i < 10 && ioctl(loop_control(), LOOP_CTL_REMOVE, loop->minor) < 0 &&
+	     errno == EBUSY;
+	     i++)
+		usleep(20000);
+	return 0;
+}
+
+int loop_change_backing(struct blockdev *loop, int backing_fd)
+{
+	if (ioctl(loop->fd, LOOP_CHANGE_FD, backing_fd) == 0)
+		return 0;
+	log_error("%s: switch to the store: %s", loop->path, strerror(errno));
+	return -errno;
+}
+
+int blockdev_link(const char *name, const char *path)
+{
+	char link[128], target[80];
+
+	if (mkdir("/dev/hydroot", 0755) < 0 && errno != EEXIST)
+		return -errno;
+	snprintf(link, sizeof link, "/dev/hydroot/%s", name);
+	snprintf(target, sizeof target, "..%s", path + strlen("/dev"));
+	unlink(link);
+	if (symlink(target, link) == 0)
+		return 0;
+	log_error("%s: %s", link, strerror(errno));
+	return -errno;
+}
+
+void blockdev_unlink(const char *name)
+{
+	char link[128];
+
+	snprintf(link, sizeof link, "/dev/hydroot/%s", name);
+	unlink(link);
+	rmdir("/dev/hydroot");
+}

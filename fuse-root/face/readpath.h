@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * readpath.h - answers reads: at once from the store, or when the chunk has come
+ *
+ * The thread that takes a read from the kernel never waits for the network: a read that misses
+ * is set aside, and a worker answers it later.  Nothing is allocated after readpath_new.
+ */
+#ifndef FACE_READPATH_H
+#define FACE_READPATH_H
+
+#include "map/chunkmap.h"
+#include "store/store.h"
+
+#define READ_BYTES_MAX (1024u * 1024)
+
+struct readpath_config {
+	struct chunkmap *cm;
+	struct store *store;
+	unsigned n_waiting_max; /* reads set aside; one more makes its thread wait */
+	unsigned n_threads; /* that call read or resume at a time */
+	/* err 0: the n_bytes of buf are the answer; else -errno.  Any thread, no locks held. */
+	void (*reply)(void *handle, int err, const void *buf, size_t n_bytes);
+};
+
+struct readpath_stats {
+	uint64_t n_waited; /* reads that had to be set aside */
+	double wait_ms_p50, wait_ms_p99;
+};
+
+struct readpath;
+
+int readpath_new(const struct readpath_config *config,
+		 struct readpath **ret) _must_check_;
+/* No read may be set aside any more. */
+void readpath_free(struct readpath *rp);
+
+/* img_off and n_bytes: multiples of 4096, at most READ_BYTES_MAX.  Replies now or later. */
+void readpath_read(struct readpath *rp, void *handle, uint64_t img_off, size_t n_bytes);
+/* Reads that the chunk map has given back. */
+void readpath_resume(struct readpath *rp, struct chunk_waiter *list);
+/* Answer everything that is set aside, now or from now on, with an error: the end. */
+void readpath_fail_all(struct readpath *rp, int err);
+
+void readpath_stats(struct readpath *rp, struct readpath_stats *ret);
+
+#endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * status.c - struct status as JSON, and as a file that is there whole or not at all
+ *
+ * The keys are a contract: more may be added, none renamed.  Text may hold anything that
+ * a server or a command line said; what is not UTF-8 is replaced, so that the JSON always
+ * is.  Passwords in URLs stay inside.
+ */
+#include "face/status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+
+#include "base/options_url.h"
+
+#define SCHEMA 1
+#define FILE_NAME "status.json"
+#define TEMP_NAME ".status.json"
+
+const char *attach_state_name(enum attach_state state)
+{
+	switch (state) {
+	case STATE_ATTACHING:
+		return "attaching";
+	case STATE_FILLING:
+		return "filling";
+	case STATE_PAUSED:
+		return "paused";
+	case STATE_STREAMING:
+		return "streaming";
+	case STATE_STALLED:
+		return "stalled";
+	case STATE_RESIDENT:
+		return "resident";
+	case STATE_CACHED:
+		return "cached";
+	case STATE_FAILED:
+		break;
+	}
+	return "failed";
+}
+
+const char *handover_method_name(enum handover_method method)
+{
+	switch (method) {
+	case HANDOVER_DM:
+		return "dm";
+	case HANDOVER_LOOP:
+		return "loop";
+	case HANDOVER_NONE:
+		break;
+	}
+	return "none";
+}
+
+static const char *mode_name(enum option_mode mode)
+{
+	switch (mode) {
+	case MODE_FULL:
+		return "full";
+	case MODE_STREAM:
+		return "stream";
+	case MODE_HYBRID:
+		break;
+	}
+	return "hybrid";
+}
+
+static const char *server_name(enum server_state state)
+{
+	switch (state) {
+	case SERVER_OK:
+		return "ok";
+	case SERVER_FAILING:
+		return "failing";
+	case SERVER_REFUSED:
+		return "refused";
+	case SERVER_UNUSED:
+		break;
+	}
+	return "unused";
+}
+
+/* jansson takes UTF-8 only; NULL without memory. */
+static json_t *text_new(const char *text)
+{
+	json_t *j = json_string(text);
+	cleanup_free char *ascii = NULL;
+
+	if (j)
+		return j;
+	ascii = strdup(text);
+	if (!ascii)
+		return NULL;
+	for (char *c = ascii; *c; c++) {
+		if ((unsigned char)*c > 0x7e)
+			*c = '?';
+	}
+	return json_string(ascii);
+}
+
+static json_t *number_new(uint64_t n)
+{
+	return json_integer((json_int_t)min_u64(n, INT64_MAX));
+}
+
+/* null for what is not known yet; infinity has no JSON form. */
+static json_t *real_new(double x)
+{
+	return x >= 0 && x < 1e18 ? json_real(x) : json_null();
+}
+
+static json_t *url_new(const char *url)
+{
+	char public[OPTIONS_URL_BYTES];
+
+	options_url_public(url, public, sizeof public);
+	return text_new(public);
+}
+
+static json_t *hex_new(const char *prefix, const uint8_t *bytes, size_t n_bytes)
+{
+	char text[80];
+	int n = snprintf(text, sizeof text, "%s", prefix);
+
+	for (size_t i = 0; i < n_bytes; i++)
+		n += snprintf(text + n, sizeof text - (size_t)n, "%02x", bytes[i]);
+	return json_string(text);
+}
+
+static json_t *uuid_new(const uint8_t u[16])
+{
+	char text[37];
+
+	snprintf(text, sizeof text,
+		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11],
+		 u[12], u[13], u[14], u[15]);
+	return json_string(text);
+}
+
+/* An object under construction: `has_failed` is looked at once, at the end. */
+struct builder {
+	json_t *object;
+	bool has_failed;
+};
+
+static void put(struct builder *b, const char *key, json_t *value)
+{
+	if (json_object_set_new_nocheck(b->object, key, value) < 0)
+		b->has_failed = true;
+}
+
+static json_t *builder_end(struct builder *b)
+{
+	if (!b->has_failed)
+		return b->object;
+	json_decref(b->object);
+	return NULL;
+}
+
+static json_t *image_new(const struct status *st)
+{
+	struct builder b = {.object = json_object()};
+
+	put(&b, "url", url_new(st->image.url));
+	put(&b, "uuid", uuid_new(st->image.uuid));
+	put(&b, "digest", hex_new("sha256:", st->image.digest, sizeof st->image.digest));
+	put(&b, "bytes", number_new(st->image.bytes));
+	put(&b, "chunk_bytes", number_new(st->image.chunk_bytes));
+	put(&b, "chunks", number_new(st->image.chunks));
+	return builder_end(&b);
+}
+
+static json_t *resident_new(const struct status *st)
+{
+	struct builder b = {.object = json_object()};
+
+	put(&b, "chunks", number_new(st->resident_chunks));
+	put(&b, "bytes", number_new(st->resident_bytes));
+	return builder_end(&b);
+}
+
+static json_t *fetched_new(const struct status *st)
+{
+	struct builder b = {.object = json_object()};
+
+	put(&b, "hot_bytes", number_new(st->hot_bytes));
+	put(&b, "demand_bytes", number_new(st->demand_bytes));
+	put(&b, "fill_bytes", number_new(st->fill_bytes));
+	put(&b, "wire_bytes", number_new(st->wire_bytes));
+	put(&b, "requests", number_new(st->requests));
+	return builder_end(&b);
+}
+
+static json_t *demand_new(const struct status *st)
+{
+	struct builder b = {.object = json_object()};
+
+	put(&b, "chunks", number_new(st->demand_chunks));
+	put(&b, "wait_ms_p50", real_new(st->wait_ms_p50));
+	put(&b, "wait_ms_p99", real_new(st->wait_ms_p99));
+	put(&b, "waiting", number_new(st->demand_waiting));
+	return builder_end(&b);
+}
+
+static json_t *server_new(const struct source_server_status *server)
+{
+	struct builder b = {.object = json_object()};
+
+	put(&b, "url", url_new(server->url));
+	put(&b, "address", text_new(server->address));
+	put(&b, "state", json_string(server_name(server->state)));
+	put(&b, "errors", number_new(server->n_errors));
+	put(&b, "last_error", text_new(server->last_error));
+	put(&b, "next_try_ms", json_integer(server->next_try_ms));
+	return builder_end(&b);
+}
+
+static json_t *servers_new(const struct status *st)
+{
+	json_t *array = json_array();
+
+	for (unsigned i = 0; i < st->n_servers && i < SOURCE_SERVERS_MAX; i++) {
+		if (json_array_append_new(array, server_new(&st->servers[i])) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+static json_t *warnings_new(const struct status *st)
+{
+	json_t *array = json_array();
+
+	for (unsigned i = 0; i < st->n_warnings && i < OPTIONS_WARNINGS_MAX; i++) {
+		if (json_array_append_new(array, text_new(st->warnings[i])) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+static json_t *store_new(const struct status *st)
+{
+	struct builder b = {.object = json_object()};
+
+	put(&b, "kind", text_new(st->store.kind));
+	put(&b, "device", text_new(st->store.device));
+	put(&b, "used_bytes", number_new(st->store.used_bytes));
+	put(&b, "limit_bytes", number_new(st->store.limit_bytes));
+	return builder_end(&b);
+}
+
+static json_t *handover_new(const struct status *st)
+{
+	struct builder b = {.object = json_object()};
+
+	put(&b, "done", json_boolean(st->handover_done));
+	put(&b, "method", json_string(handover_method_name(st->handover_method)));
+	return builder_end(&b);
+}
+
+static json_t *seconds_new(const struct status *st)
+{
+	struct builder b = {.object = json_object()};
+
+	put(&b, "ready", real_new(st->seconds_ready));
+	put(&b, "resident", real_new(st->seconds_resident));
+	return builder_end(&b);
+}
+
+static json_t *status_object(const struct status *st)
+{
+	struct builder b = {.object = json_object()};
+
+	put(&b, "schema", json_integer(SCHEMA));
+	put(&b, "name", text_new(st->name));
+	put(&b, "mode", json_string(mode_name(st->mode)));
+	put(&b, "state", json_string(attach_state_name(st->state)));
+	put(&b, "reason", text_new(st->reason));
+	put(&b, "warnings", warnings_new(st));
+	put(&b, "device", text_new(st->device));
+	put(&b, "block_device", text_new(st->block_device));
+	put(&b, "read_only", json_boolean(st->read_only));
+	put(&b, "image", image_new(st));
+	put(&b, "resident", resident_new(st));
+	put(&b, "eta_seconds",
+	    st->eta_seconds < 0 ? json_null() : json_integer(st->eta_seconds));
+	put(&b, "fetched", fetched_new(st));
+	put(&b, "demand", demand_new(st));
+	put(&b, "servers", servers_new(st));
+	put(&b, "store", store_new(st));
+	put(&b, "handover", handover_new(st));
+	put(&b, "seconds", seconds_new(st));
+	put(&b, "net_restarts", number_new(st->net_restarts));
+	put(&b, "error", text_new(st->error));
+	return builder_end(&b);
+}
+
+int status_to_json(const struct status *st, char **ret_text)
+{
+	json_t *object = status_object(st);
+	char *text;
+
+	if (!object)
+		return -ENOMEM;
+	text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	json_decref(object);
+	if (!text)
+		return -ENOMEM;
+	*ret_text = text;
+	return 0;
+}
+
+static int write_all(int fd, const char *text, size_t n_bytes)
+{
+	while (n_bytes) {
+		ssize_t n = write(fd, text, n_bytes);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		n_bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Readable by root only, as the socket is: URLs may carry what opens a door. */
+static int write_temp(int dirfd, const char *json)
+{
+	cleanup_fd int fd =
+		openat(dirfd, TEMP_NAME,
+		       O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = write_all(fd, json, strlen(json));
+	return err ? err : write_all(fd, "\n", 1);
+}
+
+int status_write(int dirfd, const char *json)
+{
+	int err = write_temp(dirfd, json);
+
+	if (!err && renameat(dirfd, TEMP_NAME, dirfd, FILE_NAME) < 0)
+		err = -errno;
+	if (err)
+		(void)unlinkat(dirfd, TEMP_NAME, 0);
+	return err;
+}
+
+int status_amend(int dirfd, enum attach_state state, const char *error)
+{
+	cleanup_fd int fd = openat(dirfd, "status.json", O_RDONLY | O_CLOEXEC);
+	cleanup_free char *text = NULL;
+	json_t *status;
+	int err = -ENOMEM;
+
+	if (fd < 0)
+		return -errno;
+	status = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
+	if (!json_is_object(status)) {
+		json_decref(status);
+		return -EBADMSG;
+	}
+	if (json_object_set_new(status, "state", json_string(attach_state_name(state))) ==
+		    0 &&
+	    json_object_set_new(status, "error", text_new(error)) == 0)
+		text = json_dumps(status, JSON_COMPACT);
+	if (text)
+		err = status_write(dirfd, text);
+	json_decref(status);
+	return err;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keeper.c - the process that forks the others
+ *
+ * It has one thread and does nothing but wait, so that fork is safe at any time: a network process
+ * that was killed (PID 1 kills what is not root at switch_root) is replaced within milliseconds.
+ * Nothing is executed and no file is opened, because after switch_root there are none.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "face/status.h"
+
+/* A network process that ends at once, again and again, must not keep a core busy. */
+#define NET_RESPAWN_MS 20
+#define NET_RESPAWN_SLOW_MS 1000
+#define NET_QUICK_DEATHS_MAX 20u
+#define NET_DEATHS_SAID 3u
+
+struct keeper {
+	struct daemon *d;
+	int ready_fd;
+	int signal_fd;
+	sigset_t old_mask;
+	pid_t serve, net;
+	uint32_t generation;
+	bool wants_net;
+	int64_t net_since_ms, net_not_before_ms;
+	unsigned n_quick_deaths;
+	int serve_status;
+};
+
+void daemon_tell(int fd, enum keeper_msg_kind kind, const char *text)
+{
+	struct keeper_msg msg = {.kind = kind};
+
+	snprintf(msg.text, sizeof msg.text, "%s", text);
+	while (send(fd, &msg, sizeof msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+	       errno == EINTR)
+		;
+}
+
+bool daemon_hear(int fd, struct keeper_msg *ret)
+{
+	ssize_t n;
+
+	do {
+		n = recv(fd, ret, sizeof *ret, MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof *ret)
+		return false;
+	ret->text[sizeof ret->text - 1] = '\0';
+	return true;
+}
+
+void daemon_leave_terminal(const struct daemon *d)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	log_daemon(d->kmsg_fd, d->log_fd);
+	if (null < 0)
+		return;
+	for (int fd = 0; fd <= 2; fd++)
+		dup2(null, fd);
+	close(null);
+}
+
+/* In a new child: what the keeper keeps for itself. */
+static void become_child(struct keeper *k)
+{
+	sigprocmask(SIG_SETMASK, &k->old_mask, NULL);
+	close(k->signal_fd);
+	if (k->ready_fd >= 0)
+		close(k->ready_fd);
+}
+
+static void fork_net(struct keeper *k)
+{
+	pid_t pid;
+
+	k->net_since_ms = clock_ms();
+	k->generation++;
+	pid = fork();
+	if (pid == 0) {
+		become_child(k);
+		_exit(-net_main(k->d->channel, k->d->net, k->generation));
+	}
+	if (pid < 0)
+		log_error("keeper: fork the network process: %s", strerror(errno));
+	k->net = pid > 0 ? pid : 0;
+	k->net_not_before_ms = k->net_since_ms + NET_RESPAWN_SLOW_MS;
+}
+
+static int fork_serve(struct keeper *k)
+{
+	k->serve = fork();
+	if (k->serve < 0) {
+		log_error("keeper: fork the serving process: %s", strerror(errno));
+		return -errno;
+	}
+	if (k->serve == 0) {
+		become_child(k);
+		/* Its own end of the pair: it is to notice when the keeper is gone. */
+		close(k->d->keeper_end);
+		process_harden(false);
+		_exit(serve_run(k->d));
+	}
+	return 0;
+}
+
+/* The first few times, and when it has become a habit. */
+static void say_net_death(const struct keeper *k, int status)
+{
+	const char *next = "starting another";
+
+	if (k->n_quick_deaths > NET_DEATHS_SAID &&
+	    k->n_quick_deaths != NET_QUICK_DEATHS_MAX + 1)
+		return;
+	if (k->n_quick_deaths > NET_QUICK_DEATHS_MAX)
+		next = "and always at once: trying every second from now on";
+	if (WIFSIGNALED(status))
+		log_notice("network process: ended by signal %d: %s", WTERMSIG(status),
+			   next);
+	else
+		log_notice("network process: ended: %s: %s",
+			   strerror(WEXITSTATUS(status)), next);
+}
+
+static void net_ended(struct keeper *k, int status)
+{
+	int64_t now_ms = clock_ms();
+	bool was_quick = now_ms - k->net_since_ms < 1000;
+
+	k->net = 0;
+	if (!k->wants_net)
+		return;
+	k->n_quick_deaths = was_quick ? k->n_quick_deaths + 1 : 0;
+	k->net_not_before_ms =
+		now_ms + (k->n_quick_deaths > NET_QUICK_DEATHS_MAX ? NET_RESPAWN_SLOW_MS
+								   : NET_RESPAWN_MS);
+	say_net_death(k, status);
+}
+
+static void reap_children(struct keeper *k)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == k->net)
+			net_ended(k, status);
+		if (pid != k->serve)
+			continue;
+		k->serve = 0;
+		k->serve_status = status;
+	}
+}
+
+static void tell_parent(struct keeper *k, const char *device)
+{
+	if (k->ready_fd < 0)
+		return;
+	if (dprintf(k->ready_fd, "R%s\n", device) < 0)
+		log_warning("keeper: nobody hears that %s is ready", device);
+	close(k->ready_fd);
+	k->ready_fd = -1;
+	daemon_leave_terminal(k->d);
+}
+
+static void end_net(struct keeper *k, bool for_good)
+{
+	if (for_good)
+		k->wants_net = false;
+	if (k->net)
+		kill(k->net, SIGKILL);
+}
+
+static void hear_serve(struct keeper *k)
+{
+	struct keeper_msg msg;
+
+	while (daemon_hear(k->d->keeper_end, &msg)) {
+		switch (msg.kind) {
+		case KEEPER_READY:
+			tell_parent(k, msg.text);
+			break;
+		case KEEPER_RESTART_NET:
+			end_net(k, false);
+			break;
+		case KEEPER_NET_DONE:
+			end_net(k, true);
+			break;
+		case KEEPER_TERMINATE:
+			break;
+		}
+	}
+}
+
+static void hear_signals(struct keeper *k)
+{
+	struct signalfd_siginfo info;
+
+	while (read(k->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo == SIGCHLD)
+			reap_children(k);
+		else if (!k->d->is_boot)
+			daemon_tell(k->d->keeper_end, KEEPER_TERMINATE, "");
+	}
+}
+
+static int open_signals(struct keeper *k)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, &k->old_mask);
+	k->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return k->signal_fd < 0 ? -errno : 0;
+}
+
+/* How long to wait: for ever, or until the network process may be forked again. */
+static int poll_timeout_ms(const struct keeper *k)
+{
+	int64_t left_ms = k->net_not_before_ms - clock_ms();
+
+	if (!k->wants_net || k->net)
+		return -1;
+	return left_ms > 0 ? (int)left_ms : 0;
+}
+
+/* The serving process left without a word of its own: say it, for those who ask later. */
+static void record_death(const struct keeper *k)
+{
+	char error[80];
+
+	snprintf(error, sizeof error, "the serving process was ended by signal %d",
+		 WTERMSIG(k->serve_status));
+	log_error("%s: the device is lost", error);
+	(void)!status_amend(k->d->rundir_fd, STATE_FAILED, error);
+}
+
+int keeper_run(struct daemon *d, int ready_fd)
+{
+	struct keeper k = {.d = d, .ready_fd = ready_fd, .wants_net = true};
+
+	if (open_signals(&k) < 0 || fork_serve(&k) < 0)
+		return 1;
+	while (k.serve) {
+		struct pollfd fds[] = {
+			{.fd = k.signal_fd, .events = POLLIN},
+			{.fd = d->keeper_end, .events = POLLIN},
+		};
+
+		if (k.wants_net && !k.net && clock_ms() >= k.net_not_before_ms)
+			fork_net(&k);
+		(void)!poll(fds, ARRAY_SIZE(fds), poll_timeout_ms(&k));
+		hear_serve(&k);
+		hear_signals(&k);
+	}
+	end_net(&k, true);
+	if (WIFSIGNALED(k.serve_status))
+		record_death(&k);
+	return WIFEXITED(k.serve_status) ? WEXITSTATUS(k.serve_status) : 1;
+}

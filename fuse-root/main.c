@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - hydrootd: from the command line to a running keeper
+ *
+ * The process that was called prepares everything that needs files, forks the keeper, and stays
+ * until the device is ready: then it prints the device's path and ends with 0.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/rundir.h"
+#include "daemon.h"
+#include "face/blockdev.h"
+#include "face/control.h"
+
+#define PROGRAM "hydrootd"
+#define DEFAULT_CMDLINE "/proc/cmdline"
+#define DEFAULT_CONF "/etc/hydroot/hydroot.conf"
+#define DEFAULT_KEY "/etc/hydroot/image.pub"
+
+enum exit_status { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
+
+struct arguments {
+	bool boot, print_config;
+	const char *cmdline, *conf;
+};
+
+static void print_help(void)
+{
+	printf("Usage: hydrootd [--name=NAME] [--read-only] [--KEY=VALUE ...] URL [URL ...]\n"
+	       "       hydrootd --boot [--cmdline=FILE] [--conf=FILE]\n"
+	       "       hydrootd --print-config [--cmdline=FILE] [--conf=FILE]\n"
+	       "\n"
+	       "Presents a remote hydroot image as a block device, fills it in the background,\n"
+	       "hands it over to the kernel and exits.\n"
+	       "\n"
+	       "  --boot             take URL and keys from the kernel command line and the\n"
+	       "                     configuration file\n"
+	       "  --print-config     print what --boot would use, for sh, and exit\n"
+	       "  --cmdline=FILE     instead of " DEFAULT_CMDLINE "\n"
+	       "  --conf=FILE        instead of " DEFAULT_CONF "\n"
+	       "  --name=NAME        of the attachment: /dev/hydroot/NAME (root)\n"
+	       "  --read-only        make the device read-only\n"
+	       "  --help, --version\n"
+	       "\n"
+	       "Keys:\n");
+	options_print_help();
+}
+
+/*
+ * PID 1 spares root's processes whose first argument starts with '@' when it switches the root
+ * and when it shuts down (systemd, ROOT_STORAGE_DAEMONS).  Run again under such a name.
+ */
+static void take_spared_name(char **argv)
+{
+	static char spared[] = "@" PROGRAM;
+	char path[4096];
+	ssize_t n;
+
+	if (argv[0] && argv[0][0] == '@')
+		return;
+	n = readlink("/proc/self/exe", path, sizeof path - 1);
+	if (n < 0)
+		return;
+	path[n] = '\0';
+	argv[0] = spared;
+	execv(path, argv);
+}
+
+/* -- reading the configuration ------------------------------------------------------------ */
+
+/* A whole small file, malloc'ed; NULL with errno. */
+static char *read_file(const char *path, size_t *ret_bytes)
+{
+	cleanup_file FILE *f = fopen(path, "re");
+	size_t room = 1024 * 1024, n;
+	char *text;
+
+	if (!f)
+		return NULL;
+	text = malloc(room + 1);
+	if (!text)
+		return NULL;
+	n = fread(text, 1, room, f);
+	if (ferror(f)) {
+		free(text);
+		errno = EIO;
+		return NULL;
+	}
+	text[n] = '\0';
+	if (ret_bytes)
+		*ret_bytes = n;
+	return text;
+}
+
+static int read_conf(struct options *o, const char *path, bool must_exist)
+{
+	cleanup_free char *text = read_file(path, NULL);
+
+	if (text)
+		return options_parse_conf(o, path, text);
+	if (errno == ENOENT && !must_exist)
+		return 0;
+	log_error("%s: %s", path, strerror(errno));
+	return -errno;
+}
+
+static int read_boot_options(struct options *o, const struct arguments *args)
+{
+	const char *cmdline = args->cmdline ? args->cmdline : DEFAULT_CMDLINE;
+	cleanup_free char *text = NULL;
+	int err =
+		read_conf(o, args->conf ? args->conf : DEFAULT_CONF, args->conf != NULL);
+
+	if (err < 0)
+		return err;
+	/* The key that lies in the initramfs is as good as one in hydroot.conf: a floor. */
+	if (!*o->public_key && access(DEFAULT_KEY, F_OK) == 0)
+		snprintf(o->public_key, sizeof o->public_key, DEFAULT_KEY);
+	text = read_file(cmdline, NULL);
+	if (text)
+		return options_parse_cmdline(o, text);
+	log_error("%s: %s", cmdline, strerror(errno));
+	return -errno;
+}
+
+/* -- preparing ---------------------------------------------------------------------------- */
+
+static int load_public_key(struct daemon *d)
+{
+	const char *path = d->options.public_key;
+
+	if (!*path)
+		return 0;
+	d->public_key = read_file(path, &d->public_key_bytes);
+	if (d->public_key)
+		return 0;
+	log_error("public-key %s: %s", path, strerror(errno));
+	return -errno;
+}
+
+static int check_options(struct options *o)
+{
+	if (o->n_servers == 0) {
+		log_error(
+			"no image: give a URL, as in root=hydroot:http://server/image.hri");
+		return -EINVAL;
+	}
+	if (o->mode != MODE_HYBRID) {
+		log_error("mode: only hybrid is in this version");
+		return -EINVAL;
+	}
+	if (strcmp(o->store, "zram") != 0 && strcmp(o->store, "memory") != 0) {
+		log_error("store %s: only zram and memory are in this version", o->store);
+		return -EINVAL;
+	}
+	if (o->io_timeout_ms)
+		log_warning("io-timeout: not in this version: reads wait for ever");
+	if (o->fill == FILL_BOOT)
+		log_warning("fill boot: not in this version: filling starts now");
+	return 0;
+}
+
+static int check_name_is_free(const char *name)
+{
+	cleanup_fd int fd = rundir_open(name);
+	cleanup_free char *answer = NULL;
+	char link[128];
+
+	snprintf(link, sizeof link, "/dev/hydroot/%s", name);
+	if ((fd >= 0 &&
+	     control_call(fd, "{\"command\":\"status\"}", 2000, &answer) == 0) ||
+	    access(link, F_OK) == 0) {
+		log_error(
+			"%s: already attached: hydroot detach %s, or attach with another "
+			"--name",
+			name, name);
+		return -EEXIST;
+	}
+	return 0;
+}
+
+/* Everything that needs files by their path happens here or in the first steps of the children. */
+static int prepare(struct daemon *d)
+{
+	int pair[2];
+	int err = check_name_is_free(d->options.name);
+
+	if (err == 0)
+		err = load_public_key(d);
+	if (err == 0)
+		err = net_prepare();
+	if (err < 0)
+		return err;
+	d->rundir_fd = rundir_create(d->options.name);
+	if (d->rundir_fd < 0) {
+		log_error("/run/hydroot/%s: %s", d->options.name,
+			  strerror(-d->rundir_fd));
+		return d->rundir_fd;
+	}
+	d->kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	d->log_fd = openat(d->rundir_fd, "log",
+			   O_WRONLY | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0644);
+	d->channel = channel_new();
+	if (!d->channel ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	d->keeper_end = pair[0];
+	d->serve_end = pair[1];
+	err = net_config_init(d->net, &d->options);
+	if (err == 0 && geteuid() == 0) {
+		d->net->root_fd = net_root_new();
+		err = d->net->root_fd < 0 ? d->net->root_fd : 0;
+	}
+	return err;
+}
+
+/* -- the two sides of the first fork ------------------------------------------------------ */
+
+static int run_keeper(struct daemon *d, int ready_fd)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	/* Who reads our output waits for its end, not for ours.  Messages still go to stderr. */
+	if (null >= 0 && dup2(null, 0) == 0 && dup2(null, 1) == 1)
+		close(null);
+	setsid();
+	if (chdir("/") < 0)
+		log_warning("/: %s", strerror(errno));
+	d->net->keeper = getpid();
+	process_harden(true);
+	process_ignore_signals();
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	return keeper_run(d, ready_fd);
+}
+
+static int wait_until_ready(int ready_fd)
+{
+	char line[160] = "";
+	size_t n = 0;
+
+	while (n < sizeof line - 1) {
+		ssize_t got = read(ready_fd, line + n, sizeof line - 1 - n);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+	}
+	if (line[0] != 'R')
+		return EXIT_FAILED;
+	printf("%s", line + 1);
+	return EXIT_DONE;
+}
+
+static int start(struct daemon *d)
+{
+	int ready[2];
+	pid_t pid;
+
+	if (prepare(d) < 0)
+		return EXIT_FAILED;
+	if (pipe2(ready, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+		log_error("fork: %s", strerror(errno));
+		return EXIT_FAILED;
+	}
+	if (pid == 0) {
+		close(ready[0]);
+		_exit(run_keeper(d, ready[1]));
+	}
+	close(ready[1]);
+	return wait_until_ready(ready[0]);
+}
+
+/* Options of this program itself; what is left is for options_parse_argv. */
+static bool take_own_option(struct arguments *args, const char *arg)
+{
+	if (strcmp(arg, "--boot") == 0)
+		args->boot = true;
+	else if (strcmp(arg, "--print-config") == 0)
+		args->print_config = true;
+	else if (strncmp(arg, "--cmdline=", 10) == 0)
+		args->cmdline = arg + 10;
+	else if (strncmp(arg, "--conf=", 7) == 0)
+		args->conf = arg + 7;
+	else
+		return false;
+	return true;
+}
+
+static int read_options(struct daemon *d, struct arguments *args, int argc, char **argv)
+{
+	int n = 0;
+
+	for (int i = 0; i < argc; i++)
+		if (i == 0 || !take_own_option(args, argv[i]))
+			argv[n++] = argv[i];
+	argv[n] = NULL;
+	options_init(&d->options);
+	if (!args->boot && !args->print_config)
+		return options_parse_argv(&d->options, n - 1, argv + 1);
+	if (n > 1) {
+		log_error("%s: not together with --boot or --print-config", argv[1]);
+		return -EINVAL;
+	}
+	return read_boot_options(&d->options, args);
+}
+
+int main(int argc, char **argv)
+{
+	static struct net_config net = {.root_fd = -1};
+	static struct daemon d = {.kmsg_fd = -1, .log_fd = -1, .net = &net};
+	struct arguments args = {0};
+	int status;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			print_help();
+			return EXIT_DONE;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			printf(PROGRAM " " HYDROOT_VERSION "\n");
+			return EXIT_DONE;
+		}
+	}
+	take_spared_name(argv);
+	umask(022);
+	log_init(PROGRAM, false);
+	d.start_ms = clock_ms();
+	status = read_options(&d, &args, argc, argv) < 0 ? EXIT_USAGE : EXIT_DONE;
+	/* Also when something is wrong: onfail= and panic= are needed then. */
+	if (args.print_config && options_print_sh(&d.options) < 0)
+		status = EXIT_FAILED;
+	if (args.print_config || status != EXIT_DONE)
+		return status;
+	if (check_options(&d.options) < 0)
+		return EXIT_USAGE;
+	d.is_boot = args.boot;
+	log_init(PROGRAM, d.options.debug);
+	log_set_name(d.options.name);
+	return start(&d);
+}

@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chunkmap.c - one byte a chunk, one bit a block, one lock
+ *
+ * The valid bits of the whole image lie in one array that is touched only where a chunk is
+ * PARTIAL: a READY chunk needs none, an ABSENT one has none set.  The array and the bytes are
+ * anonymous shared memory, so that they can outlive the thread of execution that fills them.
+ *
+ * Writers and the storing of fetched bytes exclude each other chunk by chunk: a registered
+ * writer keeps store_begin waiting, and a chunk in `storing` keeps new writers waiting.  storing
+ * is entered before waiting for the writers to leave, so a stream of writes cannot starve it.
+ */
+#include "map/chunkmap.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/lock.h"
+#include "map/queue.h"
+
+#define STATE_MASK 0x03u
+#define MARK_DEMANDED 0x04u
+#define MARK_CLAIMED 0x08u
+
+#define BLOCK_BYTES 4096u
+#define WAITER_BUCKETS 1024u
+#define STORING_MAX 64u
+/* More than all reads that the kernel can have outstanding, times the chunks each can span. */
+#define DEMAND_MAX (128u * 1024)
+
+struct chunkmap {
+	/* set before threads start */
+	uint64_t n_blocks, n_chunks;
+	uint64_t blocks_per_chunk;
+	void (*wake)(void *ctx);
+	void *wake_ctx;
+
+	/* guarded by lock */
+	struct lock lock;
+	pthread_cond_t writer_left; /* a registered writer has ended */
+	pthread_cond_t storing_ended;
+	uint8_t *marks; /* a chunk: state and marks */
+	uint8_t *valid; /* a bit a block */
+	struct queue demand;
+	struct chunk_waiter *waiters[WAITER_BUCKETS]; /* oldest first */
+	struct chunk_writer *writers;
+	uint64_t storing[STORING_MAX];
+	unsigned n_storing;
+	uint64_t n_ready, ready_blocks, n_waiting, n_demanded;
+	bool demand_overflowed; /* reads wait for chunks that found no place in demand */
+};
+
+const char *chunk_state_name(enum chunk_state state)
+{
+	static const char *const names[] = {"absent", "partial", "ready"};
+
+	return names[state];
+}
+
+static enum chunk_state state_of(const struct chunkmap *cm, uint64_t ci)
+{
+	return cm->marks[ci] & STATE_MASK;
+}
+
+static uint64_t first_block_of(const struct chunkmap *cm, uint64_t ci)
+{
+	return ci * cm->blocks_per_chunk;
+}
+
+static uint64_t end_block_of(const struct chunkmap *cm, uint64_t ci)
+{
+	return min_u64((ci + 1) * cm->blocks_per_chunk, cm->n_blocks);
+}
+
+static bool bit_is_set(const uint8_t *bits, uint64_t i)
+{
+	return bits[i / 8] >> (i % 8) & 1;
+}
+
+static void *shared_zeros(uint64_t n_bytes)
+{
+	void *p = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *ctx),
+		 void *ctx, struct chunkmap **ret)
+{
+	struct chunkmap *cm = calloc(1, sizeof *cm);
+
+	if (!cm)
+		return -ENOMEM;
+	/* Eight blocks or more, so that each chunk's bits start at a byte. */
+	assert(image_bytes && image_bytes % BLOCK_BYTES == 0);
+	assert(chunk_bytes % (8 * BLOCK_BYTES) == 0);
+	cm->n_blocks = image_bytes / BLOCK_BYTES;
+	cm->blocks_per_chunk = chunk_bytes / BLOCK_BYTES;
+	cm->n_chunks = div_round_up(image_bytes, chunk_bytes);
+	cm->wake = wake;
+	cm->wake_ctx = ctx;
+	lock_init(&cm->lock);
+	cond_init(&cm->writer_left);
+	cond_init(&cm->storing_ended);
+	cm->marks = shared_zeros(cm->n_chunks);
+	cm->valid = shared_zeros(cm->n_chunks * cm->blocks_per_chunk / 8);
+	if (!cm->marks || !cm->valid ||
+	    queue_init(&cm->demand, min_u64(cm->n_chunks, DEMAND_MAX)) < 0) {
+		chunkmap_free(cm);
+		return -ENOMEM;
+	}
+	*ret = cm;
+	return 0;
+}
+
+void chunkmap_free(struct chunkmap *cm)
+{
+	if (!cm)
+		return;
+	assert(cm->n_waiting == 0 && !cm->writers);
+	if (cm->marks)
+		munmap(cm->marks, cm->n_chunks);
+	if (cm->valid)
+		munmap(cm->valid, cm->n_chunks * cm->blocks_per_chunk / 8);
+	queue_fini(&cm->demand);
+	PTHREAD_OK(pthread_cond_destroy(&cm->writer_left));
+	PTHREAD_OK(pthread_cond_destroy(&cm->storing_ended));
+	lock_fini(&cm->lock);
+	free(cm);
+}
+
+#ifdef HYDROOT_CHECK
+/* Everything that must hold whenever the lock is free; too slow for production. */
+static void check_locked(struct chunkmap *cm)
+{
+	uint64_t n_ready = 0, ready_blocks = 0, n_waiting = 0;
+
+	lock_assert_held(&cm->lock);
+	if (cm->n_chunks > 4096)
+		return;
+	for (uint64_t ci = 0; ci < cm->n_chunks; ci++) {
+		uint64_t n_valid = 0, n = end_block_of(cm, ci) - first_block_of(cm, ci);
+
+		for (uint64_t b = first_block_of(cm, ci); b < end_block_of(cm, ci); b++)
+			n_valid += bit_is_set(cm->valid, b);
+		assert(state_of(cm, ci) <= CHUNK_READY);
+		assert(state_of(cm, ci) != CHUNK_ABSENT || n_valid == 0);
+		assert(state_of(cm, ci) != CHUNK_PARTIAL || (n_valid > 0 && n_valid < n));
+		if (state_of(cm, ci) == CHUNK_READY) {
+			n_ready++;
+			ready_blocks += n;
+		}
+	}
+	for (unsigned i = 0; i < WAITER_BUCKETS; i++)
+		for (struct chunk_waiter *w = cm->waiters[i]; w; w = w->next) {
+			assert(state_of(cm, w->ci) != CHUNK_READY);
+			n_waiting++;
+		}
+	assert(n_ready == cm->n_ready && ready_blocks == cm->ready_blocks);
+	assert(n_waiting == cm->n_waiting);
+}
+#else
+static void check_locked(struct chunkmap *cm)
+{
+	lock_assert_held(&cm->lock);
+}
+#endif
+
+static void enter(struct chunkmap *cm)
+{
+	lock_acquire(&cm->lock);
+}
+
+static void leave(struct chunkmap *cm)
+{
+	check_locked(cm);
+	lock_release(&cm->lock);
+}
+
+/* -- state changes ------------------------------------------------------------------------ */
+
+static void make_ready_locked(struct chunkmap *cm, uint64_t ci)
+{
+	lock_assert_held(&cm->lock);
+	if (state_of(cm, ci) == CHUNK_READY)
+		return;
+	cm->marks[ci] = (uint8_t)((cm->marks[ci] & ~STATE_MASK) | CHUNK_READY);
+	cm->n_ready++;
+	cm->ready_blocks += end_block_of(cm, ci) - first_block_of(cm, ci);
+}
+
+static bool all_valid_locked(struct chunkmap *cm, uint64_t first, uint64_t end)
+{
+	lock_assert_held(&cm->lock);
+	for (uint64_t b = first; b < end; b++)
+		if (!bit_is_set(cm->valid, b))
+			return false;
+	return true;
+}
+
+/* Blocks [first, end) of chunk ci have become valid. */
+static void make_valid_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
+			      uint64_t end)
+{
+	lock_assert_held(&cm->lock);
+	if (state_of(cm, ci) == CHUNK_READY)
+		return;
+	for (uint64_t b = first; b < end; b++)
+		cm->valid[b / 8] |= (uint8_t)(1u << (b % 8));
+	cm->marks[ci] = (uint8_t)((cm->marks[ci] & ~STATE_MASK) | CHUNK_PARTIAL);
+	if (all_valid_locked(cm, first_block_of(cm, ci), end_block_of(cm, ci)))
+		make_ready_locked(cm, ci);
+}
+
+/* -- waiters and demand ------------------------------------------------------------------- */
+
+static struct chunk_waiter **bucket_of(struct chunkmap *cm, uint64_t ci)
+{
+	return &cm->waiters[ci % WAITER_BUCKETS];
+}
+
+static void add_waiter_locked(struct chunkmap *cm, struct chunk_waiter *w)
+{
+	struct chunk_waiter **at = bucket_of(cm, w->ci);
+
+	lock_assert_held(&cm->lock);
+	while (*at)
+		at = &(*at)->next;
+	w->next = NULL;
+	*at = w;
+	cm->n_waiting++;
+}
+
+/* Unlink all waiters of ci and put them in front of `list`. */
+static struct chunk_waiter *take_waiters_locked(struct chunkmap *cm, uint64_t ci,
+						struct chunk_waiter *list)
+{
+	struct chunk_waiter **at = bucket_of(cm, ci);
+
+	lock_assert_held(&cm->lock);
+	while (*at) {
+		struct chunk_waiter *w = *at;
+
+		if (w->ci != ci) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		w->next = list;
+		list = w;
+		cm->n_waiting--;
+	}
+	return list;
+}
+
+static bool has_waiters_locked(struct chunkmap *cm, uint64_t ci)
+{
+	lock_assert_held(&cm->lock);
+	for (struct chunk_waiter *w = *bucket_of(cm, ci); w; w = w->next)
+		if (w->ci == ci)
+			return true;
+	return false;
+}
+
+static void demand_locked(struct chunkmap *cm, uint64_t ci)
+{
+	lock_assert_held(&cm->lock);
+	if (state_of(cm, ci) == CHUNK_READY ||
+	    cm->marks[ci] & (MARK_DEMANDED | MARK_CLAIMED))
+		return;
+	if (!queue_push(&cm->demand, ci)) {
+		cm->demand_overflowed = true;
+		return;
+	}
+	cm->marks[ci] |= MARK_DEMANDED;
+	cm->n_demanded++;
+}
+
+/* In an outage the queue can fill up with chunks that were written over since. */
+static void demand_overflowed_locked(struct chunkmap *cm)
+{
+	lock_assert_held(&cm->lock);
+	if (!cm->demand_overflowed || queue_length(&cm->demand))
+		return;
+	cm->demand_overflowed = false;
+	for (unsigned i = 0; i < WAITER_BUCKETS; i++)
+		for (struct chunk_waiter *w = cm->waiters[i]; w; w = w->next)
+			demand_locked(cm, w->ci);
+}
+
+/* The part of [first, end) that lies in chunk ci is valid. */
+static bool part_is_valid_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
+				 uint64_t end)
+{
+	lock_assert_held(&cm->lock);
+	if (state_of(cm, ci) == CHUNK_READY)
+		return true;
+	if (state_of(cm, ci) == CHUNK_ABSENT)
+		return false;
+	return all_valid_locked(cm, max_u64(first, first_block_of(cm, ci)),
+				min_u64(end, end_block_of(cm, ci)));
+}
+
+bool chunkmap_want(struct chunkmap *cm, struct chunk_waiter *w)
+{
+	uint64_t first = w->img_off / BLOCK_BYTES;
+	uint64_t end = div_round_up(w->img_off + w->n_bytes, BLOCK_BYTES);
+	bool is_missing = false;
+
+	assert(first < end && end <= cm->n_blocks);
+	enter(cm);
+	for (uint64_t ci = first / cm->blocks_per_chunk;
+	     ci <= (end - 1) / cm->blocks_per_chunk; ci++) {
+		if (part_is_valid_locked(cm, ci, first, end))
+			continue;
+		if (!is_missing) {
+			is_missing = true;
+			w->ci = ci;
+			add_waiter_locked(cm, w);
+		}
+		demand_locked(cm, ci);
+	}
+	leave(cm);
+	if (is_missing)
+		cm->wake(cm->wake_ctx);
+	return !is_missing;
+}
+
+bool chunkmap_is_valid(struct chunkmap *cm, uint64_t img_off, uint64_t n_bytes)
+{
+	uint64_t first = img_off / BLOCK_BYTES;
+	uint64_t end = div_round_up(img_off + n_bytes, BLOCK_BYTES);
+	bool valid = true;
+
+	enter(cm);
+	for (uint64_t ci = first / cm->blocks_per_chunk;
+	     valid && ci <= (end - 1) / cm->blocks_per_chunk; ci++)
+		valid = part_is_valid_locked(cm, ci, first, end);
+	leave(cm);
+	return valid;
+}
+
+bool chunkmap_next_demand(struct chunkmap *cm, uint64_t *ret_ci)
+{
+	bool found = false;
+	uint64_t ci = 0;
+
+	enter(cm);
+	while (!found && queue_pop(&cm->demand, &ci)) {
+		cm->marks[ci] &= (uint8_t)~MARK_DEMANDED;
+		cm->n_demanded--;
+		found = state_of(cm, ci) != CHUNK_READY &&
+			!(cm->marks[ci] & MARK_CLAIMED);
+		demand_overflowed_locked(cm);
+	}
+	leave(cm);
+	if (found)
+		*ret_ci = ci;
+	return found;
+}
+
+bool chunkmap_is_demanded(struct chunkmap *cm, uint64_t ci)
+{
+	bool demanded;
+
+	enter(cm);
+	demanded = ci < cm->n_chunks && cm->marks[ci] & MARK_DEMANDED &&
+		   !(cm->marks[ci] & MARK_CLAIMED) && state_of(cm, ci) != CHUNK_READY;
+	leave(cm);
+	return demanded;
+}
+
+bool chunkmap_has_waiters(struct chunkmap *cm, uint64_t ci)
+{
+	bool has;
+
+	enter(cm);
+	has = has_waiters_locked(cm, ci);
+	leave(cm);
+	return has;
+}
+
+bool chunkmap_next_absent(struct chunkmap *cm, uint64_t from, uint64_t *ret_ci)
+{
+	uint64_t ci;
+
+	enter(cm);
+	for (ci = from; ci < cm->n_chunks; ci++)
+		if (state_of(cm, ci) != CHUNK_READY && !(cm->marks[ci] & MARK_CLAIMED))
+			break;
+	leave(cm);
+	if (ci >= cm->n_chunks)
+		return false;
+	*ret_ci = ci;
+	return true;
+}
+
+/* -- writers ------------------------------------------------------------------------------ */
+
+static bool is_storing_locked(struct chunkmap *cm, uint64_t first_ci, uint64_t last_ci)
+{
+	lock_assert_held(&cm->lock);
+	for (unsigned i = 0; i < cm->n_storing; i++)
+		if (cm->storing[i] >= first_ci && cm->storing[i] <= last_ci)
+			return true;
+	return false;
+}
+
+static bool all_ready_locked(struct chunkmap *cm, uint64_t first_ci, uint64_t last_ci)
+{
+	lock_assert_held(&cm->lock);
+	for (uint64_t ci = first_ci; ci <= last_ci; ci++)
+		if (state_of(cm, ci) != CHUNK_READY)
+			return false;
+	return true;
+}
+
+void chunkmap_write_begin(struct chunkmap *cm, struct chunk_writer *w, uint64_t img_off,
+			  uint64_t n_bytes)
+{
+	uint64_t first_ci, last_ci;
+
+	assert(img_off % BLOCK_BYTES == 0 && n_bytes && n_bytes % BLOCK_BYTES == 0);
+	w->first_block = img_off / BLOCK_BYTES;
+	w->end_block = w->first_block + n_bytes / BLOCK_BYTES;
+	assert(w->end_block <= cm->n_blocks);
+	first_ci = w->first_block / cm->blocks_per_chunk;
+	last_ci = (w->end_block - 1) / cm->blocks_per_chunk;
+	enter(cm);
+	while (is_storing_locked(cm, first_ci, last_ci))
+		cond_wait(&cm->storing_ended, &cm->lock);
+	/* Nobody fetches for READY chunks: nothing to keep apart. */
+	w->is_registered = !all_ready_locked(cm, first_ci, last_ci);
+	if (w->is_registered) {
+		w->next = cm->writers;
+		cm->writers = w;
+	}
+	leave(cm);
+}
+
+static void unregister_locked(struct chunkmap *cm, struct chunk_writer *w)
+{
+	struct chunk_writer **at = &cm->writers;
+
+	lock_assert_held(&cm->lock);
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+	PTHREAD_OK(pthread_cond_broadcast(&cm->writer_left));
+}
+
+struct chunk_waiter *chunkmap_write_end(struct chunkmap *cm, struct chunk_writer *w,
+					bool ok)
+{
+	struct chunk_waiter *list = NULL;
+	bool is_complete;
+
+	if (!w->is_registered)
+		return NULL;
+	enter(cm);
+	for (uint64_t b = w->first_block; ok && b < w->end_block;) {
+		uint64_t ci = b / cm->blocks_per_chunk;
+		uint64_t end = min_u64(w->end_block, end_block_of(cm, ci));
+
+		make_valid_locked(cm, ci, b, end);
+		list = take_waiters_locked(cm, ci, list);
+		b = end;
+	}
+	unregister_locked(cm, w);
+	is_complete = cm->n_ready == cm->n_chunks;
+	leave(cm);
+	/* No fetch will tell the engine that nothing is missing any more. */
+	if (is_complete)
+		cm->wake(cm->wake_ctx);
+	return list;
+}
+
+/* -- fetches ------------------------------------------------------------------------------ */
+
+bool chunkmap_claim(struct chunkmap *cm, uint64_t ci)
+{
+	bool ok;
+
+	enter(cm);
+	ok = state_of(cm, ci) != CHUNK_READY && !(cm->marks[ci] & MARK_CLAIMED);
+	if (ok)
+		cm->marks[ci] |= MARK_CLAIMED;
+	leave(cm);
+	return ok;
+}
+
+void chunkmap_unclaim(struct chunkmap *cm, uint64_t ci)
+{
+	enter(cm);
+	assert(cm->marks[ci] & MARK_CLAIMED);
+	cm->marks[ci] &= (uint8_t)~MARK_CLAIMED;
+	if (has_waiters_locked(cm, ci))
+		demand_locked(cm, ci);
+	leave(cm);
+}
+
+static bool has_writer_locked(struct chunkmap *cm, uint64_t ci)
+{
+	lock_assert_held(&cm->lock);
+	for (struct chunk_writer *w = cm->writers; w; w = w->next)
+		if (w->first_block < end_block_of(cm, ci) &&
+		    w->end_block > first_block_of(cm, ci))
+			return true;
+	return false;
+}
+
+void chunkmap_store_begin(struct chunkmap *cm, uint64_t ci, uint8_t *valid)
+{
+	size_t n_bytes = cm->blocks_per_chunk / 8;
+
+	enter(cm);
+	assert(cm->marks[ci] & MARK_CLAIMED && cm->n_storing < STORING_MAX);
+	cm->storing[cm->n_storing++] = ci;
+	while (has_writer_locked(cm, ci))
+		cond_wait(&cm->writer_left, &cm->lock);
+	if (state_of(cm, ci) == CHUNK_PARTIAL)
+		memcpy(valid, cm->valid + ci * n_bytes, n_bytes);
+	else
+		memset(valid, state_of(cm, ci) == CHUNK_READY ? 0xff : 0, n_bytes);
+	leave(cm);
+}
+
+static void end_storing_locked(struct chunkmap *cm, uint64_t ci)
+{
+	unsigned i = 0;
+
+	lock_assert_held(&cm->lock);
+	while (cm->storing[i] != ci)
+		i++;
+	assert(i < cm->n_storing);
+	cm->storing[i] = cm->storing[--cm->n_storing];
+	PTHREAD_OK(pthread_cond_broadcast(&cm->storing_ended));
+}
+
+struct chunk_waiter *chunkmap_store_end(struct chunkmap *cm, uint64_t ci, bool ok)
+{
+	struct chunk_waiter *list = NULL;
+
+	enter(cm);
+	end_storing_locked(cm, ci);
+	cm->marks[ci] &= (uint8_t)~MARK_CLAIMED;
+	if (ok)
+		make_ready_locked(cm, ci);
+	if (ok)
+		list = take_waiters_locked(cm, ci, NULL);
+	leave(cm);
+	return list;
+}
+
+struct chunk_waiter *chunkmap_mark_zero(struct chunkmap *cm, uint64_t ci)
+{
+	struct chunk_waiter *list;
+
+	enter(cm);
+	make_ready_locked(cm, ci);
+	list = take_waiters_locked(cm, ci, NULL);
+	leave(cm);
+	return list;
+}
+
+/* -- the whole map ------------------------------------------------------------------------ */
+
+struct chunk_waiter *chunkmap_take_all_waiters(struct chunkmap *cm)
+{
+	struct chunk_waiter *list = NULL;
+
+	enter(cm);
+	for (unsigned i = 0; i < WAITER_BUCKETS; i++)
+		while (cm->waiters[i])
+			list = take_waiters_locked(cm, cm->waiters[i]->ci, list);
+	leave(cm);
+	return list;
+}
+
+bool chunkmap_is_complete(struct chunkmap *cm)
+{
+	bool complete;
+
+	enter(cm);
+	complete = cm->n_ready == cm->n_chunks;
+	leave(cm);
+	return complete;
+}
+
+void chunkmap_counts(struct chunkmap *cm, struct chunkmap_counts *ret)
+{
+	enter(cm);
+	*ret = (struct chunkmap_counts){
+		.n_chunks = cm->n_chunks,
+		.n_ready = cm->n_ready,
+		.ready_bytes = cm->ready_blocks * BLOCK_BYTES,
+		.n_waiting = cm->n_waiting,
+		.n_demanded = cm->n_demanded,
+	};
+	leave(cm);
+}
+
+enum chunk_state chunkmap_state(struct chunkmap *cm, uint64_t ci)
+{
+	enum chunk_state state;
+
+	enter(cm);
+	state = state_of(cm, ci);
+	leave(cm);
+	return state;
+}

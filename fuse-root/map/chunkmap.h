@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chunkmap.h - the state of every chunk and block, and who waits for it
+ *
+ * The only place where a chunk changes state:
+ *
+ *	             chunkmap_write_end            chunkmap_write_end (last block)
+ *	  ABSENT ------------------------> PARTIAL ------------------------------+
+ *	     |                                |                                  |
+ *	     |  chunkmap_store_end, chunkmap_mark_zero, chunkmap_write_end       v
+ *	     +--------------------------------+------------------------------> READY
+ *
+ *	ABSENT	no block is valid
+ *	PARTIAL	a block is valid where its bit is set: it was written or discarded here
+ *	READY	every block is valid; terminal
+ *
+ * A valid block is wholly in the store, or was never stored and reads as zeros because the
+ * image has zeros there.  Beside the state a chunk has marks: DEMANDED (in the demand queue),
+ * CLAIMED (a fetch has it; one at a time), STORING (its fetched bytes go into the store; writers
+ * wait, they wait for memory only, never for the network).
+ *
+ * Every function may be called from any thread and takes the map's own lock for a short time;
+ * only chunkmap_write_begin and chunkmap_store_begin wait, for each other.
+ */
+#ifndef MAP_CHUNKMAP_H
+#define MAP_CHUNKMAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "imgfmt/base.h"
+
+enum chunk_state { CHUNK_ABSENT, CHUNK_PARTIAL, CHUNK_READY };
+
+const char *chunk_state_name(enum chunk_state state);
+
+/* A read that cannot be answered yet.  Embedded in the reader's own request. */
+struct chunk_waiter {
+	struct chunk_waiter *next;
+	uint64_t ci; /* the chunk it waits for */
+	uint64_t img_off;
+	uint32_t n_bytes;
+};
+
+/* A write or discard under way; on the caller's stack. */
+struct chunk_writer {
+	struct chunk_writer *next;
+	uint64_t first_block, end_block;
+	bool is_registered;
+};
+
+struct chunkmap_counts {
+	uint64_t n_chunks, n_ready;
+	uint64_t ready_bytes;
+	uint64_t n_waiting; /* reads */
+	uint64_t n_demanded; /* chunks in the demand queue */
+};
+
+struct chunkmap;
+
+/*
+ * All ABSENT.  `wake` is called, without the lock, after a read has begun to wait and after a
+ * write has made the last chunk READY.  image_bytes is a multiple of 4096, chunk_bytes a power of
+ * two from 32768.  -ENOMEM.
+ */
+int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *ctx),
+		 void *ctx, struct chunkmap **ret) _must_check_;
+/* Nobody may wait any more.  NULL is legal. */
+void chunkmap_free(struct chunkmap *cm);
+
+/*
+ * Reader: true when every block of [w->img_off, +n_bytes) is valid: read the store now.  Else
+ * the missing chunks are demanded, w is registered and belongs to the map until one of the
+ * functions below that return waiters gives it back; then ask again.
+ */
+bool chunkmap_want(struct chunkmap *cm, struct chunk_waiter *w) _must_check_;
+/* The same question without waiting for the answer or demanding anything. */
+bool chunkmap_is_valid(struct chunkmap *cm, uint64_t img_off,
+		       uint64_t n_bytes) _must_check_;
+
+/*
+ * Writer of blocks: begin, write or discard in the store, end.  `ok` false: the store failed, no
+ * block becomes valid.  end returns the waiters to ask again, a list by ->next.
+ */
+void chunkmap_write_begin(struct chunkmap *cm, struct chunk_writer *w, uint64_t img_off,
+			  uint64_t n_bytes);
+struct chunk_waiter *chunkmap_write_end(struct chunkmap *cm, struct chunk_writer *w,
+					bool ok) _must_check_;
+
+/* Oldest demanded chunk that is neither READY nor CLAIMED, out of the queue; false: none. */
+bool chunkmap_next_demand(struct chunkmap *cm, uint64_t *ret_ci) _must_check_;
+/* True when ci is demanded, not READY and not CLAIMED. */
+bool chunkmap_is_demanded(struct chunkmap *cm, uint64_t ci) _must_check_;
+/* True when a read waits for chunk ci first of all. */
+bool chunkmap_has_waiters(struct chunkmap *cm, uint64_t ci) _must_check_;
+/* First chunk from `from` on that is neither READY nor CLAIMED; false: none. */
+bool chunkmap_next_absent(struct chunkmap *cm, uint64_t from,
+			  uint64_t *ret_ci) _must_check_;
+
+/* Take a chunk for fetching; false when it is READY or already CLAIMED. */
+bool chunkmap_claim(struct chunkmap *cm, uint64_t ci) _must_check_;
+/* Give it back unfetched; it is demanded again if reads wait for it. */
+void chunkmap_unclaim(struct chunkmap *cm, uint64_t ci);
+
+/*
+ * A claimed chunk's verified bytes are in memory.  begin waits until nobody writes to the chunk
+ * and copies its valid bits (bit b: block b is valid, do not store it) to `valid`, which holds
+ * chunk_bytes / 4096 bits.  end: the others are in the store, the chunk is READY and unclaimed;
+ * with ok false it is only unclaimed.  end returns the waiters to ask again.
+ */
+void chunkmap_store_begin(struct chunkmap *cm, uint64_t ci, uint8_t *valid);
+struct chunk_waiter *chunkmap_store_end(struct chunkmap *cm, uint64_t ci,
+					bool ok) _must_check_;
+
+/* The image has only zeros in this chunk: what was not written here reads as zeros. */
+struct chunk_waiter *chunkmap_mark_zero(struct chunkmap *cm, uint64_t ci) _must_check_;
+
+/* Every read that waits, out of the map: to be failed at the end. */
+struct chunk_waiter *chunkmap_take_all_waiters(struct chunkmap *cm) _must_check_;
+
+bool chunkmap_is_complete(struct chunkmap *cm);
+void chunkmap_counts(struct chunkmap *cm, struct chunkmap_counts *ret);
+/* For tests and messages. */
+enum chunk_state chunkmap_state(struct chunkmap *cm, uint64_t ci);
+
+#endif

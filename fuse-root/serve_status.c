@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * serve_status.c - what the serving process says about itself
+ */
+#include "serve.h"
+
+#include <inttypes.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define AWAY_LINE_MS 10000
+#define WRITE_STATUS_MS 5000
+#define MIB (1024u * 1024)
+
+double serve_seconds(const struct serve *s)
+{
+	struct timespec ts;
+
+	if (!s->d->is_boot)
+		return (double)(clock_ms() - s->d->start_ms) / 1000;
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void fill_image(const struct serve *s, struct status *st)
+{
+	const struct img_info *info = img_info(s->image.img);
+
+	snprintf(st->image.url, sizeof st->image.url, "%s", st->servers[0].url);
+	memcpy(st->image.uuid, info->uuid, sizeof st->image.uuid);
+	memcpy(st->image.digest, info->digest, sizeof st->image.digest);
+	st->image.bytes = info->image_bytes;
+	st->image.chunk_bytes = info->chunk_bytes;
+	st->image.chunks = info->n_chunks;
+}
+
+static void fill_source(struct serve *s, struct status *st, struct source_status *ret)
+{
+	if (!s->source) {
+		*ret = (struct source_status){0};
+		return;
+	}
+	source_status(s->source, ret);
+	st->n_servers = ret->n_servers;
+	memcpy(st->servers, ret->servers, sizeof st->servers);
+	st->wire_bytes = ret->wire_bytes;
+	st->requests = ret->n_requests;
+	st->net_restarts = ret->n_net_restarts;
+}
+
+static void fill_store(struct serve *s, struct status *st)
+{
+	struct store_usage usage;
+
+	store_usage(s->store, &usage);
+	snprintf(st->store.kind, sizeof st->store.kind, "%s", s->store->ops->kind);
+	snprintf(st->store.device, sizeof st->store.device, "%s", s->store->device);
+	st->store.used_bytes = usage.used_bytes;
+	st->store.limit_bytes = usage.limit_bytes;
+}
+
+static void fill_progress(struct serve *s, struct status *st)
+{
+	struct chunkmap_counts counts;
+	struct readpath_stats reads;
+	struct engine_stats engine;
+	uint64_t missing;
+
+	chunkmap_counts(s->cm, &counts);
+	fusefile_stats(s->file, &reads);
+	engine_stats(s->engine, &engine);
+	st->resident_chunks = counts.n_ready;
+	st->resident_bytes = counts.ready_bytes;
+	st->demand_chunks = engine.demand_chunks;
+	st->demand_bytes = engine.demand_bytes;
+	st->fill_bytes = engine.fill_bytes;
+	st->demand_waiting = counts.n_waiting;
+	st->wait_ms_p50 = reads.wait_ms_p50;
+	st->wait_ms_p99 = reads.wait_ms_p99;
+	missing = st->image.bytes - counts.ready_bytes;
+	if (missing == 0)
+		st->eta_seconds = 0;
+	else if (!s->is_paused && s->tick.bytes_per_second > 1)
+		st->eta_seconds = (int64_t)((double)missing / s->tick.bytes_per_second);
+	if (!s->error[0])
+		snprintf(st->error, sizeof st->error, "%s", engine.error);
+}
+
+/* The first server that is away, with what it last said. */
+static const struct source_server_status *away_server(const struct source_status *src)
+{
+	for (unsigned i = 0; i < src->n_servers; i++)
+		if (src->servers[i].state == SERVER_FAILING ||
+		    src->servers[i].state == SERVER_REFUSED)
+			return &src->servers[i];
+	return &src->servers[0];
+}
+
+static void describe_away(const struct source_status *src, uint64_t n_waiting, char *ret,
+			  size_t n_bytes)
+{
+	const struct source_server_status *server = away_server(src);
+	char silence[48] = "no byte ever came";
+
+	if (src->ms_since_byte >= 0)
+		snprintf(silence, sizeof silence, "last byte %" PRId64 " s ago",
+			 src->ms_since_byte / 1000);
+	snprintf(ret, n_bytes,
+		 "%.120s%s%s%s: %.100s: %s, next try in %" PRId64 " s, %" PRIu64
+		 " reads wait",
+		 server->url, server->address[0] ? " (" : "", server->address,
+		 server->address[0] ? ")" : "",
+		 server->last_error[0] ? server->last_error : "no answer", silence,
+		 (server->next_try_ms + 999) / 1000, n_waiting);
+}
+
+static enum attach_state current_state(const struct serve *s, const struct status *st,
+				       const struct source_status *src)
+{
+	if (s->state != STATE_FILLING)
+		return s->state;
+	if (src->is_away && (st->demand_waiting || !s->is_paused))
+		return STATE_STALLED;
+	return s->is_paused ? STATE_PAUSED : STATE_FILLING;
+}
+
+void serve_status(struct serve *s, struct status *ret)
+{
+	static struct source_status src; /* large; the main thread's alone */
+	const struct blockdev *device = attachment_device(&s->attachment);
+
+	*ret = (struct status){
+		.mode = s->o->mode,
+		.read_only = s->o->read_only,
+		.eta_seconds = -1,
+		.handover_done = s->handover_done,
+		.handover_method = s->handover_method,
+		.seconds_ready = s->seconds_ready,
+		.seconds_resident = s->seconds_resident,
+		.n_warnings = s->o->n_warnings,
+	};
+	snprintf(ret->name, sizeof ret->name, "%s", s->o->name);
+	snprintf(ret->error, sizeof ret->error, "%s", s->error);
+	memcpy(ret->warnings, s->o->warnings, sizeof ret->warnings);
+	fill_source(s, ret, &src);
+	if (s->image.img)
+		fill_image(s, ret);
+	if (s->store)
+		fill_store(s, ret);
+	if (s->engine)
+		fill_progress(s, ret);
+	if (s->is_attached) {
+		snprintf(ret->device, sizeof ret->device, "/dev/hydroot/%s", s->o->name);
+		snprintf(ret->block_device, sizeof ret->block_device, "%s", device->path);
+	}
+	ret->state = current_state(s, ret, &src);
+	if (ret->state == STATE_STALLED)
+		describe_away(&src, ret->demand_waiting, ret->reason, sizeof ret->reason);
+	else if (s->handover_method == HANDOVER_NONE && ret->state == STATE_RESIDENT)
+		snprintf(ret->reason, sizeof ret->reason,
+			 "complete in memory; the daemon goes on serving it");
+}
+
+void serve_write_status(struct serve *s)
+{
+	static struct status st;
+	cleanup_free char *json = NULL;
+
+	serve_status(s, &st);
+	if (status_to_json(&st, &json) == 0)
+		(void)!status_write(s->d->rundir_fd, json);
+}
+
+static void measure_rate(struct serve *s, const struct status *st, int64_t now_ms)
+{
+	int64_t elapsed = now_ms - s->tick.last_ms;
+	double rate;
+
+	if (elapsed < 900)
+		return;
+	rate = (double)(st->resident_bytes - s->tick.last_bytes) * 1000 / (double)elapsed;
+	if (s->tick.bytes_per_second > 0)
+		rate = 0.8 * s->tick.bytes_per_second + 0.2 * rate;
+	s->tick.bytes_per_second = rate;
+	s->tick.last_ms = now_ms;
+	s->tick.last_bytes = st->resident_bytes;
+}
+
+static void say_progress(struct serve *s, const struct status *st)
+{
+	unsigned tenths = (unsigned)(st->resident_bytes * 10 / st->image.bytes);
+
+	if (tenths <= s->tick.tenths_said || tenths >= 10)
+		return;
+	s->tick.tenths_said = tenths;
+	log_notice("fill: %u%% of %" PRIu64 " MiB is resident", tenths * 10,
+		   st->image.bytes / MIB);
+}
+
+/* Every ten seconds, loud enough for a quiet boot: a person may sit before a node that waits. */
+static void say_away(struct serve *s, const struct status *st, int64_t now_ms)
+{
+	if (st->state != STATE_STALLED) {
+		if (s->tick.said_away_ms)
+			log_notice("server: back: the fill goes on");
+		s->tick.said_away_ms = 0;
+		return;
+	}
+	if (s->tick.said_away_ms && now_ms - s->tick.said_away_ms < AWAY_LINE_MS)
+		return;
+	s->tick.said_away_ms = now_ms;
+	log_error("waiting for %s", st->reason);
+}
+
+void serve_tick(struct serve *s)
+{
+	static struct status st;
+	int64_t now_ms = clock_ms();
+
+	serve_status(s, &st);
+	if (s->engine && s->state == STATE_FILLING) {
+		measure_rate(s, &st, now_ms);
+		say_progress(s, &st);
+		say_away(s, &st, now_ms);
+	}
+	if (st.state != s->tick.written_state ||
+	    now_ms - s->tick.written_ms >= WRITE_STATUS_MS) {
+		s->tick.written_state = st.state;
+		s->tick.written_ms = now_ms;
+		serve_write_status(s);
+	}
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * breaker.c - the circuit breaker of one server
+ *
+ * The only file that changes a server's state.
+ */
+#include "source/breaker.h"
+
+int64_t breaker_backoff_ms(unsigned n, uint32_t random)
+{
+	int64_t ceiling = BREAKER_BASE_MS;
+
+	for (unsigned i = 0; i < n && ceiling < BREAKER_CAP_MS; i++)
+		ceiling *= 2;
+	if (ceiling > BREAKER_CAP_MS)
+		ceiling = BREAKER_CAP_MS;
+	return 1 + (int64_t)(random % (uint32_t)ceiling);
+}
+
+bool breaker_is_closed(const struct breaker *b)
+{
+	return b->state == SERVER_UNUSED || b->state == SERVER_OK;
+}
+
+bool breaker_may_send(const struct breaker *b, int64_t now_ms)
+{
+	return breaker_is_closed(b) || (now_ms >= b->next_try_ms && !b->is_probing);
+}
+
+uint32_t breaker_sent(struct breaker *b)
+{
+	if (!breaker_is_closed(b))
+		b->is_probing = true;
+	return b->epoch;
+}
+
+bool breaker_succeeded(struct breaker *b, uint32_t epoch)
+{
+	/* What was under way when the breaker opened does not close it: the probe does. */
+	if (epoch != b->epoch || b->state == SERVER_OK)
+		return false;
+	b->state = SERVER_OK;
+	b->is_probing = false;
+	b->n_failures = 0;
+	b->next_try_ms = 0;
+	return true;
+}
+
+static void open_until(struct breaker *b, enum server_state state, int64_t next_try_ms)
+{
+	b->state = state;
+	b->is_probing = false;
+	b->next_try_ms = next_try_ms;
+	b->epoch++;
+}
+
+bool breaker_failed(struct breaker *b, uint32_t epoch, int64_t now_ms, uint32_t random,
+		    int64_t retry_after_ms)
+{
+	int64_t delay_ms = breaker_backoff_ms(b->n_failures, random);
+
+	if (epoch != b->epoch)
+		return false;
+	if (delay_ms < retry_after_ms)
+		delay_ms = retry_after_ms;
+	b->n_failures++;
+	open_until(b, SERVER_FAILING, now_ms + delay_ms);
+	return true;
+}
+
+void breaker_refuse(struct breaker *b, int64_t now_ms)
+{
+	b->n_failures++;
+	open_until(b, SERVER_REFUSED, now_ms + BREAKER_REFUSED_MS);
+}
+
+void breaker_lost(struct breaker *b, uint32_t epoch)
+{
+	if (epoch == b->epoch)
+		b->is_probing = false;
+}

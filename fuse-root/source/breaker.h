@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * breaker.h - the circuit breaker of one server
+ *
+ *	closed (UNUSED, OK)  --failure-->  open (FAILING, REFUSED) until next_try_ms
+ *	open                 --time----->  half open: one probe goes out, everything else waits
+ *	half open            --bytes---->  closed;  --failure--> open for longer
+ *
+ * Pure state: time and randomness are given.  Attempts carry the epoch they were sent in, so that
+ * four requests failing together count as one failure.
+ */
+#ifndef SOURCE_BREAKER_H
+#define SOURCE_BREAKER_H
+
+#include "source/source.h"
+
+#define BREAKER_BASE_MS 200
+#define BREAKER_CAP_MS 15000
+#define BREAKER_REFUSED_MS 30000
+
+struct breaker {
+	enum server_state state;
+	unsigned n_failures; /* in a row */
+	int64_t next_try_ms; /* while open */
+	bool is_probing;
+	uint32_t epoch; /* changes whenever the breaker opens */
+};
+
+/* Exponential backoff with full jitter: up to base * 2^n, at most the cap, at least 1 ms. */
+int64_t breaker_backoff_ms(unsigned n, uint32_t random);
+
+bool breaker_is_closed(const struct breaker *b);
+
+/* Closed, or half open with the probe not sent yet. */
+bool breaker_may_send(const struct breaker *b, int64_t now_ms);
+
+/* A request goes out; returns the epoch to keep with it. */
+uint32_t breaker_sent(struct breaker *b);
+
+/* Bytes came.  True when this closed the breaker, or it was the server's first success. */
+bool breaker_succeeded(struct breaker *b, uint32_t epoch);
+
+/* True when it counted: not for one more request of a failure that is known already. */
+bool breaker_failed(struct breaker *b, uint32_t epoch, int64_t now_ms, uint32_t random,
+		    int64_t retry_after_ms);
+
+/* It has another file: look again every BREAKER_REFUSED_MS. */
+void breaker_refuse(struct breaker *b, int64_t now_ms);
+
+/* The attempt ended without saying anything about the server. */
+void breaker_lost(struct breaker *b, uint32_t epoch);
+
+#endif

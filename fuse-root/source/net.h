@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * net.h - the network process: libcurl, TLS and name lookup, away from everything else
+ *
+ * The keeper calls net_prepare, net_config_init and, when it is root, net_root_new before the
+ * first fork, and net_main in each child it forks, with a new generation each time.  The child may
+ * be killed at any moment: the next one gets the unfinished requests again.
+ */
+#ifndef SOURCE_NET_H
+#define SOURCE_NET_H
+
+#include <sys/types.h>
+
+#include "base/options.h"
+#include "source/channel.h"
+
+/*
+ * Not in any image: 61184-65519 is systemd's for dynamic users, 65532 is "nonroot" of container
+ * images, 65534 nobody, 65535 the 16-bit -1; the rest of 65520-65533 nobody hands out.
+ */
+#define NET_UID 65525
+
+struct net_config {
+	const struct options *o; /* servers, time-outs; outlives the process */
+	uint8_t *ca; /* PEM bundle; NULL: none */
+	size_t ca_bytes;
+	int root_fd; /* of net_root_new; -1: stay where and who we are */
+	pid_t keeper; /* whose death ends the process; 0: nobody's */
+};
+
+/*
+ * Load now what could not be loaded once the initramfs is gone: libraries, their configuration,
+ * resolver modules.  In the keeper, single-threaded.
+ */
+int net_prepare(void) _must_check_;
+
+/* Reads the CA bundle: o->ca, or the system's.  root_fd is -1 and keeper 0 after it. */
+int net_config_init(struct net_config *cfg, const struct options *o) _must_check_;
+void net_config_fini(struct net_config *cfg);
+
+/*
+ * A tmpfs that is attached nowhere, for the network process to live in, with the resolver's files
+ * copied from /etc.  fd or -errno.  Needs CAP_SYS_ADMIN.
+ */
+int net_root_new(void) _must_check_;
+
+/*
+ * Copy the resolver's files anew from the system whose root directory system_fd is, as after
+ * switch_root (open /proc/1/root through a /proc that was opened before).  What is missing there
+ * or names no server does not replace what is here.
+ */
+int net_root_update(int root_fd, int system_fd) _must_check_;
+
+/*
+ * Become NET_UID without capabilities, in cfg->root_fd; memory locked.  Part of net_main when
+ * root_fd is not -1.
+ */
+int net_enter_sandbox(const struct net_config *cfg) _must_check_;
+
+/*
+ * The process body.  Returns 0 after QUIT or when the other side is gone, -errno when it cannot
+ * work; the caller then does _exit.  Once confined it logs nothing: what went wrong with a server
+ * is a message, and all fds but the channel's and 0-2 are closed here.
+ */
+int net_main(struct channel *ch, const struct net_config *cfg,
+	     uint32_t generation) _must_check_;
+
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * servers.c - what is known of each server: breaker, identity, errors, and which one comes next
+ *
+ * A failure is logged when it is news: the server's first since it worked, or a different one.
+ * What repeats, and a server that flaps, goes to the debug log.
+ */
+#include "source/servers.h"
+
+#include <inttypes.h>
+
+#include "base/log.h"
+#include "base/options_url.h"
+#include "source/httpcheck.h"
+
+/* A demand request probes a better server only when nothing else did for so long. */
+#define DEMAND_PROBE_MS 30000
+/* The same failure of a server that recovered in between is no news for so long. */
+#define FLAP_MS 10000
+/* Wrong bytes are forgotten after so long. */
+#define REJECT_MEMORY_MS 60000
+
+void servers_init(struct servers *sv, const struct options *o, uint64_t seed)
+{
+	*sv = (struct servers){.byte_ms = -1, .random = seed | 1};
+	lock_init(&sv->lock);
+	sv->n = o->n_servers < SOURCE_SERVERS_MAX ? o->n_servers : SOURCE_SERVERS_MAX;
+	for (unsigned i = 0; i < sv->n; i++)
+		options_url_public(o->servers[i], sv->list[i].url,
+				   sizeof sv->list[i].url);
+}
+
+void servers_fini(struct servers *sv)
+{
+	lock_fini(&sv->lock);
+}
+
+/* xorshift64: jitter needs no secrets. */
+static uint32_t random_next(struct servers *sv)
+{
+	sv->random ^= sv->random << 13;
+	sv->random ^= sv->random >> 7;
+	sv->random ^= sv->random << 17;
+	return (uint32_t)(sv->random >> 32);
+}
+
+int servers_choose(const struct servers *sv, uint32_t avoid, enum source_class class,
+		   int64_t now_ms)
+{
+	int probe = -1;
+
+	for (unsigned i = 0; i < sv->n; i++) {
+		const struct breaker *b = &sv->list[i].breaker;
+
+		if (avoid & (1u << i) || !breaker_may_send(b, now_ms))
+			continue;
+		if (!breaker_is_closed(b)) {
+			probe = probe < 0 ? (int)i : probe;
+			continue;
+		}
+		if (probe < 0)
+			return (int)i;
+		/* A better server is due for a probe: not at the cost of somebody who waits. */
+		const int64_t due_ms = now_ms - sv->list[probe].breaker.next_try_ms;
+		return class != SOURCE_DEMAND || due_ms >= DEMAND_PROBE_MS ? probe
+									   : (int)i;
+	}
+	return probe;
+}
+
+bool servers_is_usable(const struct servers *sv, int64_t now_ms)
+{
+	for (unsigned i = 0; i < sv->n; i++)
+		if (breaker_may_send(&sv->list[i].breaker, now_ms))
+			return true;
+	return false;
+}
+
+int64_t servers_next_try(const struct servers *sv, int64_t now_ms)
+{
+	int64_t next = INT64_MAX;
+
+	for (unsigned i = 0; i < sv->n; i++) {
+		const struct breaker *b = &sv->list[i].breaker;
+
+		if (!breaker_is_closed(b) && !b->is_probing && b->next_try_ms > now_ms &&
+		    b->next_try_ms < next)
+			next = b->next_try_ms;
+	}
+	return next;
+}
+
+uint32_t servers_sent(struct servers *sv, unsigned i)
+{
+	lock_acquire(&sv->lock);
+	const uint32_t epoch = breaker_sent(&sv->list[i].breaker);
+	sv->n_requests++;
+	lock_release(&sv->lock);
+	return epoch;
+}
+
+/* "3 s", "250 ms" */
+static const char *show_ms(int64_t ms, char *buf, size_t bytes)
+{
+	if (ms < 1000)
+		snprintf(buf, bytes, "%" PRId64 " ms", ms);
+	else
+		snprintf(buf, bytes, "%" PRId64 " s", (ms + 500) / 1000);
+	return buf;
+}
+
+static bool is_news(const struct server *s, const char *text, int64_t now_ms)
+{
+	if (strcmp(s->last_error, text) != 0)
+		return true;
+	if (s->is_failure_logged)
+		return false;
+	return s->n_errors == 0 || now_ms - s->logged_ms >= FLAP_MS;
+}
+
+/* `text` before it becomes last_error, the breaker after it opened. */
+static void log_failure(struct server *s, struct servers_range range, const char *text,
+			bool news, int64_t now_ms)
+{
+	const bool is_refused = s->breaker.state == SERVER_REFUSED;
+	const enum log_level level = is_refused ? LOG_L_ERROR : LOG_L_WARNING;
+	char next[32];
+
+	log_at(news ? level : LOG_L_DEBUG,
+	       "%s [%" PRIu64 "+%" PRIu32 "]: %s: next try in %s", s->url, range.src_off,
+	       range.n_bytes, text,
+	       show_ms(s->breaker.next_try_ms - now_ms, next, sizeof next));
+	if (news) {
+		s->is_failure_logged = true;
+		s->logged_ms = now_ms;
+	}
+}
+
+static void set_error_locked(struct server *s, const struct transport_event *ev)
+{
+	s->n_errors++;
+	snprintf(s->last_error, sizeof s->last_error, "%s", ev->text);
+	if (ev->address[0])
+		snprintf(s->address, sizeof s->address, "%s", ev->address);
+}
+
+/* Feed the outcome to the breaker; false when it was no news to it. */
+static bool open_breaker_locked(struct server *s, uint32_t epoch,
+				const struct transport_event *ev, uint32_t random,
+				int64_t now_ms)
+{
+	struct breaker *b = &s->breaker;
+
+	if (ev->fault == TRANSPORT_AWAY)
+		return breaker_failed(b, epoch, now_ms, random, ev->retry_after_ms);
+	if (epoch != b->epoch && b->state == SERVER_REFUSED)
+		return false;
+	s->ignores_range = ev->fault == TRANSPORT_NO_RANGES;
+	breaker_refuse(b, now_ms);
+	return true;
+}
+
+void servers_failed(struct servers *sv, unsigned i, uint32_t epoch,
+		    struct servers_range range, const struct transport_event *ev,
+		    int64_t now_ms)
+{
+	struct server *s = &sv->list[i];
+	const bool news = is_news(s, ev->text, now_ms);
+	const uint32_t random = random_next(sv);
+
+	if (ev->fault == TRANSPORT_LOCAL) {
+		servers_lost(sv, i, epoch);
+		log_warning("%s [%" PRIu64 "+%" PRIu32 "]: %s", s->url, range.src_off,
+			    range.n_bytes, ev->text);
+		return;
+	}
+	lock_acquire(&sv->lock);
+	const bool counts = open_breaker_locked(s, epoch, ev, random, now_ms);
+	if (counts)
+		set_error_locked(s, ev);
+	lock_release(&sv->lock);
+	log_failure(s, range, ev->text, counts && news, now_ms);
+}
+
+static void refuse(struct servers *sv, unsigned i, struct servers_range range,
+		   const char *text, int64_t now_ms)
+{
+	struct transport_event ev = {.fault = TRANSPORT_REFUSED};
+
+	snprintf(ev.text, sizeof ev.text, "%s", text);
+	servers_failed(sv, i, sv->list[i].breaker.epoch, range, &ev, now_ms);
+}
+
+static bool is_other_length(const struct servers *sv, uint64_t file_bytes)
+{
+	return sv->pinned_bytes && file_bytes && file_bytes != sv->pinned_bytes;
+}
+
+/* The network process has checked this too, but it is not to be believed. */
+static bool is_pinned_file(struct servers *sv, unsigned i, struct servers_range range,
+			   const struct transport_event *ev, int64_t now_ms)
+{
+	const struct server *s = &sv->list[i];
+
+	if (is_other_length(sv, ev->file_bytes))
+		refuse(sv, i, range, "another length: the published file was replaced",
+		       now_ms);
+	else if (s->etag[0] && ev->etag[0] && !httpcheck_same_etag(s->etag, ev->etag))
+		refuse(sv, i, range, "another ETag: the published file was replaced",
+		       now_ms);
+	else
+		return true;
+	return false;
+}
+
+static void learn(struct server *s, const struct transport_event *ev)
+{
+	if (!s->etag[0])
+		memcpy(s->etag, ev->etag, sizeof s->etag);
+	if (ev->file_bytes)
+		s->file_bytes = ev->file_bytes;
+}
+
+static void log_recovery(struct server *s, unsigned n_failures)
+{
+	if (!s->is_failure_logged)
+		return;
+	s->is_failure_logged = false;
+	log_notice("%s: answers again after %u failure%s", s->url, n_failures,
+		   n_failures == 1 ? "" : "s");
+}
+
+bool servers_bytes(struct servers *sv, unsigned i, uint32_t epoch,
+		   struct servers_range range, const struct transport_event *ev,
+		   uint32_t n_new, int64_t now_ms)
+{
+	struct server *s = &sv->list[i];
+	const unsigned n_failures = s->breaker.n_failures;
+
+	if (!is_pinned_file(sv, i, range, ev, now_ms))
+		return false;
+	learn(s, ev);
+	lock_acquire(&sv->lock);
+	const bool is_back = breaker_succeeded(&s->breaker, epoch);
+	sv->wire_bytes += n_new;
+	sv->byte_ms = now_ms;
+	s->ignores_range = false;
+	if (!sv->file_bytes)
+		sv->file_bytes = ev->file_bytes;
+	if (ev->address[0])
+		snprintf(s->address, sizeof s->address, "%s", ev->address);
+	lock_release(&sv->lock);
+	if (is_back && n_failures)
+		log_recovery(s, n_failures);
+	return true;
+}
+
+void servers_lost(struct servers *sv, unsigned i, uint32_t epoch)
+{
+	lock_acquire(&sv->lock);
+	breaker_lost(&sv->list[i].breaker, epoch);
+	lock_release(&sv->lock);
+}
+
+void servers_restarted(struct servers *sv)
+{
+	lock_acquire(&sv->lock);
+	sv->n_net_restarts++;
+	lock_release(&sv->lock);
+}
+
+void servers_reject(struct servers *sv, unsigned i, uint64_t src_off, const char *what,
+		    int64_t now_ms)
+{
+	struct server *s = &sv->list[i];
+
+	if (i >= sv->n)
+		return;
+	if (now_ms - s->rejected_ms > REJECT_MEMORY_MS)
+		s->n_rejects = 0;
+	s->n_rejects++;
+	s->rejected_ms = now_ms;
+	/* The first few name the places; a server that is all wrong would fill the log. */
+	log_at(s->n_rejects <= 10 ? LOG_L_ERROR : LOG_L_DEBUG,
+	       "%s [at %" PRIu64 "]: wrong bytes: %s", s->url, src_off, what);
+	lock_acquire(&sv->lock);
+	s->n_errors++;
+	snprintf(s->last_error, sizeof s->last_error, "wrong bytes at %" PRIu64 ": %s",
+		 src_off, what);
+	lock_release(&sv->lock);
+}
+
+int64_t servers_reject_delay(struct servers *sv, uint32_t avoid)
+{
+	unsigned least = UINT32_MAX;
+
+	for (unsigned i = 0; i < sv->n; i++)
+		if (avoid & (1u << i) && sv->list[i].n_rejects < least)
+			least = sv->list[i].n_rejects;
+	return BREAKER_BASE_MS / 2 +
+	       breaker_backoff_ms(least == UINT32_MAX ? 0 : least, random_next(sv));
+}
+
+void servers_pin(struct servers *sv, uint64_t file_bytes, int64_t now_ms)
+{
+	sv->pinned_bytes = file_bytes;
+	lock_acquire(&sv->lock);
+	sv->file_bytes = file_bytes;
+	lock_release(&sv->lock);
+	for (unsigned i = 0; i < sv->n; i++)
+		if (is_other_length(sv, sv->list[i].file_bytes))
+			refuse(sv, i, (struct servers_range){0},
+			       "another length than the image says", now_ms);
+}
+
+static void status_of_locked(const struct server *s, struct source_server_status *ret,
+			     int64_t now_ms)
+{
+	const struct breaker *b = &s->breaker;
+
+	*ret = (struct source_server_status){
+		.state = b->state,
+		.n_errors = s->n_errors,
+		.ignores_range = s->ignores_range,
+	};
+	memcpy(ret->url, s->url, sizeof ret->url);
+	memcpy(ret->address, s->address, sizeof ret->address);
+	memcpy(ret->last_error, s->last_error, sizeof ret->last_error);
+	if (!breaker_is_closed(b) && b->next_try_ms > now_ms)
+		ret->next_try_ms = b->next_try_ms - now_ms;
+}
+
+void servers_status(struct servers *sv, struct source_status *ret, int64_t now_ms)
+{
+	bool is_away = true;
+
+	lock_acquire(&sv->lock);
+	*ret = (struct source_status){
+		.n_servers = sv->n,
+		.wire_bytes = sv->wire_bytes,
+		.n_requests = sv->n_requests,
+		.ms_since_byte = sv->byte_ms < 0 ? -1 : now_ms - sv->byte_ms,
+		.file_bytes = sv->file_bytes,
+		.n_net_restarts = sv->n_net_restarts,
+	};
+	for (unsigned i = 0; i < sv->n; i++) {
+		status_of_locked(&sv->list[i], &ret->servers[i], now_ms);
+		is_away = is_away && !breaker_is_closed(&sv->list[i].breaker);
+	}
+	ret->is_away = is_away;
+	lock_release(&sv->lock);
+}

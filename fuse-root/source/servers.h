@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * servers.h - what is known of each server: breaker, identity, errors, and which one comes next
+ *
+ * Policy `order`: the first in the list that works.  A better one that failed gets a probe when its
+ * backoff is over, from a request nobody waits for where there is one.  Identity: the file's length
+ * must be the pinned one and its ETag the one the server gave first, or the server is refused and
+ * looked at again now and then.
+ *
+ * All functions but servers_status belong to the engine thread.
+ */
+#ifndef SOURCE_SERVERS_H
+#define SOURCE_SERVERS_H
+
+#include "base/lock.h"
+#include "base/options.h"
+#include "source/breaker.h"
+#include "source/transport.h"
+
+struct server {
+	/* guarded by lock; written by the engine thread only, which reads it without */
+	struct breaker breaker;
+	char url[1024]; /* as it may be shown */
+	char address[TRANSPORT_ADDRESS_BYTES];
+	char last_error[256];
+	uint64_t n_errors;
+	bool ignores_range;
+
+	/* owned by the engine thread */
+	char etag[TRANSPORT_ETAG_BYTES];
+	uint64_t file_bytes; /* as it said last; 0: not yet */
+	bool is_failure_logged;
+	int64_t logged_ms;
+	unsigned n_rejects; /* decays: see servers_reject_delay */
+	int64_t rejected_ms;
+};
+
+struct servers {
+	/* set before threads start */
+	unsigned n;
+
+	/* guarded by lock; written by the engine thread only, which reads it without */
+	struct lock lock;
+	struct server list[SOURCE_SERVERS_MAX];
+	uint64_t wire_bytes;
+	uint64_t n_requests;
+	int64_t byte_ms; /* when the last byte came; -1: none yet */
+	uint64_t file_bytes; /* pinned, or what was heard first */
+	unsigned n_net_restarts;
+
+	/* owned by the engine thread */
+	uint64_t pinned_bytes; /* 0: not pinned yet */
+	uint64_t random;
+};
+
+/* The range an event or a message is about, for the log. */
+struct servers_range {
+	uint64_t src_off;
+	uint32_t n_bytes;
+};
+
+void servers_init(struct servers *sv, const struct options *o, uint64_t seed);
+void servers_fini(struct servers *sv);
+
+/* The server for a request that must not go to those in `avoid`; -1: none is usable now. */
+int servers_choose(const struct servers *sv, uint32_t avoid, enum source_class class,
+		   int64_t now_ms);
+
+bool servers_is_usable(const struct servers *sv, int64_t now_ms);
+
+/* When the next breaker turns half open; INT64_MAX: none is waiting for its time. */
+int64_t servers_next_try(const struct servers *sv, int64_t now_ms);
+
+/* A request goes to server i; returns the epoch to hand back with its outcome. */
+uint32_t servers_sent(struct servers *sv, unsigned i);
+
+/* n_new bytes more came.  False: this is not the pinned file, server i is refused now. */
+bool servers_bytes(struct servers *sv, unsigned i, uint32_t epoch,
+		   struct servers_range range, const struct transport_event *ev,
+		   uint32_t n_new, int64_t now_ms);
+
+/* The attempt failed.  ev->fault says whose fault it is. */
+void servers_failed(struct servers *sv, unsigned i, uint32_t epoch,
+		    struct servers_range range, const struct transport_event *ev,
+		    int64_t now_ms);
+
+/* The attempt ended without saying anything about server i. */
+void servers_lost(struct servers *sv, unsigned i, uint32_t epoch);
+
+/* The network process was replaced. */
+void servers_restarted(struct servers *sv);
+
+void servers_reject(struct servers *sv, unsigned i, uint64_t src_off, const char *what,
+		    int64_t now_ms);
+
+/* How long to wait before asking those in `avoid` again, for want of others. */
+int64_t servers_reject_delay(struct servers *sv, uint32_t avoid);
+
+void servers_pin(struct servers *sv, uint64_t file_bytes, int64_t now_ms);
+
+/* Any thread. */
+void servers_status(struct servers *sv, struct source_status *ret, int64_t now_ms);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_zram.c - see store_zram.h
+ *
+ * Always O_DIRECT: pages in the block device's own cache would be bypassed when the root is
+ * switched onto the device.
+ */
+#include "store/store_zram.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
+#include "base/log.h"
+#include "store/aio.h"
+#include "store/zram.h"
+
+struct store_zram {
+	struct store store;
+	struct zram zram;
+	struct aio *aio;
+	uint64_t limit_bytes;
+	bool leave_device;
+};
+
+static struct store_zram *self(struct store *s)
+{
+	return (struct store_zram *)s;
+}
+
+static int zram_store_read(struct store *s, const struct store_io *io, unsigned n)
+{
+	return aio_run(self(s)->aio, AIO_READ, self(s)->zram.fd, io, n);
+}
+
+static int zram_store_write(struct store *s, const struct store_io *io, unsigned n)
+{
+	return aio_run(self(s)->aio, AIO_WRITE, self(s)->zram.fd, io, n);
+}
+
+/* BLKDISCARD on zram frees the pages at once, and free pages read as zeros. */
+static int zram_store_discard(struct store *s, uint64_t slot_off, uint64_t n_bytes)
+{
+	uint64_t range[2] = {slot_off, n_bytes};
+
+	return ioctl(self(s)->zram.fd, BLKDISCARD, range) < 0 ? -errno : 0;
+}
+
+static void zram_store_usage(struct store *s, struct store_usage *ret)
+{
+	struct store_usage usage = {.limit_bytes = self(s)->limit_bytes};
+
+	if (zram_used_bytes(&self(s)->zram, &usage.used_bytes) < 0)
+		usage.used_bytes = 0;
+	*ret = usage;
+}
+
+static void zram_store_free(struct store *s)
+{
+	struct store_zram *z = self(s);
+	unsigned id = z->zram.id;
+	int err;
+
+	aio_free(z->aio);
+	zram_close(&z->zram);
+	if (!z->leave_device) {
+		err = zram_remove(id);
+		if (err < 0)
+			log_warning("%s: remove: %s", z->store.device, strerror(-err));
+	}
+	free(z);
+}
+
+void store_zram_leave_device(struct store *s)
+{
+	self(s)->leave_device = true;
+}
+
+static const struct store_ops ops = {
+	.kind = "zram",
+	.read = zram_store_read,
+	.write = zram_store_write,
+	.discard = zram_store_discard,
+	.usage = zram_store_usage,
+	.free = zram_store_free,
+};
+
+int store_zram_new(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
+		   unsigned n_threads, struct store **ret)
+{
+	struct store_zram *z = calloc(1, sizeof *z);
+	int err;
+
+	if (!z)
+		return -ENOMEM;
+	err = aio_new(n_threads, &z->aio);
+	if (err < 0) {
+		log_error("zram: set up libaio: %s", strerror(-err));
+		free(z);
+		return err;
+	}
+	err = zram_create(n_bytes, algorithm, limit_bytes, &z->zram);
+	if (err < 0) {
+		aio_free(z->aio);
+		free(z);
+		return err;
+	}
+	z->limit_bytes = limit_bytes;
+	z->store = (struct store){
+		.ops = &ops,
+		.bytes = n_bytes,
+		.dev_major = z->zram.major,
+		.dev_minor = z->zram.minor,
+	};
+	snprintf(z->store.device, sizeof z->store.device, "%s", z->zram.path);
+	*ret = &z->store;
+	return 0;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zram.c - see zram.h
+ *
+ * Everything goes through /sys/block/zramN, opened once, because after switch_root no path
+ * leads there any more.
+ */
+#include "store/zram.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/log.h"
+#include "base/rundir.h"
+
+#define CONTROL "/sys/class/zram-control"
+/* struct zram_table_entry: a handle and flags, 16 bytes a page on 6.1 and 6.12. */
+#define TABLE_BYTES_PER_PAGE 16u
+
+static int write_at(int dirfd, const char *file, const char *text)
+{
+	cleanup_fd int fd = openat(dirfd, file, O_WRONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, strlen(text));
+	if (n < 0)
+		return -errno;
+	return (size_t)n == strlen(text) ? 0 : -EIO;
+}
+
+static int read_at(int dirfd, const char *file, char *buf, size_t n_bytes)
+{
+	cleanup_fd int fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buf, n_bytes - 1);
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	return 0;
+}
+
+static int hot_add(unsigned *ret_id)
+{
+	char text[32];
+	int err = read_at(AT_FDCWD, CONTROL "/hot_add", text, sizeof text);
+
+	if (err < 0) {
+		log_error("zram: no new device: %s: load the module zram",
+			  strerror(-err));
+		return err;
+	}
+	*ret_id = (unsigned)strtoul(text, NULL, 10);
+	return 0;
+}
+
+/* True when `word` is one of the space-separated words, of which the chosen one is in brackets. */
+static bool has_word(const char *words, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = words; (at = strstr(at, word)); at += n) {
+		bool starts = at == words || at[-1] == ' ' || at[-1] == '[';
+
+		if (starts && strchr(" ]\n", at[n]))
+			return true;
+	}
+	return false;
+}
+
+static int choose_algorithm(const struct zram *z, const char *wanted)
+{
+	static const char *const best[] = {"lz4", "lzo-rle", "zstd"};
+	char words[512];
+	int err = read_at(z->sysfs_fd, "comp_algorithm", words, sizeof words);
+
+	if (err < 0)
+		return err;
+	if (*wanted && !has_word(words, wanted)) {
+		log_warning("%s: compression %s: not in this kernel, which has: %.*s",
+			    z->path, wanted, (int)strcspn(words, "\n"), words);
+		wanted = "";
+	}
+	for (unsigned i = 0; !*wanted && i < ARRAY_SIZE(best); i++)
+		if (has_word(words, best[i]))
+			wanted = best[i];
+	return *wanted ? write_at(z->sysfs_fd, "comp_algorithm", wanted) : 0;
+}
+
+/* udev opens a new node for a moment, and disksize is then EBUSY: try for a second. */
+static int set_size(const struct zram *z, uint64_t n_bytes, uint64_t limit_bytes)
+{
+	char text[32];
+	int err;
+
+	snprintf(text, sizeof text, "%" PRIu64, n_bytes);
+	err = write_at(z->sysfs_fd, "disksize", text);
+	for (int i = 0; err == -EBUSY && i < 20; i++) {
+		usleep(50000);
+		err = write_at(z->sysfs_fd, "disksize", text);
+	}
+	if (err < 0 || limit_bytes == 0)
+		return err;
+	snprintf(text, sizeof text, "%" PRIu64, limit_bytes);
+	return write_at(z->sysfs_fd, "mem_limit", text);
+}
+
+static int open_node(struct zram *z)
+{
+	struct stat st;
+
+	/* devtmpfs, or udev a moment later */
+	for (int i = 0; i < 40; i++) {
+		z->fd = open(z->path, O_RDWR | O_DIRECT | O_CLOEXEC);
+		if (z->fd >= 0 || errno != ENOENT)
+			break;
+		usleep(50000);
+	}
+	if (z->fd < 0 || fstat(z->fd, &st) < 0)
+		return -errno;
+	z->major = major(st.st_rdev);
+	z->minor = minor(st.st_rdev);
+	return 0;
+}
+
+int zram_create(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
+		struct zram *ret)
+{
+	struct zram z = {.fd = -1, .sysfs_fd = -1};
+	char sysfs[64];
+	int err = hot_add(&z.id);
+
+	if (err < 0)
+		return err;
+	snprintf(z.path, sizeof z.path, "/dev/zram%u", z.id);
+	rundir_part_add(strrchr(z.path, '/') + 1);
+	snprintf(sysfs, sizeof sysfs, "/sys/block/zram%u", z.id);
+	z.sysfs_fd = open(sysfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (z.sysfs_fd < 0)
+		err = -errno;
+	if (err == 0)
+		err = choose_algorithm(&z, algorithm);
+	if (err == 0)
+		err = set_size(&z, n_bytes, limit_bytes);
+	if (err == 0)
+		err = open_node(&z);
+	if (err < 0) {
+		log_error("%s: set up with %" PRIu64 " bytes: %s", z.path, n_bytes,
+			  strerror(-err));
+		zram_close(&z);
+		(void)!zram_remove(z.id);
+		return err;
+	}
+	*ret = z;
+	return 0;
+}
+
+void zram_close(struct zram *z)
+{
+	if (z->fd >= 0)
+		close(z->fd);
+	if (z->sysfs_fd >= 0)
+		close(z->sysfs_fd);
+	z->fd = z->sysfs_fd = -1;
+}
+
+int zram_remove(unsigned id)
+{
+	char text[32], file[64];
+	int err;
+
+	snprintf(file, sizeof file, "/sys/block/zram%u/reset", id);
+	err = write_at(AT_FDCWD, file, "1");
+	for (int i = 0; err == -EBUSY && i < 20; i++) {
+		usleep(50000);
+		err = write_at(AT_FDCWD, file, "1");
+	}
+	if (err < 0)
+		return err;
+	snprintf(text, sizeof text, "zram%u", id);
+	rundir_part_remove(text);
+	snprintf(text, sizeof text, "%u", id);
+	return write_at(AT_FDCWD, CONTROL "/hot_remove", text);
+}
+
+int zram_used_bytes(const struct zram *z, uint64_t *ret_bytes)
+{
+	char text[256];
+	uint64_t mem_used = 0, disksize = 0;
+	int err = read_at(z->sysfs_fd, "mm_stat", text, sizeof text);
+
+	if (err < 0)
+		return err;
+	/* orig_data_size compr_data_size mem_used_total … */
+	if (sscanf(text, "%*u %*u %" SCNu64, &mem_used) != 1)
+		return -EIO;
+	err = read_at(z->sysfs_fd, "disksize", text, sizeof text);
+	if (err < 0)
+		return err;
+	disksize = strtoull(text, NULL, 10);
+	*ret_bytes = mem_used + disksize / 4096 * TABLE_BYTES_PER_PAGE;
+	return 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zram.h - a zram device of our own: create, look at, give back
+ *
+ * Never zram0 by name: ids come from /sys/class/zram-control/hot_add, so that zram-generator and
+ * others keep theirs.  See Documentation/admin-guide/blockdev/zram.rst in the kernel.
+ */
+#ifndef STORE_ZRAM_H
+#define STORE_ZRAM_H
+
+#include <stdint.h>
+
+#include "imgfmt/base.h"
+
+struct zram {
+	unsigned id;
+	char path[32]; /* "/dev/zram1" */
+	uint32_t major, minor;
+	int fd; /* O_RDWR|O_DIRECT, or -1 */
+	int sysfs_fd; /* of /sys/block/zramN, or -1 */
+};
+
+/* algorithm "" : the best of lz4, lzo-rle, zstd that the kernel has.  limit_bytes 0: none.  Logs. */
+int zram_create(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
+		struct zram *ret) _must_check_;
+/* Close our fds; the device stays. */
+void zram_close(struct zram *z);
+/* Reset and hot_remove by id.  -EBUSY while it is open or mounted. */
+int zram_remove(unsigned id) _must_check_;
+/* mem_used_total of mm_stat plus the table the kernel keeps for disksize. */
+int zram_used_bytes(const struct zram *z, uint64_t *ret_bytes) _must_check_;
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log_test.c - where messages go and what they look like
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+
+static FILE *sink, *other;
+static char text[4096];
+
+static int setup(void **state _unused_)
+{
+	sink = tmpfile();
+	other = tmpfile();
+	log_init("hydrootd", false);
+	log_set_name(NULL);
+	return !sink || !other;
+}
+
+static int teardown(void **state _unused_)
+{
+	log_daemon(-1, -1);
+	fclose(sink);
+	fclose(other);
+	return 0;
+}
+
+static const char *content(FILE *f)
+{
+	ssize_t n = pread(fileno(f), text, sizeof text - 1, 0);
+
+	assert_true(n >= 0);
+	text[n] = '\0';
+	return text;
+}
+
+/* Must be the first test: there is no way back from log_daemon. */
+static void stderr_has_program_and_name(void **state _unused_)
+{
+	int saved = dup(STDERR_FILENO);
+
+	dup2(fileno(sink), STDERR_FILENO);
+	log_error("chunk %d: fetch: %s", 7, "timed out");
+	log_debug("not shown");
+	log_set_name("data");
+	log_notice("ready");
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	assert_string_equal(
+		content(sink),
+		"hydrootd: chunk 7: fetch: timed out\nhydrootd: data: ready\n");
+}
+
+static void daemon_has_two_sinks(void **state _unused_)
+{
+	log_daemon(fileno(sink), fileno(other));
+	log_set_name("root");
+	log_warning("server: away");
+	assert_string_equal(content(sink), "<4>hydrootd: root: server: away\n");
+	assert_true(content(other)[0] == '[');
+	assert_non_null(strstr(text, "] warning: root: server: away\n"));
+}
+
+static void debug_is_shown_when_asked_for(void **state _unused_)
+{
+	log_daemon(fileno(sink), -1);
+	log_debug("one");
+	log_init("hydrootd", true);
+	log_debug("two");
+	assert_string_equal(content(sink), "<7>hydrootd: two\n");
+}
+
+static void outside_text_cannot_forge_lines(void **state _unused_)
+{
+	log_daemon(fileno(sink), -1);
+	log_error("h: %s", "a\n<0>kernel: forged\x1b[2J\r\x7f é");
+	assert_string_equal(content(sink),
+			    "<3>hydrootd: h: a?<0>kernel: forged?[2J?? é\n");
+}
+
+static void long_messages_are_cut(void **state _unused_)
+{
+	char longer[5000];
+
+	memset(longer, 'x', sizeof longer);
+	longer[sizeof longer - 1] = '\0';
+	log_daemon(fileno(sink), fileno(other));
+	log_error("%s", longer);
+	assert_true(strlen(content(sink)) < 1024);
+	assert_int_equal(text[strlen(text) - 1], '\n');
+	assert_true(strlen(content(other)) < 1024);
+}
+
+static void file_is_bounded(void **state _unused_)
+{
+	struct stat st;
+
+	assert_int_equal(ftruncate(fileno(other), 1024 * 1024 + 1), 0);
+	assert_true(lseek(fileno(other), 0, SEEK_END) > 0);
+	log_daemon(-1, fileno(other));
+	log_error("anew");
+	assert_int_equal(fstat(fileno(other), &st), 0);
+	assert_true(st.st_size < 100);
+	assert_non_null(strstr(content(other), "error: anew\n"));
+}
+
+static void errno_is_kept(void **state _unused_)
+{
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+	log_daemon(full, -1);
+	errno = ENOTTY;
+	log_error("lost");
+	assert_int_equal(errno, ENOTTY);
+	close(full);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(stderr_has_program_and_name),
+		TEST(daemon_has_two_sinks),
+		TEST(debug_is_shown_when_asked_for),
+		TEST(outside_text_cannot_forge_lines),
+		TEST(long_messages_are_cut),
+		TEST(file_is_bounded),
+		TEST(errno_is_kept),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * net_main_test.c - a real network process against a real server that misbehaves
+ *
+ * The whole source: failover over the channel over libcurl, in three processes.  The test is keeper
+ * and serving process at once.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "source/net.h"
+#include "source/source_failover.h"
+#include "source/source_net.h"
+#include "tests/fakes/httpd.h"
+
+static struct httpd httpd;
+static struct options options;
+static struct net_config cfg;
+static struct channel *ch;
+static struct source *s;
+static struct source_status st;
+static uint32_t generation;
+static pid_t net_pid;
+
+static void fork_net(void)
+{
+	net_pid = fork();
+	assert_true(net_pid >= 0);
+	generation++;
+	if (net_pid == 0)
+		_exit(net_main(ch, &cfg, generation) < 0);
+}
+
+static void kill_net(void)
+{
+	kill(net_pid, SIGKILL);
+	assert_int_equal(waitpid(net_pid, NULL, 0), net_pid);
+	net_pid = 0;
+}
+
+static int group_setup(void **state)
+{
+	(void)state;
+	unsetenv("http_proxy");
+	unsetenv("all_proxy");
+	unsetenv("ALL_PROXY");
+	return net_prepare();
+}
+
+static int setup_host(const char *host)
+{
+	struct transport *t;
+
+	if (httpd_start(&httpd) < 0)
+		return -1;
+	memset(&options, 0, sizeof options);
+	options.n_servers = 1;
+	options.connections = 4;
+	options.connect_timeout_ms = 500;
+	options.timeout_ms = 150;
+	options.min_rate_bytes = 1000;
+	snprintf(options.servers[0], sizeof options.servers[0], "http://%s:%u/i.img",
+		 host, httpd.port);
+	if (net_config_init(&cfg, &options) < 0)
+		return -1;
+	cfg.keeper = getpid();
+	ch = channel_new();
+	if (!ch || source_net_new(ch, NULL, NULL, &t) < 0)
+		return -1;
+	return source_failover_new(&options, t, NULL, &s);
+}
+
+/* For options that were changed after setup. */
+static void restart_source(void)
+{
+	struct transport *t;
+
+	source_free(s);
+	assert_int_equal(source_net_new(ch, NULL, NULL, &t), 0);
+	assert_int_equal(source_failover_new(&options, t, NULL, &s), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	int r = setup_host("127.0.0.1");
+	if (r == 0)
+		fork_net();
+	return r;
+}
+
+static int teardown(void **state)
+{
+	int status = 0;
+
+	(void)state;
+	if (net_pid) {
+		channel_quit(ch);
+		assert_int_equal(waitpid(net_pid, &status, 0), net_pid);
+	}
+	net_pid = 0;
+	source_free(s);
+	channel_free(ch);
+	net_config_fini(&cfg);
+	httpd_stop(&httpd);
+	return status;
+}
+
+static void submit(uint64_t id, uint64_t src_off, uint32_t n_bytes,
+		   enum source_class class)
+{
+	const struct source_request rq = {
+		.id = id,
+		.src_off = src_off,
+		.n_bytes = n_bytes,
+		.class = class,
+		.may_end = src_off + n_bytes > HTTPD_FILE_BYTES,
+	};
+	assert_int_equal(source_submit(s, &rq), 0);
+}
+
+static void check_bytes(const struct source_event *ev, uint64_t src_off)
+{
+	for (uint32_t i = 0; i < ev->n_bytes; i++)
+		if (ev->data[i] != httpd_byte(src_off + i))
+			fail_msg("wrong byte at %u", i);
+}
+
+/* Events of this one request until it is DONE; false on time-out. */
+static bool finish(uint64_t id, uint64_t src_off, int64_t limit_ms, uint32_t *ret_bytes)
+{
+	const int64_t end_ms = clock_ms() + limit_ms;
+	struct source_event ev;
+	uint32_t n_told = 0;
+
+	while (clock_ms() < end_ms) {
+		if (source_wait(s, (int)(end_ms - clock_ms()), &ev, 1) != 1 ||
+		    ev.id != id)
+			continue;
+		assert_true(ev.n_bytes >= n_told);
+		n_told = ev.n_bytes;
+		if (ev.kind != SOURCE_DONE)
+			continue;
+		check_bytes(&ev, src_off);
+		*ret_bytes = ev.n_bytes;
+		source_release(s, id);
+		return true;
+	}
+	return false;
+}
+
+static void fetch(uint64_t src_off, uint32_t n_bytes)
+{
+	static uint64_t id;
+	uint32_t n;
+
+	submit(++id, src_off, n_bytes, SOURCE_DEMAND);
+	assert_true(finish(id, src_off, 1900, &n));
+	assert_int_equal(n, min_u64(n_bytes, HTTPD_FILE_BYTES - src_off));
+}
+
+/* One failure, named so, and then the bytes after all. */
+static void fails_once_with(enum httpd_mode mode, const char *text)
+{
+	httpd_misbehave(&httpd, mode, 1);
+	fetch(5000, 100000);
+	source_status(s, &st);
+	if (!strstr(st.servers[0].last_error, text))
+		fail_msg("'%s' instead of '%s'", st.servers[0].last_error, text);
+	assert_int_equal(st.servers[0].n_errors, 1);
+	assert_int_equal(st.servers[0].state, SERVER_OK);
+}
+
+static void fetches_over_one_connection(void **state)
+{
+	(void)state;
+	fetch(0, 4096);
+	fetch(1, 500000);
+	fetch(HTTPD_FILE_BYTES - 10, 4096);
+	source_status(s, &st);
+	assert_int_equal(st.file_bytes, HTTPD_FILE_BYTES);
+	assert_int_equal(st.wire_bytes, 4096 + 500000 + 10);
+	assert_string_equal(st.servers[0].address, "127.0.0.1");
+	assert_int_equal(atomic_load(&httpd.shared->n_connections), 1);
+}
+
+static void requests_run_in_parallel(void **state)
+{
+	struct source_event ev[8];
+	unsigned n_done = 0;
+
+	(void)state;
+	httpd_misbehave(&httpd, HTTPD_SLOW, 100);
+	for (uint64_t id = 1; id <= 4; id++)
+		submit(id, id * 1000, 200000, SOURCE_HOT);
+	while (n_done < 4) {
+		const int n = source_wait(s, 1000, ev, 8);
+
+		assert_true(n > 0);
+		for (int i = 0; i < n; i++) {
+			check_bytes(&ev[i], ev[i].id * 1000);
+			n_done += ev[i].kind == SOURCE_DONE;
+		}
+	}
+	assert_int_equal(atomic_load(&httpd.shared->n_connections), 4);
+}
+
+static void killed_process_loses_nothing(void **state)
+{
+	struct source_event ev;
+	uint32_t n;
+
+	(void)state;
+	httpd_misbehave(&httpd, HTTPD_SLOW, 100);
+	submit(1, 77, 900000, SOURCE_DEMAND);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(source_wait(s, 1000, &ev, 1), 1);
+		assert_int_equal(ev.kind, SOURCE_BYTES);
+		kill_net();
+		fork_net();
+	}
+	assert_true(finish(1, 77, 1500, &n));
+	assert_int_equal(n, 900000);
+	source_status(s, &st);
+	assert_int_equal(st.n_net_restarts, 3);
+	assert_int_equal(st.servers[0].n_errors, 0);
+}
+
+static void submitted_while_there_is_none(void **state)
+{
+	(void)state;
+	kill_net();
+	submit(1, 0, 4096, SOURCE_DEMAND);
+	fork_net();
+	fetch(4096, 4096);
+}
+
+static void whole_file_is_not_a_range(void **state)
+{
+	uint32_t n;
+
+	(void)state;
+	httpd_misbehave(&httpd, HTTPD_WHOLE, 1);
+	submit(1, 5000, 4096, SOURCE_DEMAND);
+	assert_false(finish(1, 5000, 100, &n));
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].state, SERVER_REFUSED);
+	assert_true(st.servers[0].ignores_range);
+	assert_int_equal(st.wire_bytes, 0);
+}
+
+static void other_etag_is_refused(void **state)
+{
+	uint32_t n;
+
+	(void)state;
+	fetch(0, 4096);
+	httpd_misbehave(&httpd, HTTPD_OTHER_ETAG, 1);
+	submit(1, 5000, 4096, SOURCE_DEMAND);
+	assert_false(finish(1, 5000, 100, &n));
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].state, SERVER_REFUSED);
+	assert_non_null(strstr(st.servers[0].last_error, "replaced"));
+	assert_int_equal(st.wire_bytes, 4096);
+}
+
+static void wrong_range_is_not_data(void **state)
+{
+	(void)state;
+	fails_once_with(HTTPD_WRONG_RANGE, "asked for 5000-104999, answered 5001-105000");
+}
+
+static void short_body_goes_on_behind_it(void **state)
+{
+	(void)state;
+	fails_once_with(HTTPD_SHORT, "broke after 50000 bytes");
+	assert_int_equal(st.wire_bytes, 100000);
+}
+
+static void stall_is_given_up(void **state)
+{
+	(void)state;
+	fails_once_with(HTTPD_STALL, "no byte from 127.0.0.1 for 150 ms");
+	assert_int_equal(st.wire_bytes, 100000);
+}
+
+static void trickle_is_given_up(void **state)
+{
+	(void)state;
+	fails_once_with(HTTPD_TRICKLE, "127.0.0.1 is slower than 1000 bytes/s");
+}
+
+static void page_is_not_data(void **state)
+{
+	(void)state;
+	fails_once_with(HTTPD_HTML, "an HTML page instead of the file");
+}
+
+static void redirect_is_followed(void **state)
+{
+	(void)state;
+	httpd_misbehave(&httpd, HTTPD_REDIRECT, 1);
+	fetch(0, 4096);
+	httpd_misbehave(&httpd, HTTPD_LOOP, 6);
+	fetch(0, 4096);
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].n_errors, 1);
+}
+
+static void retry_after_is_waited_for(void **state)
+{
+	const int64_t start_ms = clock_ms();
+
+	(void)state;
+	fails_once_with(HTTPD_UNAVAILABLE, "HTTP 503: service unavailable");
+	assert_true(clock_ms() - start_ms >= 1000);
+}
+
+static void refused_connection_is_named(void **state)
+{
+	uint32_t n;
+
+	(void)state;
+	fetch(0, 4096);
+	httpd_kill(&httpd);
+	submit(1, 4096, 4096, SOURCE_DEMAND);
+	assert_false(finish(1, 4096, 100, &n));
+	source_status(s, &st);
+	assert_true(st.is_away);
+	assert_string_equal(st.servers[0].last_error, "connection refused by 127.0.0.1");
+	assert_int_equal(httpd_restart(&httpd), 0);
+	assert_true(finish(1, 4096, 1500, &n));
+}
+
+static void fill_stands_still_for_demand(void **state)
+{
+	struct source_event ev;
+	uint32_t before = 0;
+
+	(void)state;
+	httpd_misbehave(&httpd, HTTPD_SLOW, 1);
+	submit(1, 0, HTTPD_FILE_BYTES, SOURCE_FILL);
+	assert_int_equal(source_wait(s, 1000, &ev, 1), 1);
+	/* Demand that the server holds back: less than its time-out, more than the fill needs. */
+	httpd_misbehave(&httpd, HTTPD_STALL, 1);
+	submit(2, 0, 4096, SOURCE_DEMAND);
+	const int64_t end_ms = clock_ms() + 120;
+	while (clock_ms() < end_ms)
+		if (source_wait(s, (int)(end_ms - clock_ms()), &ev, 1) == 1)
+			before = ev.n_bytes;
+	assert_true(before < HTTPD_FILE_BYTES / 2);
+	source_release(s, 2);
+	while (ev.kind != SOURCE_DONE)
+		assert_int_equal(source_wait(s, 1000, &ev, 1), 1);
+	check_bytes(&ev, 0);
+}
+
+static void stop_and_continue(void **state)
+{
+	(void)state;
+	kill(net_pid, SIGSTOP);
+	submit(1, 0, 4096, SOURCE_HOT);
+	usleep(50000);
+	kill(net_pid, SIGCONT);
+	fetch(4096, 100000);
+}
+
+static bool status_has(const char *line)
+{
+	char path[64], text[8192] = "";
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)net_pid);
+	cleanup_file FILE *f = fopen(path, "re");
+	assert_non_null(f);
+	assert_true(fread(text, 1, sizeof text - 1, f) > 0);
+	return strstr(text, line) != NULL;
+}
+
+static int setup_sandbox(void **state)
+{
+	(void)state;
+	int r = setup_host("localhost");
+	if (r < 0)
+		return r;
+	cfg.root_fd = net_root_new();
+	if (cfg.root_fd >= 0)
+		fork_net();
+	return 0;
+}
+
+static void sandboxed_process_works(void **state)
+{
+	(void)state;
+	if (cfg.root_fd < 0) {
+		print_message("no private root: %s\n", strerror(-cfg.root_fd));
+		skip();
+	}
+	fetch(0, 300000);
+	assert_true(status_has("Uid:\t65525\t65525\t65525\t65525"));
+	assert_true(status_has("Gid:\t65525\t65525\t65525\t65525"));
+	assert_true(status_has("CapPrm:\t0000000000000000"));
+	assert_true(status_has("CapBnd:\t0000000000000000"));
+	assert_true(status_has("NoNewPrivs:\t1"));
+	kill_net();
+	fork_net();
+	fetch(1000, 300000);
+}
+
+/* A name server that takes questions and never answers; -1: not privileged enough for one. */
+static int silent_name_server(void)
+{
+	const struct sockaddr_in a = {
+		.sin_family = AF_INET,
+		.sin_port = htons(53),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 52),
+	};
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	if (bind(fd, (const struct sockaddr *)&a, sizeof a) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void use_name_server(const char *line)
+{
+	const int fd =
+		openat(cfg.root_fd, "etc/resolv.conf", O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, line, strlen(line)), strlen(line));
+	close(fd);
+}
+
+static int setup_silent(void **state)
+{
+	(void)state;
+	int r = setup_host("127.0.0.1");
+	if (r < 0)
+		return r;
+	cfg.root_fd = net_root_new();
+	return 0;
+}
+
+static void silent_name_server_stops_nobody_else(void **state)
+{
+	(void)state;
+	cleanup_fd int fd = silent_name_server();
+	if (fd < 0 || cfg.root_fd < 0)
+		skip();
+	use_name_server("nameserver 127.0.0.53\n");
+	memcpy(options.servers[1], options.servers[0], sizeof options.servers[1]);
+	snprintf(options.servers[0], sizeof options.servers[0],
+		 "http://silent.invalid/i.img");
+	options.n_servers = 2;
+	options.connect_timeout_ms = 200;
+	restart_source();
+	fork_net();
+	fetch(0, 4096);
+	source_status(s, &st);
+	assert_string_equal(st.servers[0].last_error,
+			    "the name was not resolved within 200 ms");
+	assert_int_equal(st.servers[1].state, SERVER_OK);
+}
+
+static void orphan_ends(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	/* The writing end is in the middle process and nowhere else once it has gone. */
+	assert_int_equal(pipe(fds), 0);
+	kill_net();
+	const pid_t middle = fork();
+	if (middle == 0) {
+		cfg.keeper = getpid();
+		fork_net();
+		dprintf(fds[1], "%d\n", (int)net_pid);
+		usleep(20000);
+		_exit(0);
+	}
+	close(fds[1]);
+	assert_int_equal(waitpid(middle, NULL, 0), middle);
+	char text[32] = "";
+	assert_true(read(fds[0], text, sizeof text - 1) > 0);
+	close(fds[0]);
+	const pid_t orphan = (pid_t)strtol(text, NULL, 10);
+	for (unsigned i = 0; i < 100 && kill(orphan, 0) == 0; i++) {
+		char path[64], stat[256] = "";
+
+		snprintf(path, sizeof path, "/proc/%d/stat", (int)orphan);
+		cleanup_file FILE *f = fopen(path, "re");
+		if (!f || !fgets(stat, sizeof stat, f) || strstr(stat, ") Z "))
+			return;
+		usleep(10000);
+	}
+	assert_int_not_equal(kill(orphan, 0), 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(fetches_over_one_connection),
+		TEST(requests_run_in_parallel),
+		TEST(killed_process_loses_nothing),
+		TEST(submitted_while_there_is_none),
+		TEST(whole_file_is_not_a_range),
+		TEST(other_etag_is_refused),
+		TEST(wrong_range_is_not_data),
+		TEST(short_body_goes_on_behind_it),
+		TEST(stall_is_given_up),
+		TEST(trickle_is_given_up),
+		TEST(page_is_not_data),
+		TEST(redirect_is_followed),
+		TEST(retry_after_is_waited_for),
+		TEST(refused_connection_is_named),
+		TEST(fill_stands_still_for_demand),
+		TEST(stop_and_continue),
+		TEST(orphan_ends),
+		cmocka_unit_test_setup_teardown(silent_name_server_stops_nobody_else,
+						setup_silent, teardown),
+		cmocka_unit_test_setup_teardown(sandboxed_process_works, setup_sandbox,
+						teardown),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, NULL);
+}

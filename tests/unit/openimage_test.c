@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+/* openimage_test.c - which images are opened, from which server, and what is said otherwise */
+#include <errno.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/openimage.h"
+#include "tests/fakes/source_fault.h"
+#include "tests/fakes/testimage.h"
+
+static struct testimage image;
+static struct source *source;
+static struct openimage opened;
+static struct openimage_trust trust;
+static char why[200];
+static int n_idle_left;
+
+static int setup(void **state _unused_)
+{
+	testimage_new(&image, 3, 8192, NULL);
+	source = source_fault_new(image.file, image.n_bytes);
+	n_idle_left = INT_MAX;
+	trust = (struct openimage_trust){.has_digest = true};
+	memcpy(trust.digest, image.info->digest, sizeof trust.digest);
+	return source ? 0 : -1;
+}
+
+static int teardown(void **state _unused_)
+{
+	source_free(source);
+	testimage_free(&image);
+	return 0;
+}
+
+static bool count_idle(void *ctx _unused_)
+{
+	return --n_idle_left > 0;
+}
+
+static int open_within(unsigned n_servers, int64_t ms)
+{
+	const struct openimage_config config = {
+		.source = source,
+		.n_servers = n_servers,
+		.trust = trust,
+		.deadline_ms = clock_ms() + ms,
+		.idle = count_idle,
+	};
+
+	source_fault_set_servers(source, n_servers);
+	return openimage_open(&config, &opened, why, sizeof why);
+}
+
+static void opens_in_one_request(void **state _unused_)
+{
+	struct source_fault_counts counts;
+	struct img_range range;
+
+	assert_int_equal(open_within(1, 1000), 0);
+	assert_int_equal(opened.n_first, min_u64(image.n_bytes, IMG_FIRST_READ_BYTES));
+	assert_memory_equal(opened.first, image.file, opened.n_first);
+	assert_memory_equal(img_info(opened.img), image.info, sizeof *image.info);
+	assert_int_equal(img_page_locate(opened.img, 0, &range), 0);
+	source_fault_counts(source, &counts);
+	assert_int_equal(counts.n_requests, 1);
+	assert_int_equal(counts.n_outstanding, 0);
+	assert_int_equal(counts.n_pins, 1);
+	assert_int_equal(counts.pinned_bytes, image.n_bytes);
+	openimage_close(&opened);
+	openimage_close(&opened);
+}
+
+static void in_small_steps(void **state _unused_)
+{
+	source_fault_set_step(source, 5000);
+	assert_int_equal(open_within(1, 1000), 0);
+	openimage_close(&opened);
+}
+
+static void nobody_answers(void **state _unused_)
+{
+	struct source_fault_counts counts;
+
+	source_fault_hold(source, true);
+	assert_int_equal(open_within(2, 30), -ETIMEDOUT);
+	assert_string_equal(why, "no server answered in time");
+	source_fault_counts(source, &counts);
+	assert_int_equal(counts.n_outstanding, 0);
+	assert_int_equal(counts.n_pins, 0);
+}
+
+static void somebody_gives_up(void **state _unused_)
+{
+	struct source_fault_counts counts;
+	int64_t start_ms = clock_ms();
+
+	source_fault_hold(source, true);
+	n_idle_left = 2;
+	assert_int_equal(open_within(1, 60000), -ECANCELED);
+	assert_true(clock_ms() - start_ms < 5000);
+	source_fault_counts(source, &counts);
+	assert_int_equal(counts.n_outstanding, 0);
+}
+
+static void another_image(void **state _unused_)
+{
+	trust.digest[0] ^= 1;
+	assert_int_equal(open_within(1, 1000), -EKEYREJECTED);
+	assert_non_null(strstr(why, "HEAD: refused: "));
+}
+
+static void an_unsigned_image(void **state _unused_)
+{
+	trust.has_digest = false;
+	trust.public_key = "";
+	assert_int_equal(open_within(3, 1000), -EKEYREJECTED);
+	assert_non_null(strstr(why, "HEAD: refused: "));
+}
+
+static void an_old_version(void **state _unused_)
+{
+	trust.min_version = 8;
+	assert_int_equal(open_within(1, 1000), -EKEYREJECTED);
+	assert_non_null(strstr(why, "version number 7 is lower than min-version 8"));
+	trust.min_version = 7;
+	assert_int_equal(open_within(1, 1000), 0);
+	openimage_close(&opened);
+}
+
+/* A byte of HEAD, META and page table: the other server's image is taken. */
+static void the_other_server_has_a_good_one(void **state _unused_)
+{
+	const uint64_t bad[] = {5, 100, image.info->meta_off + 3,
+				image.info->table_off + 9};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct source_fault_counts before, after;
+
+		source_fault_counts(source, &before);
+		source_fault_corrupt(source, bad[i], UINT_MAX);
+		assert_int_equal(open_within(1, 1000), -EKEYREJECTED);
+		assert_int_equal(open_within(2, 1000), 0);
+		openimage_close(&opened);
+		source_fault_counts(source, &after);
+		assert_int_equal(after.n_rejects, before.n_rejects + 2);
+		assert_int_equal(after.last_reject_server, 0);
+		/* Only the length of an image that verified is held against other servers. */
+		assert_int_equal(after.n_pins, before.n_pins + 1);
+	}
+}
+
+static void not_an_image(void **state _unused_)
+{
+	static const uint8_t page[] = "<html>not found</html>";
+
+	source_free(source);
+	source = source_fault_new(page, sizeof page);
+	assert_int_equal(open_within(1, 1000), -EKEYREJECTED);
+	assert_non_null(strstr(why, "HEAD: refused: "));
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(opens_in_one_request), T(in_small_steps),
+		T(nobody_answers),	 T(somebody_gives_up),
+		T(another_image),	 T(an_unsigned_image),
+		T(an_old_version),	 T(the_other_server_has_a_good_one),
+		T(not_an_image),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

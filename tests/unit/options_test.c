@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options_test.c - kernel command line, hydroot.conf and argv: right, wrong and hostile
+ * values
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/options.h"
+
+#define HEX_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define HEX_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+static struct options o;
+
+static int setup(void **state _unused_)
+{
+	options_init(&o);
+	return 0;
+}
+
+static int cmdline(const char *text)
+{
+	return options_parse_cmdline(&o, text);
+}
+
+static int conf(const char *text)
+{
+	return options_parse_conf(&o, "/etc/hydroot/hydroot.conf", text);
+}
+
+static void defaults_are_documented_ones(void **state _unused_)
+{
+	assert_string_equal(o.name, "root");
+	assert_int_equal(o.mode, MODE_HYBRID);
+	assert_string_equal(o.store, "zram");
+	assert_int_equal(o.connections, 4);
+	assert_int_equal(o.connect_timeout_ms, 5000);
+	assert_int_equal(o.timeout_ms, 10000);
+	assert_int_equal(o.io_timeout_ms, 0);
+	assert_int_equal(o.attach_timeout_ms, 300000);
+	assert_int_equal(o.min_rate_bytes, 1024);
+	assert_int_equal(o.onfail, ONFAIL_REBOOT);
+	assert_int_equal(o.kernel_check, CHECK_WARN);
+	assert_int_equal(o.n_servers, 0);
+	assert_false(o.has_digest || o.debug || o.read_only || o.is_root || o.root_ro);
+}
+
+static void cmdline_of_a_boot(void **state _unused_)
+{
+	assert_int_equal(
+		cmdline("BOOT_IMAGE=/vmlinuz quiet ip=dhcp ip=[2001:db8::2]:::64::eth1:none ro "
+			"rd.hydroot.server=http://b/i.hri rd.hydroot.mode=stream "
+			"rd.hydroot.rate=10Mbit rd.hydroot.debug rd.hydroot.server=https://c/i.hri "
+			"rootflags=noatime,x=\"y\" nameserver=10.0.0.1 nameserver=10.0.0.2 "
+			"BOOTIF=01-52-54-00-12-34-56 panic=30 rd.break rw rd.shell=0 "
+			"root=hydroot:http://[2001:db8::1]:8080/a=b,c:d.hri?x=1&y=2\n"),
+		0);
+	assert_true(o.is_root);
+	assert_int_equal(o.n_servers, 3);
+	assert_string_equal(o.servers[0],
+			    "http://[2001:db8::1]:8080/a=b,c:d.hri?x=1&y=2");
+	assert_string_equal(o.servers[1], "http://b/i.hri");
+	assert_string_equal(o.servers[2], "https://c/i.hri");
+	assert_int_equal(o.mode, MODE_STREAM);
+	assert_int_equal(o.rate_bytes, 1250000);
+	assert_true(o.debug);
+	assert_false(o.root_ro || o.rd_shell);
+	assert_string_equal(o.rootflags, "noatime,x=\"y\"");
+	assert_int_equal(o.n_ip, 2);
+	assert_string_equal(o.ip[1], "[2001:db8::2]:::64::eth1:none");
+	assert_int_equal(o.n_nameserver, 2);
+	assert_string_equal(o.panic, "30");
+	assert_string_equal(o.rd_break, "1");
+	assert_int_equal(o.n_warnings, 0);
+}
+
+static void quotes_protect_spaces(void **state _unused_)
+{
+	assert_int_equal(
+		cmdline("rootflags=\"a b\" \"init=/my init\" \"rd.hydroot.mode=full\" "
+			"dyndbg=\"file x +p; rd.hydroot.mode=stream\" root=hydroot"),
+		0);
+	assert_string_equal(o.rootflags, "a b");
+	assert_string_equal(o.init, "/my init");
+	assert_int_equal(o.mode, MODE_FULL);
+	assert_true(o.is_root);
+	assert_int_equal(o.n_servers, 0);
+}
+
+static void unclosed_quote_ends_with_the_text(void **state _unused_)
+{
+	assert_int_equal(cmdline("rootflags=\"a b rd.hydroot.mode=full"), 0);
+	assert_string_equal(o.rootflags, "a b rd.hydroot.mode=full");
+	assert_int_equal(o.mode, MODE_HYBRID);
+	assert_int_equal(cmdline("\""), 0);
+	assert_int_equal(cmdline("=\" \" ="), 0);
+	assert_int_equal(cmdline("rd.hydroot.mode=\""), 0);
+}
+
+static void words_behind_two_dashes_are_for_init(void **state _unused_)
+{
+	assert_int_equal(cmdline("rd.hydroot.mode=full -- rd.hydroot.mode=stream"), 0);
+	assert_int_equal(o.mode, MODE_FULL);
+}
+
+static void last_one_wins(void **state _unused_)
+{
+	assert_int_equal(conf("mode=full\nconnections=7\nurl=http://conf/i.hri\n"), 0);
+	assert_int_equal(
+		cmdline("rd.hydroot.mode=hybrid rd.hydroot.mode=stream root=/dev/sda1 "
+			"root=hydroot:http://first/i root=hydroot:http://last/i"),
+		0);
+	assert_int_equal(o.mode, MODE_STREAM);
+	assert_int_equal(o.connections, 7);
+	assert_int_equal(o.n_servers, 1);
+	assert_string_equal(o.servers[0], "http://last/i");
+	assert_int_equal(cmdline("root=hydroot root=/dev/sda1"), 0);
+	assert_false(o.is_root);
+}
+
+static void wrong_value_leaves_default_and_warning(void **state _unused_)
+{
+	assert_int_equal(cmdline("rd.hydroot.mode=fast rd.hydroot.connections=0 "
+				 "rd.hydroot.timeout=soon rd.hydroot.server=ftp://x/y "
+				 "rd.hydroot.store-limit=-1 rd.hydroot.debug=maybe"),
+			 0);
+	assert_int_equal(o.mode, MODE_HYBRID);
+	assert_int_equal(o.connections, 4);
+	assert_int_equal(o.timeout_ms, 10000);
+	assert_int_equal(o.n_servers, 0);
+	assert_int_equal(o.n_warnings, 6);
+	assert_non_null(strstr(o.warnings[0], "rd.hydroot.mode=fast"));
+	assert_non_null(strstr(o.warnings[0], "hybrid, full"));
+}
+
+static void empty_values_are_wrong_values(void **state _unused_)
+{
+	assert_int_equal(
+		cmdline("rd.hydroot.mode= rd.hydroot.store= rd.hydroot.debug= "
+			"rd.hydroot.zram-algorithm= rd.hydroot.server= rd.hydroot.rate="),
+		0);
+	assert_int_equal(o.n_warnings, 6);
+	assert_string_equal(o.store, "zram");
+	assert_int_equal(cmdline("ip= nameserver= rootflags= rd.hydroot. rd.hydroot.="),
+			 0);
+	assert_int_equal(o.n_ip + o.n_nameserver, 0);
+	assert_int_equal(cmdline("rd.hydroot.digest="), -EINVAL);
+	assert_int_equal(cmdline("rd.hydroot.public-key="), -EINVAL);
+}
+
+static void unknown_and_unsupported_keys_are_warnings(void **state _unused_)
+{
+	assert_int_equal(
+		cmdline("rd.hydroot.modus=full rd.hydroot.cache=50% rd.hydroot.name=x "
+			"rd.hydrootx=1 hydroot.mode=full"),
+		0);
+	assert_int_equal(o.n_warnings, 3);
+	assert_non_null(strstr(o.warnings[0], "rd.hydroot.modus: no such key"));
+	assert_non_null(
+		strstr(o.warnings[1], "cache: not supported by this version; ignored"));
+	assert_string_equal(o.name, "root");
+	assert_int_equal(o.mode, MODE_HYBRID);
+}
+
+static void warnings_have_an_end(void **state _unused_)
+{
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(cmdline("rd.hydroot.mode=x"), 0);
+	assert_int_equal(o.n_warnings, OPTIONS_WARNINGS_MAX);
+}
+
+static void trust_keys_must_be_right(void **state _unused_)
+{
+	assert_int_equal(cmdline("rd.hydroot.digest=sha256:abc"), -EINVAL);
+	assert_int_equal(cmdline("rd.hydroot.digest"), -EINVAL);
+	assert_int_equal(cmdline("rd.hydroot.digest=" HEX_A), -EINVAL);
+	assert_int_equal(cmdline("rd.hydroot.digest=sha256:" HEX_A "a"), -EINVAL);
+	assert_int_equal(cmdline("rd.hydroot.min-version=1K"), -EINVAL);
+	assert_false(o.has_digest);
+	assert_int_equal(cmdline("rd.hydroot.digest=sha256:" HEX_A), 0);
+	assert_true(o.has_digest);
+	assert_int_equal(o.digest[31], 0xaa);
+}
+
+static void cmdline_cannot_weaken_trust(void **state _unused_)
+{
+	assert_int_equal(conf("digest=sha256:" HEX_A "\npublic-key=/etc/k.pub\n"
+			      "min-version=5\nca=/etc/ca.pem\n"),
+			 0);
+	assert_int_equal(cmdline("rd.hydroot.digest=sha256:" HEX_B), -EINVAL);
+	assert_int_equal(cmdline("rd.hydroot.digest=0"), -EINVAL);
+	assert_int_equal(cmdline("rd.hydroot.public-key=/other"), -EINVAL);
+	assert_int_equal(cmdline("rd.hydroot.min-version=4"), -EINVAL);
+	assert_int_equal(cmdline("rd.hydroot.min-version=0 rd.hydroot.min-version=9"),
+			 -EINVAL);
+	assert_int_equal(cmdline("rd.hydroot.ca=/other"), -EINVAL);
+	assert_int_equal(o.digest[0], 0xaa);
+	assert_string_equal(o.public_key, "/etc/k.pub");
+	assert_string_equal(o.ca, "/etc/ca.pem");
+	assert_true(o.min_version >= 5);
+}
+
+static void cmdline_can_strengthen_trust(void **state _unused_)
+{
+	assert_int_equal(conf("min-version=5\npublic-key=/etc/k.pub"), 0);
+	assert_int_equal(
+		cmdline("rd.hydroot.min-version=7 rd.hydroot.public-key=/etc/k.pub "
+			"rd.hydroot.digest=sha256:" HEX_B
+			" rd.hydroot.digest=sha256:" HEX_A),
+		0);
+	assert_int_equal(o.min_version, 7);
+	assert_int_equal(o.digest[0], 0xaa);
+}
+
+static void conf_is_lines_with_comments(void **state _unused_)
+{
+	assert_int_equal(
+		conf("# a comment\n\n  mode = full \r\n\tdebug\nrate=\"2M\"\n"
+		     "#store=memory\nserver=http://b/i\nurl=http://a/i\nwhat=1\nfill=boot"),
+		0);
+	assert_int_equal(o.mode, MODE_FULL);
+	assert_true(o.debug);
+	assert_int_equal(o.rate_bytes, 2 << 20);
+	assert_string_equal(o.store, "zram");
+	assert_string_equal(o.servers[0], "http://a/i");
+	assert_string_equal(o.servers[1], "http://b/i");
+	assert_int_equal(o.fill, FILL_BOOT);
+	assert_int_equal(o.n_warnings, 1);
+	assert_int_equal(cmdline("root=hydroot:http://c/i rd.hydroot.server=http://d/i"),
+			 0);
+	assert_int_equal(o.n_servers, 3);
+	assert_string_equal(o.servers[0], "http://c/i");
+	assert_string_equal(o.servers[2], "http://d/i");
+}
+
+/* KEY= and n times x, malloc'ed. */
+static char *long_value(const char *key, size_t n)
+{
+	size_t n_key = strlen(key);
+	char *text = malloc(n_key + n + 1);
+
+	assert_non_null(text);
+	memcpy(text, key, n_key);
+	memset(text + n_key, 'x', n);
+	text[n_key + n] = '\0';
+	return text;
+}
+
+static void too_long_values_are_errors(void **state _unused_)
+{
+	static const char *const keys[] = {
+		"root=hydroot:http://h/",
+		"rd.hydroot.server=http://h/",
+		"rd.hydroot.store=/",
+		"rd.hydroot.public-key=/",
+		"rd.hydroot.zram-algorithm=",
+		"rootflags=",
+		"ip=",
+		"ifname=",
+		"nameserver=",
+		"BOOTIF=",
+		"init=/",
+		"panic=",
+		"rd.break=",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		cleanup_free char *text = long_value(keys[i], 1100);
+
+		assert_int_equal(cmdline(text), -EINVAL);
+	}
+	assert_int_equal(o.n_servers + o.n_ip + o.n_ifname + o.n_nameserver, 0);
+	assert_string_equal(o.store, "zram");
+	assert_string_equal(o.rootflags, "");
+
+	cleanup_free char *huge = long_value("x=", 1 << 20);
+
+	assert_int_equal(cmdline(huge), -EINVAL);
+	assert_int_equal(conf(huge), -EINVAL);
+}
+
+static void url_of_the_greatest_length_fits(void **state _unused_)
+{
+	cleanup_free char *text =
+		long_value("root=hydroot:http://h/", OPTIONS_URL_BYTES - 1 - 9);
+
+	assert_int_equal(cmdline(text), 0);
+	assert_int_equal(strlen(o.servers[0]), OPTIONS_URL_BYTES - 1);
+}
+
+static void too_many_are_warnings(void **state _unused_)
+{
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(
+			cmdline("rd.hydroot.server=http://h/i ip=dhcp nameserver=1.1.1.1 "
+				"ifname=a:b"),
+			0);
+	assert_int_equal(o.n_servers, OPTIONS_SERVERS_MAX);
+	assert_int_equal(o.n_ip, 8);
+	assert_int_equal(o.n_nameserver, 4);
+	assert_int_equal(o.n_ifname, 4);
+	assert_true(o.n_warnings > 0);
+	assert_int_equal(cmdline("root=hydroot:http://h/j"), -EINVAL);
+}
+
+static void wrong_root_url_is_an_error(void **state _unused_)
+{
+	assert_int_equal(conf("url=http://conf/i\n"), 0);
+	assert_int_equal(cmdline("root=hydroot:nonsense"), -EINVAL);
+	assert_int_equal(cmdline("root=hydroot:http:///i"), -EINVAL);
+	assert_int_equal(cmdline("root=\"hydroot:http://h/a b\""), -EINVAL);
+	assert_int_equal(cmdline("root=hydroot:http://h"), -EINVAL);
+	assert_int_equal(cmdline("root=hydroot:"), 0);
+}
+
+static void classic_ram_root(void **state _unused_)
+{
+	assert_int_equal(cmdline("rootimage=http://h/i.hri root=ram"), 0);
+	assert_true(o.is_root);
+	assert_int_equal(o.mode, MODE_FULL);
+	assert_string_equal(o.servers[0], "http://h/i.hri");
+}
+
+static void rootimage_alone_is_not_ours(void **state _unused_)
+{
+	assert_int_equal(cmdline("rootimage=whatever root=/dev/sda1"), 0);
+	assert_false(o.is_root);
+	assert_int_equal(o.n_servers, 0);
+}
+
+static int argv(char **args)
+{
+	int n = 0;
+
+	while (args[n])
+		n++;
+	return options_parse_argv(&o, n, args);
+}
+
+#define ARGV(...) argv((char *[]){__VA_ARGS__, NULL})
+
+static char name_[] = "--name", data[] = "data", mode_full[] = "--mode=full-copy",
+	    url_a[] = "http://u:p@a/i", url_b[] = "http://b/i", url_c[] = "http://c/i",
+	    server[] = "--server", read_only[] = "--read-only", dashes[] = "--",
+	    unknown[] = "--no-such-key", onfail[] = "--onfail=reboot",
+	    mode_bad[] = "--mode=x", digest_bad[] = "--digest=x", debug0[] = "--debug=0",
+	    name_bad[] = "--name=a/b", rate[] = "--rate", cache[] = "--cache=1G",
+	    file[] = "/x.hri";
+
+static void argv_of_attach(void **state _unused_)
+{
+	assert_int_equal(ARGV(name_, data, url_a, mode_full, server, url_b, read_only,
+			      debug0, cache, dashes, url_c),
+			 0);
+	assert_string_equal(o.name, "data");
+	assert_int_equal(o.mode, MODE_FULL);
+	assert_true(o.read_only);
+	assert_false(o.debug);
+	assert_int_equal(o.n_servers, 3);
+	assert_string_equal(o.servers[0], url_a);
+	assert_string_equal(o.servers[1], url_b);
+	assert_string_equal(o.servers[2], url_c);
+	assert_int_equal(o.n_warnings, 1);
+}
+
+static void argv_is_strict(void **state _unused_)
+{
+	assert_int_equal(ARGV(unknown, url_a), -EINVAL);
+	assert_int_equal(ARGV(onfail, url_a), -EINVAL);
+	assert_int_equal(ARGV(mode_bad, url_a), -EINVAL);
+	assert_int_equal(ARGV(digest_bad, url_a), -EINVAL);
+	assert_int_equal(ARGV(name_bad, url_a), -EINVAL);
+	assert_int_equal(ARGV(url_a, rate), -EINVAL);
+	assert_int_equal(ARGV(file), -EINVAL);
+	options_init(&o);
+	assert_int_equal(ARGV(read_only), -EINVAL);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup(f, setup)
+	const struct CMUnitTest tests[] = {
+		TEST(defaults_are_documented_ones),
+		TEST(cmdline_of_a_boot),
+		TEST(quotes_protect_spaces),
+		TEST(unclosed_quote_ends_with_the_text),
+		TEST(words_behind_two_dashes_are_for_init),
+		TEST(last_one_wins),
+		TEST(wrong_value_leaves_default_and_warning),
+		TEST(empty_values_are_wrong_values),
+		TEST(unknown_and_unsupported_keys_are_warnings),
+		TEST(warnings_have_an_end),
+		TEST(trust_keys_must_be_right),
+		TEST(cmdline_cannot_weaken_trust),
+		TEST(cmdline_can_strengthen_trust),
+		TEST(conf_is_lines_with_comments),
+		TEST(too_long_values_are_errors),
+		TEST(url_of_the_greatest_length_fits),
+		TEST(too_many_are_warnings),
+		TEST(wrong_root_url_is_an_error),
+		TEST(classic_ram_root),
+		TEST(rootimage_alone_is_not_ours),
+		TEST(argv_of_attach),
+		TEST(argv_is_strict),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

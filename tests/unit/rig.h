@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rig.h - image, faulty source, faulty store, chunk map, engine, read and write path in one
+ *
+ * What a serving process has, without the kernel: rig_read waits for the reply that FUSE would
+ * get.  All waits end after RIG_WAIT_MS with an assert.
+ */
+#ifndef RIG_H
+#define RIG_H
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "engine/engine.h"
+#include "face/readpath.h"
+#include "face/writepath.h"
+#include "store/store_mem.h"
+#include "tests/fakes/source_fault.h"
+#include "tests/fakes/store_fault.h"
+#include "tests/fakes/testimage.h"
+
+#define RIG_WAIT_MS 20000
+#define RIG_CHUNK TESTIMAGE_CHUNK_BYTES
+#define RIG_BLOCK IMG_BLOCK_BYTES
+#define RIG_BLOCKS_PER_CHUNK (RIG_CHUNK / RIG_BLOCK)
+
+struct rig_options {
+	uint64_t n_chunks;
+	bool (*is_zero)(uint64_t ci);
+	unsigned n_servers; /* 0: 1 */
+	unsigned n_workers; /* 0: 2 */
+	uint64_t rate_bytes;
+	bool no_fill;
+	bool forget_pages; /* no index page is in the first bytes */
+};
+
+struct rig {
+	struct testimage image;
+	struct source *source;
+	struct source_ops source_ops; /* with promote counted */
+	const struct source_ops *inner_ops;
+	struct store *store;
+	struct chunkmap *cm;
+	struct engine_config config;
+	struct engine *engine;
+	struct readpath *rp;
+	struct writepath *wp;
+	atomic_uint n_complete, n_promoted;
+};
+
+/* The promote of source_ops has no context. */
+static struct rig *rig_of_source;
+
+static inline void rig_promote(struct source *s, uint64_t id)
+{
+	atomic_fetch_add(&rig_of_source->n_promoted, 1);
+	if (rig_of_source->inner_ops->promote)
+		rig_of_source->inner_ops->promote(s, id);
+}
+
+static inline void rig_wake(void *ctx)
+{
+	source_wake(((struct rig *)ctx)->source);
+}
+
+static inline void rig_resume(void *ctx, struct chunk_waiter *list)
+{
+	readpath_resume(((struct rig *)ctx)->rp, list);
+}
+
+static inline void rig_complete(void *ctx)
+{
+	atomic_fetch_add(&((struct rig *)ctx)->n_complete, 1);
+}
+
+/* A read under way: the handle of its reply. */
+struct rig_reply {
+	struct lock lock;
+	pthread_cond_t replied;
+	bool is_there;
+	int err;
+	size_t n_bytes;
+	uint8_t *buf;
+};
+
+static inline void rig_reply_init(struct rig_reply *r, uint8_t *buf)
+{
+	*r = (struct rig_reply){.buf = buf};
+	lock_init(&r->lock);
+	cond_init(&r->replied);
+}
+
+static inline void rig_on_reply(void *handle, int err, const void *buf, size_t n_bytes)
+{
+	struct rig_reply *r = handle;
+
+	lock_acquire(&r->lock);
+	assert(!r->is_there);
+	r->is_there = true;
+	r->err = err;
+	r->n_bytes = n_bytes;
+	if (err == 0 && r->buf)
+		memcpy(r->buf, buf, n_bytes);
+	PTHREAD_OK(pthread_cond_signal(&r->replied));
+	lock_release(&r->lock);
+}
+
+static inline bool rig_is_replied(struct rig_reply *r)
+{
+	lock_acquire(&r->lock);
+	bool is_there = r->is_there;
+	lock_release(&r->lock);
+	return is_there;
+}
+
+/* The reply's err. */
+static inline int rig_reply_wait(struct rig_reply *r)
+{
+	for (int64_t until = clock_ms() + RIG_WAIT_MS; !rig_is_replied(r);) {
+		assert(clock_ms() < until);
+		usleep(200);
+	}
+	PTHREAD_OK(pthread_cond_destroy(&r->replied));
+	lock_fini(&r->lock);
+	return r->err;
+}
+
+static inline int rig_read(struct rig *g, uint64_t img_off, uint8_t *buf, size_t n_bytes)
+{
+	struct rig_reply r;
+
+	rig_reply_init(&r, buf);
+	readpath_read(g->rp, &r, img_off, n_bytes);
+	return rig_reply_wait(&r);
+}
+
+/* Read and compare with the image. */
+static inline void rig_expect(struct rig *g, uint64_t img_off, size_t n_bytes)
+{
+	uint8_t *got = malloc(n_bytes), *want = malloc(n_bytes);
+
+	testimage_read(&g->image, img_off, want, n_bytes);
+	assert(rig_read(g, img_off, got, n_bytes) == 0);
+	assert(memcmp(got, want, n_bytes) == 0);
+	free(got);
+	free(want);
+}
+
+#define RIG_UNTIL(condition)                                                             \
+	for (int64_t until_ = clock_ms() + RIG_WAIT_MS; !(condition); usleep(500))       \
+	assert(clock_ms() < until_)
+
+static inline void rig_expect_complete(struct rig *g)
+{
+	RIG_UNTIL(atomic_load(&g->n_complete));
+	assert_true(chunkmap_is_complete(g->cm));
+	for (uint64_t off = 0; off < g->image.info->image_bytes; off += RIG_CHUNK)
+		rig_expect(g, off, min_u64(RIG_CHUNK, g->image.info->image_bytes - off));
+	assert_int_equal(atomic_load(&g->n_complete), 1);
+}
+
+static inline struct source_fault_counts rig_requests(struct rig *g)
+{
+	struct source_fault_counts counts;
+
+	source_fault_counts(g->source, &counts);
+	return counts;
+}
+
+static inline struct engine_stats rig_stats(struct rig *g)
+{
+	struct engine_stats stats;
+
+	engine_stats(g->engine, &stats);
+	return stats;
+}
+
+static inline void rig_new_paths(struct rig *g)
+{
+	const struct readpath_config rp = {
+		.cm = g->cm,
+		.store = g->store,
+		.n_waiting_max = 256,
+		.n_threads = 16,
+		.reply = rig_on_reply,
+	};
+
+	assert_int_equal(readpath_new(&rp, &g->rp), 0);
+	assert_int_equal(writepath_new(g->cm, g->store, g->rp, 16, &g->wp), 0);
+}
+
+static inline void rig_new_source(struct rig *g)
+{
+	g->source = source_fault_new(g->image.file, g->image.n_bytes);
+	assert_non_null(g->source);
+	source_fault_set_servers(g->source, g->config.n_servers);
+	g->inner_ops = g->source->ops;
+	g->source_ops = *g->source->ops;
+	g->source_ops.promote = rig_promote;
+	g->source->ops = &g->source_ops;
+	rig_of_source = g;
+}
+
+/* Everything but the engine's threads: rig_start. */
+static inline void rig_init(struct rig *g, const struct rig_options *o)
+{
+	struct store *mem;
+	uint64_t n_bytes;
+
+	*g = (struct rig){
+		.config =
+			{
+				.n_servers = o->n_servers ? o->n_servers : 1,
+				.n_workers = o->n_workers ? o->n_workers : 2,
+				.rate_bytes = o->rate_bytes,
+				.fill = !o->no_fill,
+				.resume = rig_resume,
+				.complete = rig_complete,
+				.ctx = g,
+			},
+	};
+	log_daemon(-1, -1);
+	testimage_new(&g->image, o->n_chunks, 3 * RIG_BLOCK, o->is_zero);
+	n_bytes = g->image.info->image_bytes;
+	rig_new_source(g);
+	assert_int_equal(store_mem_new(n_bytes, 0, &mem), 0);
+	g->store = store_fault_new(mem);
+	assert_int_equal(chunkmap_new(n_bytes, RIG_CHUNK, rig_wake, g, &g->cm), 0);
+	rig_new_paths(g);
+	g->config.img = g->image.img;
+	g->config.source = g->source;
+	g->config.cm = g->cm;
+	g->config.store = g->store;
+	assert_int_equal(engine_new(&g->config, g->image.file,
+				    o->forget_pages ? 0 : g->image.n_bytes, &g->engine),
+			 0);
+}
+
+static inline void rig_start(struct rig *g)
+{
+	assert_int_equal(engine_start(g->engine), 0);
+}
+
+static inline void rig_fini(struct rig *g)
+{
+	engine_stop(g->engine);
+	readpath_fail_all(g->rp, -EIO);
+	engine_free(g->engine);
+	writepath_free(g->wp);
+	readpath_free(g->rp);
+	chunkmap_free(g->cm);
+	store_free(g->store);
+	source_free(g->source);
+	testimage_free(&g->image);
+}
+
+#endif

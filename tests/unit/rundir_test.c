@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rundir_test.c - names, making and removing the directory of an attachment
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "base/rundir.h"
+
+static char top[32], run[64];
+
+static int setup(void **state _unused_)
+{
+	snprintf(top, sizeof top, "/tmp/hydroot-XXXXXX");
+	if (!mkdtemp(top))
+		return 1;
+	snprintf(run, sizeof run, "%s/a/b", top);
+	return setenv("HYDROOT_RUN_DIR", run, 1);
+}
+
+static int teardown(void **state _unused_)
+{
+	char path[64];
+
+	(void)rmdir(run);
+	snprintf(path, sizeof path, "%s/a", top);
+	(void)rmdir(path);
+	return rmdir(top);
+}
+
+static void names_are_checked(void **state _unused_)
+{
+	char name[70];
+
+	memset(name, 'n', sizeof name);
+	name[63] = '\0';
+	assert_true(rundir_name_is_valid(name));
+	name[63] = 'n';
+	name[64] = '\0';
+	assert_false(rundir_name_is_valid(name));
+	assert_true(rundir_name_is_valid("Root-1_x"));
+	assert_false(rundir_name_is_valid(""));
+	assert_false(rundir_name_is_valid("-x"));
+	assert_false(rundir_name_is_valid("."));
+	assert_false(rundir_name_is_valid(".."));
+	assert_false(rundir_name_is_valid("a/b"));
+	assert_false(rundir_name_is_valid("a b"));
+	assert_false(rundir_name_is_valid("\xc3\xa9"));
+	assert_int_equal(rundir_create("../x"), -EINVAL);
+	assert_int_equal(rundir_open("../x"), -EINVAL);
+	assert_int_equal(rundir_remove("../x"), -EINVAL);
+}
+
+static void made_with_parents_and_removed(void **state _unused_)
+{
+	cleanup_fd int fd = rundir_create("one");
+	cleanup_fd int again = rundir_create("one");
+	cleanup_fd int opened = rundir_open("one");
+	struct stat st;
+
+	assert_true(fd >= 0 && again >= 0 && opened >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0755);
+	close(openat(fd, "status.json", O_WRONLY | O_CREAT, 0600));
+	close(openat(fd, "log", O_WRONLY | O_CREAT, 0600));
+	assert_int_equal(rundir_remove("one"), 0);
+	assert_int_equal(rundir_open("one"), -ENOENT);
+	assert_int_equal(rundir_remove("one"), -ENOENT);
+}
+
+static void foreign_files_stay(void **state _unused_)
+{
+	cleanup_fd int fd = rundir_create("two");
+
+	close(openat(fd, "mine", O_WRONLY | O_CREAT, 0600));
+	assert_int_equal(rundir_remove("two"), -ENOTEMPTY);
+	assert_int_equal(faccessat(fd, "mine", F_OK, 0), 0);
+	assert_int_equal(unlinkat(fd, "mine", 0), 0);
+	assert_int_equal(rundir_remove("two"), 0);
+}
+
+static void links_are_not_followed(void **state _unused_)
+{
+	cleanup_fd int fd = rundir_create("three");
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/four", run);
+	assert_int_equal(symlink("three", path), 0);
+	assert_true(rundir_open("four") < 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rundir_remove("three"), 0);
+}
+
+static void parts_are_marked_and_unmarked(void **state)
+{
+	char path[256];
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/.devices/zram7", getenv("HYDROOT_RUN_DIR"));
+	rundir_part_add("zram7");
+	rundir_part_add("zram7");
+	assert_int_equal(access(path, F_OK), 0);
+	rundir_part_remove("zram7");
+	assert_int_equal(access(path, F_OK), -1);
+	rundir_part_remove("zram7");
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(names_are_checked),
+		TEST(made_with_parents_and_removed),
+		TEST(foreign_files_stay),
+		TEST(links_are_not_followed),
+		TEST(parts_are_marked_and_unmarked),
+	};
+
+	umask(022);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * source_failover_test.c - retries, failover, backoff, identity and room, on a clock of our own
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "source/source_failover.h"
+#include "tests/fakes/transport_fault.h"
+
+#define FILE_BYTES 300000u
+
+static uint8_t file[FILE_BYTES];
+static struct options options;
+static struct transport_fake *t;
+static struct source *s;
+static struct source_status st;
+
+static void make(unsigned n_servers, unsigned connections)
+{
+	const struct source_failover_clock clock = {.now_ms = transport_fault_now,
+						    .seed = 42};
+	struct source_failover_clock with_ctx = clock;
+
+	memset(&options, 0, sizeof options);
+	options.n_servers = n_servers;
+	options.connections = connections;
+	for (unsigned i = 0; i < n_servers; i++)
+		snprintf(options.servers[i], sizeof options.servers[i],
+			 "http://user:secret@s%u/i.img?key=secret", i);
+	t = transport_fault_new(file, sizeof file);
+	assert_non_null(t);
+	with_ctx.ctx = t;
+	assert_int_equal(source_failover_new(&options, &t->base, &with_ctx, &s), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof file; i++)
+		file[i] = (uint8_t)(i * 13 + i / 257);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	source_free(s);
+	s = NULL;
+	return 0;
+}
+
+static void submit_with(uint64_t id, uint64_t src_off, uint32_t n_bytes,
+			enum source_class class, uint32_t avoid)
+{
+	const struct source_request rq = {
+		.id = id,
+		.src_off = src_off,
+		.n_bytes = n_bytes,
+		.class = class,
+		.avoid = avoid,
+	};
+	assert_int_equal(source_submit(s, &rq), 0);
+}
+
+static void submit(uint64_t id, uint64_t src_off, uint32_t n_bytes)
+{
+	submit_with(id, src_off, n_bytes, SOURCE_DEMAND, 0);
+}
+
+/* Wait up to limit_ms for `id` to be done, checking that bytes never go backwards. */
+static bool done_within(uint64_t id, uint64_t src_off, int64_t limit_ms,
+			struct source_event *ret)
+{
+	const int64_t end_ms = t->now_ms + limit_ms;
+	struct source_event ev[8];
+	uint32_t n_told = 0;
+
+	while (t->now_ms < end_ms) {
+		const int n = source_wait(s, (int)(end_ms - t->now_ms), ev, 8);
+
+		for (int i = 0; i < n; i++) {
+			if (ev[i].id != id)
+				continue;
+			assert_true(ev[i].n_bytes >= n_told);
+			n_told = ev[i].n_bytes;
+			assert_memory_equal(ev[i].data, file + src_off, n_told);
+			*ret = ev[i];
+			if (ev[i].kind == SOURCE_DONE)
+				return true;
+		}
+	}
+	return false;
+}
+
+static void fetch(uint64_t id, uint64_t src_off, uint32_t n_bytes,
+		  struct source_event *ret)
+{
+	submit(id, src_off, n_bytes);
+	assert_true(done_within(id, src_off, 600000, ret));
+	assert_int_equal(ret->n_bytes, n_bytes);
+	source_release(s, id);
+}
+
+static void bytes_then_done(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].step = 65536;
+	submit(1, 4096, 100000);
+	assert_int_equal(source_wait(s, -1, &ev, 1), 1);
+	assert_int_equal(ev.kind, SOURCE_BYTES);
+	assert_int_equal(ev.n_bytes, 65536);
+	assert_int_equal(source_wait(s, -1, &ev, 1), 1);
+	assert_int_equal(ev.kind, SOURCE_DONE);
+	assert_memory_equal(ev.data, file + 4096, 100000);
+	source_release(s, 1);
+	source_status(s, &st);
+	assert_int_equal(st.wire_bytes, 100000);
+	assert_int_equal(st.file_bytes, FILE_BYTES);
+	assert_int_equal(st.servers[0].state, SERVER_OK);
+	assert_string_equal(st.servers[0].address, "127.0.0.1");
+	assert_null(strstr(st.servers[0].url, "secret"));
+}
+
+static void next_server_continues_behind_the_bytes_there(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(2, 4);
+	t->servers[0].mode = FAKE_FAILS;
+	t->servers[0].good_bytes = 70000;
+	fetch(1, 1000, 100000, &ev);
+	assert_int_equal(ev.server, 1);
+	assert_int_equal(t->servers[1].last.src_off, 71000);
+	assert_int_equal(t->servers[1].last.buf_off, 70000);
+	assert_int_equal(t->servers[1].last.n_bytes, 30000);
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].state, SERVER_FAILING);
+	assert_int_equal(st.servers[0].n_errors, 1);
+	assert_false(st.is_away);
+}
+
+static void outage_of_all_backs_off_and_recovers(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].mode = FAKE_FAILS;
+	for (uint64_t id = 1; id <= 4; id++)
+		submit(id, id * 4096, 4096);
+	assert_false(done_within(1, 4096, 600000, &ev));
+	source_status(s, &st);
+	assert_true(st.is_away);
+	assert_true(st.servers[0].next_try_ms > 0 && st.servers[0].next_try_ms <= 15000);
+	assert_string_equal(st.servers[0].last_error, t->servers[0].text);
+	/* Ten minutes at a mean of 7.5 s; the four at the start are one failure. */
+	assert_in_range(t->servers[0].n_submits, 50, 150);
+	t->servers[0].mode = FAKE_ANSWERS;
+	assert_true(done_within(1, 4096, 16000, &ev));
+	for (uint64_t id = 1; id <= 4; id++)
+		source_release(s, id);
+	assert_int_equal(t->n_active_max, 4);
+}
+
+static void half_open_sends_one_probe(void **state)
+{
+	struct source_event ev[8];
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].mode = FAKE_FAILS;
+	for (uint64_t id = 1; id <= 4; id++)
+		submit(id, id * 4096, 4096);
+	source_wait(s, 0, ev, 8);
+	assert_int_equal(t->servers[0].n_submits, 4);
+	t->servers[0].mode = FAKE_HANGS;
+	source_wait(s, 2000, ev, 8);
+	source_wait(s, 2000, ev, 8);
+	assert_int_equal(t->servers[0].n_submits, 5);
+	t->servers[0].mode = FAKE_ANSWERS;
+	assert_int_equal(source_wait(s, 2000, ev, 8), 1);
+	assert_int_equal(source_wait(s, 2000, ev, 8), 3);
+}
+
+static void retry_after_is_kept(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].mode = FAKE_FAILS;
+	t->servers[0].retry_after_ms = 60000;
+	submit(1, 0, 4096);
+	assert_false(done_within(1, 0, 59000, &ev));
+	assert_int_equal(t->servers[0].n_submits, 1);
+	t->servers[0].mode = FAKE_ANSWERS;
+	assert_true(done_within(1, 0, 2000, &ev));
+}
+
+static void fill_probes_the_preferred_server(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(2, 4);
+	t->servers[0].mode = FAKE_FAILS;
+	fetch(1, 0, 4096, &ev);
+	assert_int_equal(ev.server, 1);
+	t->servers[0].mode = FAKE_ANSWERS;
+	t->now_ms += 1000;
+	/* Demand does not try what may fail while another works; after half a minute it does. */
+	fetch(2, 0, 4096, &ev);
+	assert_int_equal(ev.server, 1);
+	submit_with(3, 0, 4096, SOURCE_FILL, 0);
+	assert_true(done_within(3, 0, 1000, &ev));
+	assert_int_equal(ev.server, 0);
+	fetch(4, 0, 4096, &ev);
+	assert_int_equal(ev.server, 0);
+}
+
+static void demand_probes_it_in_the_end(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(2, 4);
+	t->servers[0].mode = FAKE_FAILS;
+	fetch(1, 0, 4096, &ev);
+	t->servers[0].mode = FAKE_ANSWERS;
+	t->now_ms += 31000;
+	fetch(2, 0, 4096, &ev);
+	assert_int_equal(ev.server, 0);
+}
+
+static void avoid_takes_another_server(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(2, 4);
+	source_reject(s, 0, 4096, "digest");
+	submit_with(1, 4096, 4096, SOURCE_DEMAND, 1);
+	assert_true(done_within(1, 4096, 10, &ev));
+	assert_int_equal(ev.server, 1);
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].n_errors, 1);
+}
+
+static void avoided_server_is_asked_again_after_a_while(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	for (unsigned i = 0; i < 8; i++)
+		source_reject(s, 0, 4096, "digest");
+	const int64_t start_ms = t->now_ms;
+	submit_with(1, 4096, 4096, SOURCE_DEMAND, 1);
+	assert_int_equal(t->servers[0].n_submits, 0);
+	assert_true(done_within(1, 4096, 20000, &ev));
+	assert_true(t->now_ms - start_ms >= 100);
+}
+
+static void another_length_is_refused(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	source_pin(s, FILE_BYTES);
+	t->servers[0].file_bytes = FILE_BYTES + 1;
+	submit(1, 0, 4096);
+	assert_false(done_within(1, 0, 29000, &ev));
+	assert_int_equal(t->servers[0].n_submits, 1);
+	assert_int_equal(t->servers[0].last.file_bytes, FILE_BYTES);
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].state, SERVER_REFUSED);
+	assert_true(st.is_away);
+	t->servers[0].file_bytes = FILE_BYTES;
+	assert_true(done_within(1, 0, 2000, &ev));
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].state, SERVER_OK);
+}
+
+static void pin_refuses_who_said_another_length(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(2, 4);
+	t->servers[0].file_bytes = FILE_BYTES + 1;
+	fetch(1, 0, 4096, &ev);
+	source_pin(s, FILE_BYTES);
+	fetch(2, 0, 4096, &ev);
+	assert_int_equal(ev.server, 1);
+}
+
+static void another_etag_is_refused(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(2, 4);
+	fetch(1, 0, 4096, &ev);
+	t->servers[0].etag = "W/\"e\"";
+	fetch(2, 0, 4096, &ev);
+	assert_int_equal(ev.server, 0);
+	assert_string_equal(t->servers[0].last.etag, "\"e\"");
+	t->servers[0].etag = "\"f\"";
+	fetch(3, 0, 4096, &ev);
+	assert_int_equal(ev.server, 1);
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].state, SERVER_REFUSED);
+}
+
+static void server_without_ranges_is_named(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].mode = FAKE_FAILS;
+	t->servers[0].fault = TRANSPORT_NO_RANGES;
+	submit(1, 0, 4096);
+	assert_false(done_within(1, 0, 1000, &ev));
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].state, SERVER_REFUSED);
+	assert_true(st.servers[0].ignores_range);
+}
+
+static void restart_of_net_loses_nothing(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	t->is_restarting = true; /* the first one is no restart */
+	t->servers[0].step = 10000;
+	submit(1, 5000, 50000);
+	assert_int_equal(source_wait(s, -1, &ev, 1), 1);
+	assert_int_equal(ev.n_bytes, 10000);
+	t->is_restarting = true;
+	assert_true(done_within(1, 5000, 1000, &ev));
+	source_status(s, &st);
+	assert_int_equal(st.n_net_restarts, 1);
+	assert_int_equal(st.servers[0].n_errors, 0);
+	assert_int_equal(st.wire_bytes, 50000);
+}
+
+static void full_channel_is_tried_again(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	t->is_full = true;
+	submit(1, 0, 4096);
+	assert_int_equal(source_wait(s, 1000, &ev, 1), 0);
+	t->is_full = false;
+	assert_int_equal(source_wait(s, 100, &ev, 1), 1);
+}
+
+static void room_keeps_demand_free(void **state)
+{
+	struct source_event ev[4];
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].mode = FAKE_HANGS;
+	assert_int_equal(source_room(s, SOURCE_FILL), 2);
+	submit_with(1, 0, 4096, SOURCE_FILL, 0);
+	submit_with(2, 0, 4096, SOURCE_FILL, 0);
+	assert_int_equal(source_room(s, SOURCE_FILL), 0);
+	assert_int_equal(source_room(s, SOURCE_HOT), 1);
+	assert_int_equal(source_room(s, SOURCE_DEMAND), 2);
+	submit(3, 0, 4096);
+	source_release(s, 1);
+	assert_int_equal(source_room(s, SOURCE_FILL), 0);
+	source_release(s, 3);
+	assert_int_equal(source_room(s, SOURCE_FILL), 1);
+	t->servers[0].mode = FAKE_FAILS;
+	source_wait(s, 0, ev, 4);
+	assert_int_equal(source_room(s, SOURCE_FILL), 0);
+	assert_int_equal(source_room(s, SOURCE_HOT), 0);
+	assert_int_equal(source_room(s, SOURCE_DEMAND), 3);
+}
+
+static void one_connection_is_taken_from_the_fill(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 1);
+	t->servers[0].delay_ms = 100;
+	assert_int_equal(source_room(s, SOURCE_FILL), 1);
+	submit_with(1, 0, 4096, SOURCE_FILL, 0);
+	assert_int_equal(source_room(s, SOURCE_DEMAND), 1);
+	submit(2, 8192, 4096);
+	assert_int_equal(t->n_cancels, 1);
+	assert_true(done_within(2, 8192, 150, &ev));
+	assert_true(done_within(1, 0, 150, &ev));
+	assert_int_equal(t->n_active_max, 1);
+}
+
+/* Nothing outstanding and no server: the caller is told when it is worth trying again. */
+static void usable_again_ends_wait(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].mode = FAKE_FAILS;
+	submit(1, 0, 4096);
+	assert_int_equal(source_wait(s, 0, &ev, 1), 0);
+	source_release(s, 1);
+	assert_int_equal(source_room(s, SOURCE_FILL), 0);
+	assert_int_equal(source_wait(s, 100000, &ev, 1), 0);
+	assert_true(t->now_ms < 2000);
+	assert_int_not_equal(source_room(s, SOURCE_FILL), 0);
+	const int64_t before_ms = t->now_ms;
+	assert_int_equal(source_wait(s, 5000, &ev, 1), 0);
+	assert_int_equal(t->now_ms, before_ms + 5000);
+}
+
+static void range_may_end_with_the_file(void **state)
+{
+	struct source_event ev;
+	const struct source_request rq = {
+		.id = 1,
+		.src_off = FILE_BYTES - 100,
+		.n_bytes = 4096,
+		.may_end = true,
+	};
+
+	(void)state;
+	make(1, 4);
+	/* It fails right behind the last byte: there is nothing to ask for any more. */
+	t->servers[0].mode = FAKE_FAILS;
+	t->servers[0].good_bytes = 100;
+	assert_int_equal(source_submit(s, &rq), 0);
+	assert_true(done_within(1, rq.src_off, 10, &ev));
+	assert_int_equal(ev.n_bytes, 100);
+}
+
+static void wake_before_wait(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	source_wake(s);
+	assert_int_equal(source_wait(s, -1, &ev, 1), 0);
+}
+
+static void release_cancels_and_frees(void **state)
+{
+	struct source_event ev[8];
+	const struct source_request rq = {.id = 100, .n_bytes = 1};
+
+	(void)state;
+	make(1, 8);
+	t->servers[0].mode = FAKE_HANGS;
+	for (uint64_t id = 0; id < 8; id++)
+		submit(id, 0, 4096);
+	assert_int_equal(source_room(s, SOURCE_DEMAND), 0);
+	assert_int_equal(source_submit(s, &rq), -EBUSY);
+	source_release(s, 5);
+	assert_int_equal(t->n_cancels, 1);
+	assert_int_equal(source_submit(s, &rq), 0);
+	t->servers[0].mode = FAKE_ANSWERS;
+	assert_int_equal(source_wait(s, -1, ev, 8), 8);
+}
+
+static void promoted_fill_counts_as_demand(void **state)
+{
+	const struct source_request fill = {
+		.id = 7, .n_bytes = 4096, .class = SOURCE_FILL};
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].mode = FAKE_HANGS;
+	assert_int_equal(source_submit(s, &fill), 0);
+	assert_true(source_room(s, SOURCE_FILL) > 0);
+	source_promote(s, 7);
+	source_promote(s, 7);
+	assert_int_equal(t->n_promotes, 1);
+	assert_int_equal(source_room(s, SOURCE_FILL), 0);
+	source_release(s, 7);
+	assert_true(source_room(s, SOURCE_FILL) > 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(bytes_then_done),
+		TEST(next_server_continues_behind_the_bytes_there),
+		TEST(outage_of_all_backs_off_and_recovers),
+		TEST(half_open_sends_one_probe),
+		TEST(retry_after_is_kept),
+		TEST(fill_probes_the_preferred_server),
+		TEST(demand_probes_it_in_the_end),
+		TEST(avoid_takes_another_server),
+		TEST(avoided_server_is_asked_again_after_a_while),
+		TEST(another_length_is_refused),
+		TEST(pin_refuses_who_said_another_length),
+		TEST(another_etag_is_refused),
+		TEST(server_without_ranges_is_named),
+		TEST(restart_of_net_loses_nothing),
+		TEST(full_channel_is_tried_again),
+		TEST(room_keeps_demand_free),
+		TEST(one_connection_is_taken_from_the_fill),
+		TEST(usable_again_ends_wait),
+		TEST(range_may_end_with_the_file),
+		TEST(wake_before_wait),
+		TEST(release_cancels_and_frees),
+		TEST(promoted_fill_counts_as_demand),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

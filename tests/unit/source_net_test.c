@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * source_net_test.c - what the serving side takes from a network process, and what it does not
+ *
+ * The test is the network process: it writes messages into the other end of the channel.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "source/source_net.h"
+
+static struct channel *ch;
+static struct transport *t;
+static unsigned n_restarts;
+static struct transport_event ev[16];
+
+static void on_restart(void *ctx)
+{
+	(void)ctx;
+	n_restarts++;
+}
+
+static const struct source_net_ops ops = {.restart = on_restart};
+
+static void say(struct channel_msg msg)
+{
+	assert_int_equal(channel_send(ch->net_fd, &msg), 0);
+}
+
+static void hello(uint32_t generation)
+{
+	say((struct channel_msg){.kind = CHANNEL_HELLO, .generation = generation});
+}
+
+static int hear(void)
+{
+	return t->ops->wait(t, 0, ev, ARRAY_SIZE(ev));
+}
+
+static void submit(void)
+{
+	const struct transport_request rq = {
+		.id = 7,
+		.slot = 2,
+		.server = 1,
+		.src_off = 4096,
+		.buf_off = 100,
+		.n_bytes = 1000,
+		.etag = "\"e\"",
+	};
+	assert_int_equal(t->ops->submit(t, &rq), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	n_restarts = 0;
+	ch = channel_new();
+	assert_non_null(ch);
+	assert_int_equal(source_net_new(ch, &ops, NULL, &t), 0);
+	hello(1);
+	assert_int_equal(hear(), 1);
+	assert_int_equal(ev[0].kind, TRANSPORT_RESTARTED);
+	submit();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	t->ops->free(t);
+	channel_free(ch);
+	return 0;
+}
+
+static struct channel_msg answer(uint32_t kind, uint32_t n_bytes)
+{
+	return (struct channel_msg){
+		.kind = kind,
+		.generation = 1,
+		.id = 7,
+		.slot = 2,
+		.n_bytes = n_bytes,
+		.file_bytes = 100000,
+	};
+}
+
+static void request_is_stamped(void **state)
+{
+	struct channel_msg msg;
+
+	(void)state;
+	assert_int_equal(channel_recv(ch->net_fd, &msg), 0);
+	assert_int_equal(msg.kind, CHANNEL_REQUEST);
+	assert_int_equal(msg.generation, 1);
+	assert_int_equal(msg.buf_off, 100);
+	assert_string_equal(msg.etag, "\"e\"");
+	t->ops->cancel(t, 2, 7);
+	assert_int_equal(channel_recv(ch->net_fd, &msg), 0);
+	assert_int_equal(msg.kind, CHANNEL_CANCEL);
+	assert_int_equal(channel_recv(ch->net_fd, &msg), -EAGAIN);
+}
+
+static void answers_become_events(void **state)
+{
+	struct channel_msg failed = answer(CHANNEL_FAILED, 600);
+
+	(void)state;
+	say(answer(CHANNEL_BYTES, 500));
+	failed.fault = TRANSPORT_AWAY;
+	failed.retry_after_ms = UINT32_MAX;
+	snprintf(failed.text, sizeof failed.text, "esc\033[31m\n");
+	say(failed);
+	assert_int_equal(hear(), 2);
+	assert_int_equal(ev[0].kind, TRANSPORT_BYTES);
+	assert_int_equal(ev[0].n_bytes, 500);
+	assert_int_equal(ev[1].kind, TRANSPORT_FAILED);
+	assert_int_equal(ev[1].retry_after_ms, 300000);
+	assert_string_equal(ev[1].text, "esc?[31m?");
+	/* It is over: what comes after is late, not bad. */
+	say(answer(CHANNEL_DONE, 1000));
+	assert_int_equal(hear(), 0);
+	assert_int_equal(n_restarts, 0);
+}
+
+static void late_answers_are_dropped(void **state)
+{
+	struct channel_msg other = answer(CHANNEL_DONE, 5);
+
+	(void)state;
+	other.id = 6;
+	say(other);
+	t->ops->cancel(t, 2, 7);
+	say(answer(CHANNEL_DONE, 1000));
+	assert_int_equal(hear(), 0);
+	assert_int_equal(n_restarts, 0);
+}
+
+static void new_generation_ends_attempts(void **state)
+{
+	(void)state;
+	say(answer(CHANNEL_BYTES, 500));
+	hello(2);
+	say(answer(CHANNEL_DONE, 1000));
+	assert_int_equal(hear(), 2);
+	assert_int_equal(ev[0].kind, TRANSPORT_BYTES);
+	assert_int_equal(ev[1].kind, TRANSPORT_RESTARTED);
+	assert_int_equal(n_restarts, 0);
+}
+
+/* Each of these is one restart, and what follows is not believed before the next HELLO. */
+static void bad_messages_ask_for_a_restart(void **state)
+{
+	struct channel_msg bad[12];
+	unsigned n = 0;
+
+	(void)state;
+	bad[n] = answer(99, 0);
+	bad[++n] = answer(CHANNEL_REQUEST, 10);
+	bad[++n] = answer(CHANNEL_QUIT, 0);
+	bad[++n] = answer(CHANNEL_BYTES, 1001);
+	bad[++n] = answer(CHANNEL_BYTES, UINT32_MAX);
+	bad[++n] = answer(CHANNEL_DONE, 999);
+	bad[++n] = answer(CHANNEL_FAILED, 0);
+	bad[++n] = answer(CHANNEL_BYTES, 10);
+	bad[n].slot = TRANSPORT_SLOTS;
+	bad[++n] = answer(CHANNEL_BYTES, 10);
+	memset(bad[n].address, 'x', sizeof bad[n].address);
+	bad[++n] = answer(CHANNEL_BYTES, 10);
+	bad[n].file_bytes = UINT64_MAX;
+	bad[++n] = answer(CHANNEL_HELLO, 0);
+	for (unsigned i = 0; i <= n; i++) {
+		struct channel_msg good = answer(CHANNEL_BYTES, 10);
+
+		bad[i].generation = good.generation = i + 1;
+		say(bad[i]);
+		say(good);
+		assert_int_equal(hear(), 0);
+		assert_int_equal(n_restarts, i + 1);
+		hello(i + 2);
+		assert_int_equal(hear(), 1);
+		submit();
+	}
+}
+
+static void wrong_size_asks_for_a_restart(void **state)
+{
+	const char junk[2000] = "";
+
+	(void)state;
+	assert_int_equal(send(ch->net_fd, junk, sizeof junk, 0), sizeof junk);
+	assert_int_equal(send(ch->net_fd, junk, 3, 0), 3);
+	assert_int_equal(hear(), 0);
+	assert_int_equal(n_restarts, 1);
+}
+
+static void bytes_never_go_backwards(void **state)
+{
+	(void)state;
+	say(answer(CHANNEL_BYTES, 500));
+	say(answer(CHANNEL_BYTES, 499));
+	assert_int_equal(hear(), 1);
+	assert_int_equal(n_restarts, 1);
+}
+
+static void closed_channel_does_not_spin(void **state)
+{
+	(void)state;
+	shutdown(ch->net_fd, SHUT_RDWR);
+	assert_int_equal(t->ops->wait(t, 30, ev, ARRAY_SIZE(ev)), 0);
+	assert_int_equal(n_restarts, 1);
+	t->ops->wake(t);
+	assert_int_equal(t->ops->wait(t, -1, ev, ARRAY_SIZE(ev)), 0);
+}
+
+static void full_channel_says_so(void **state)
+{
+	struct transport_request rq = {.slot = 1, .n_bytes = 1};
+	int r = 0;
+
+	(void)state;
+	for (rq.id = 100; rq.id < 100000 && r == 0; rq.id++)
+		r = t->ops->submit(t, &rq);
+	assert_int_equal(r, -EAGAIN);
+	t->ops->cancel(t, 1, rq.id - 2);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(request_is_stamped),
+		TEST(answers_become_events),
+		TEST(late_answers_are_dropped),
+		TEST(new_generation_ends_attempts),
+		TEST(bad_messages_ask_for_a_restart),
+		TEST(wrong_size_asks_for_a_restart),
+		TEST(bytes_never_go_backwards),
+		TEST(closed_channel_does_not_spin),
+		TEST(full_channel_says_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
