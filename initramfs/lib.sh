@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+#
+# lib.sh - what every initramfs system needs around hydrootd: messages on the console, mounting
+# the device as the root, the checks before the switch, and the end of a boot that cannot go on
+#
+# Sourced, POSIX sh, no side effects.  It reads the hydroot_* variables that
+# `eval "$(hydrootd --print-config)"` has set and nothing else of the command line: that is parsed
+# in C, once.  Functions start with hr_; those that answer print it, those that judge return 0 or 1.
+
+hr_console=${hr_console:-/dev/console}
+
+hr_is_true()
+{
+	case ${1:-} in
+	1 | y | yes | on | true) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+# --- messages -----------------------------------------------------------------------------------
+
+# Seconds since the kernel started, as the kernel's own lines show them.
+hr_uptime()
+{
+	hr_up=0.00
+	{ read -r hr_up _ </proc/uptime; } 2>/dev/null || :
+	printf '%12s' "${hr_up}0000"
+}
+
+hr_print()
+{
+	{ printf '[%s] hydroot: %s\n' "$(hr_uptime)" "$*" >"$hr_console"; } 2>/dev/null || :
+}
+
+# The kernel's log keeps it for the journal of the root.  Level 7 stays off the console, where
+# hr_print has been already.
+hr_kmsg()
+{
+	{ printf '<7>hydroot: %s\n' "$*" >/dev/kmsg; } 2>/dev/null || :
+}
+
+# A step that was taken; `quiet` keeps it off the console.
+hr_say()
+{
+	hr_kmsg "$*"
+	[ -n "${hr_quiet:-}" ] || hr_print "$*"
+}
+
+hr_warn()
+{
+	hr_kmsg "warning: $*"
+	hr_print "warning: $*"
+}
+
+# --- the root -----------------------------------------------------------------------------------
+
+# N bytes of DEVICE from OFFSET on, as hex digits.
+hr_bytes()
+{
+	dd if="$1" bs=1 skip="$2" count="$3" 2>/dev/null | od -An -v -tx1 | tr -d ' \n'
+}
+
+# The filesystem on DEVICE by its magic number, or nothing.  busybox may lack blkid.
+hr_fs_type()
+{
+	case $(hr_bytes "$1" 0 4) in
+	68737173) echo squashfs; return ;;
+	58465342) echo xfs; return ;;
+	esac
+	case $(hr_bytes "$1" 1024 4) in
+	e2e1f5e0) echo erofs; return ;;
+	esac
+	case $(hr_bytes "$1" 1080 2) in
+	53ef) echo ext4; return ;;
+	esac
+	case $(hr_bytes "$1" 65600 8) in
+	5f42485266535f4d) echo btrfs; return ;;
+	esac
+}
+
+hr_can_discard()
+{
+	hr_dev=$(readlink -f "$1")
+	hr_max=0
+	hr_file=/sys/class/block/${hr_dev##*/}/queue/discard_max_bytes
+	{ read -r hr_max <"$hr_file"; } 2>/dev/null || :
+	[ "$hr_max" != 0 ]
+}
+
+# Mount options of a TYPE on DEVICE.  Deleted files must give their RAM back: discard, also for a
+# root that is mounted ro now and remounted rw by its own fstab.
+hr_mount_options()
+{
+	hr_opts=rw
+	if hr_is_true "${hydroot_root_ro:-}" || hr_is_read_only_type "$1"; then
+		hr_opts=ro
+	fi
+	hr_opts=$hr_opts${hydroot_rootflags:+,$hydroot_rootflags}
+	case $1:,$hr_opts, in
+	*,discard,* | *,discard=* | *,nodiscard,*) ;;
+	ext4:* | xfs:* | btrfs:*)
+		if hr_can_discard "$2"; then
+			hr_opts=$hr_opts,discard
+		fi
+		;;
+	esac
+	echo "$hr_opts"
+}
+
+hr_is_read_only_type()
+{
+	case $1 in
+	squashfs | erofs | iso9660) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+# Mount DEVICE at DIR as the command line wants it; on failure hr_error says why.
+hr_mount_root()
+{
+	hr_type=${hydroot_rootfstype:-}
+	[ -n "$hr_type" ] || hr_type=$(hr_fs_type "$1")
+	if [ -z "$hr_type" ]; then
+		hr_error="$1: no filesystem that is known by its magic number: give rootfstype="
+		return 1
+	fi
+	if hr_is_read_only_type "$hr_type" && [ "${hydroot_overlay:-auto}" != none ]; then
+		hr_mount_overlay "$1" "$2"
+		return
+	fi
+	hr_opts=$(hr_mount_options "$hr_type" "$1")
+	hr_mount "$hr_type" "$hr_opts" "$1" "$2"
+}
+
+# mount -t TYPE -o OPTIONS DEVICE DIR
+hr_mount()
+{
+	if hr_text=$(mount -t "$1" -o "$2" "$3" "$4" 2>&1); then
+		return 0
+	fi
+	hr_error="$3: mount as $1 ($2): ${hr_text:-failed}"
+	return 1
+}
+
+# A read-only filesystem gets a writable layer on tmpfs.  /run is handed over, so the layer lives
+# there, under a name that no attachment can have.
+hr_mount_overlay()
+{
+	hr_dir=/run/hydroot/.overlay
+	mkdir -p "$hr_dir/lower" "$hr_dir/layer"
+	hr_opts=$(hr_mount_options "$hr_type" "$1")
+	hr_mount "$hr_type" "$hr_opts" "$1" "$hr_dir/lower" || return
+	hr_mount tmpfs mode=755,size=50% hydroot-layer "$hr_dir/layer" || return
+	mkdir -p "$hr_dir/layer/upper" "$hr_dir/layer/work"
+	chmod 755 "$hr_dir/layer/upper"
+	hr_opts=rw
+	if hr_is_true "${hydroot_root_ro:-}"; then
+		hr_opts=ro
+	fi
+	hr_opts=$hr_opts,lowerdir=$hr_dir/lower
+	hr_opts=$hr_opts,upperdir=$hr_dir/layer/upper,workdir=$hr_dir/layer/work
+	hr_mount overlay "$hr_opts" hydroot-root "$2"
+}
+
+# Does the root in DIR have the modules of the running kernel?  Without them it boots, but lacks
+# every driver that is not loaded yet.  Returns 1 only where kernel-check=fail.
+hr_check_kernel()
+{
+	hr_release=$(uname -r)
+	if [ "${hydroot_kernel_check:-warn}" = off ] ||
+		[ -d "$1/usr/lib/modules/$hr_release" ] || [ -d "$1/lib/modules/$hr_release" ]; then
+		return 0
+	fi
+	hr_error="/lib/modules/$hr_release: not in the image: boot its own kernel or add them"
+	if [ "${hydroot_kernel_check:-warn}" = fail ]; then
+		return 1
+	fi
+	hr_warn "$hr_error (kernel-check=warn)"
+}
+
+# --- the end ------------------------------------------------------------------------------------
+
+# Seconds to wait before a reboot: panic=N where given, else 1 to 10 minutes by chance, so that a
+# rack whose server is away does not come back all at once.
+hr_reboot_delay()
+{
+	if [ -n "${hydroot_onfail_delay:-}" ]; then
+		echo "$hydroot_onfail_delay"
+		return
+	fi
+	case ${hydroot_panic:-} in
+	-*) echo 0 ;;
+	'' | 0 | *[!0-9]*)
+		hr_chance=$(od -An -N2 -tu2 /dev/urandom 2>/dev/null)
+		echo $((60 + ${hr_chance:-0} % 541))
+		;;
+	*) echo "$hydroot_panic" ;;
+	esac
+}
+
+# The boot cannot go on: say why, then what onfail= wants.  Does not return.
+hr_fail()
+{
+	hr_kmsg "failed: $*"
+	hr_print "failed: $*"
+	if command -v hr_on_failure >/dev/null; then
+		hr_on_failure
+	fi
+	if hr_is_true "${hydroot_rd_shell:-}"; then
+		hr_print "rd.shell: a shell; then onfail=${hydroot_onfail:-reboot}"
+		hr_shell
+	fi
+	case ${hydroot_onfail:-reboot} in
+	poweroff)
+		hr_print "onfail=poweroff"
+		hr_end poweroff
+		;;
+	rescue)
+		hr_print "onfail=rescue: waiting for someone; rd.shell gives a shell"
+		;;
+	*)
+		hr_delay=$(hr_reboot_delay)
+		hr_print "onfail=reboot: in $hr_delay s"
+		sleep "$hr_delay"
+		hr_end reboot
+		;;
+	esac
+	while :; do
+		sleep 3600
+	done
+}
+
+hr_end()
+{
+	sync
+	"$1" -f
+	sleep 10
+	hr_print "$1: did not work"
+}
+
+hr_shell()
+{
+	# shellcheck disable=SC2094 # a terminal is read and written
+	setsid cttyhack sh <"$hr_console" >"$hr_console" 2>&1 || :
+}

@@ -1,0 +1,93 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# dhcp.sh - udhcpc calls this with what the server said, in its environment
+#
+# The lease is set without a life time: nobody renews it before the root's own network manager
+# does, and a root that is still fetched must not lose its address.
+
+# udhcpc's names for the options it has received:
+: "${interface:=}" "${ip:=}" "${subnet:=}" "${router:=}" "${dns:=}" "${domain:=}" "${mtu:=}" \
+	"${hostname:=}" "${staticroutes:=}" "${serverid:=}"
+
+# "NET GATEWAY NET GATEWAY ..." (option 121), which replaces the router option
+classless_routes()
+{
+	while [ $# -ge 2 ]; do
+		if [ "$2" = 0.0.0.0 ]; then
+			command ip -4 route add "$1" dev "$interface"
+		else
+			command ip -4 route add "$1" via "$2" dev "$interface"
+		fi
+		shift 2
+	done
+}
+
+routes()
+{
+	if [ -n "$staticroutes" ]; then
+		# shellcheck disable=SC2086 # a list of words
+		classless_routes $staticroutes
+		return
+	fi
+	for r in $router; do
+		# A gateway outside the subnet (a /32 of some clouds) needs a route of its own.
+		command ip -4 route add "$r" dev "$interface" 2>/dev/null
+		command ip -4 route add 0.0.0.0/0 via "$r" dev "$interface" && break
+	done
+}
+
+nameservers()
+{
+	for d in $dns; do
+		grep -qx "nameserver $d" /etc/resolv.conf 2>/dev/null ||
+			echo "nameserver $d" >>/etc/resolv.conf
+	done
+	if [ -n "$domain" ] && ! grep -q '^search ' /etc/resolv.conf; then
+		echo "search $domain" >>/etc/resolv.conf
+	fi
+}
+
+# In the form that klibc's ipconfig has made usual.
+state()
+{
+	# shellcheck disable=SC2086 # a list of words
+	set -- $dns
+	echo "DEVICE='$interface'"
+	echo "PROTO='dhcp'"
+	echo "IPV4ADDR='$ip'"
+	echo "IPV4NETMASK='$subnet'"
+	echo "IPV4GATEWAY='${router%% *}'"
+	echo "IPV4DNS0='${1:-}'"
+	echo "IPV4DNS1='${2:-}'"
+	echo "HOSTNAME='$hostname'"
+	echo "DNSDOMAIN='$domain'"
+	echo "ROOTSERVER='$serverid'"
+}
+
+# What a server sends ends in a file that others source: no quotes, no control characters.
+plain()
+{
+	printf '%s' "$1" | tr -d "'\\\\\"\`\$\n"
+}
+
+case ${1:-} in
+deconfig)
+	command ip -4 addr flush dev "$interface"
+	command ip link set "$interface" up
+	;;
+bound | renew)
+	hostname=$(plain "$hostname")
+	domain=$(plain "$domain")
+	[ -z "$mtu" ] || [ "$mtu" -lt 576 ] || command ip link set "$interface" mtu "$mtu"
+	command ip -4 addr flush dev "$interface"
+	command ip -4 addr add "$ip/${subnet:-255.255.255.0}" dev "$interface" || exit 1
+	routes
+	nameservers
+	state >"/run/net-$interface.conf"
+	if [ -n "$hostname" ] && [ "$(command hostname)" = '(none)' ]; then
+		command hostname "$hostname"
+	fi
+	;;
+esac
+exit 0

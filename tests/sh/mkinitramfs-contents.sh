@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# hydroot-mkinitramfs: what is in the archive, module options and order, and twice the same bytes
+#
+# The modules are made up: depmod and busybox do not ask what is in them.  With HYDROOT_TEST_ROOT,
+# a folder with an unpacked kernel package on which depmod was run, that kernel's are taken too.
+. "$(dirname "$0")/../lib.sh"
+requires cc cpio depmod zstd busybox
+
+mk=(sh initramfs/standalone/hydroot-mkinitramfs)
+version=6.6.0-test
+modules=$T/root/lib/modules/$version
+printf '#!/bin/sh\n' >"$T/hydrootd"
+chmod 755 "$T/hydrootd"
+echo 'mode=stream' >"$T/conf"
+echo key >"$T/key"
+echo 'hydroot_onfail_delay=1' >"$T/hook"
+
+# A relocatable object with no content is module enough.
+empty_module() { mkdir -p "$(dirname "$1")" && printf '' | cc -x c -c -o "$1" -; }
+
+for m in fs/fuse/fuse drivers/block/loop drivers/net/virtio_net drivers/md/dm-mod \
+	drivers/net/ethernet/intel/e1000 mm/zsmalloc sound/beep; do
+	empty_module "$modules/kernel/$m.ko"
+done
+empty_module "$modules/kernel/drivers/block/zram.ko"
+zstd -q --rm "$modules/kernel/drivers/block/zram.ko"
+cat >"$modules/modules.dep" <<END
+kernel/fs/fuse/fuse.ko:
+kernel/drivers/block/loop.ko:
+kernel/drivers/net/virtio_net.ko:
+kernel/drivers/md/dm-mod.ko:
+kernel/drivers/net/ethernet/intel/e1000.ko:
+kernel/mm/zsmalloc.ko:
+kernel/sound/beep.ko:
+kernel/drivers/block/zram.ko.zst: kernel/mm/zsmalloc.ko
+END
+echo kernel/net/packet/af_packet.ko >"$modules/modules.builtin"
+
+build() # OUTPUT OPTION...
+{
+	local output=$1
+	shift
+	expect_exit 0 "${mk[@]}" --daemon "$T/hydrootd" --root "$T/root" --kernel "$version" \
+		--reproducible --compress none --output "$output" "$@"
+}
+
+contents() { cpio -t --quiet <"$1"; }
+has() { assert "$2 is in the archive" grep -qxF -- "$2" "$1"; }
+has_not() { refute "$2 is in the archive" grep -qxF -- "$2" "$1"; }
+
+with=(--conf "$T/conf" --public-key "$T/key" --hook "$T/hook" --add-file "$T/key:/etc/x/y")
+build "$T/one" "${with[@]}"
+contents "$T/one" >"$T/list"
+in_modules=usr/lib/modules/$version/kernel
+for f in init usr/sbin/hydrootd usr/bin/busybox usr/sbin/modprobe usr/bin/udhcpc \
+	etc/hydroot/hydroot.conf etc/hydroot/image.pub etc/hydroot/build-time etc/x/y \
+	usr/lib/hydroot/lib.sh usr/lib/hydroot/hooks/10-hook $in_modules/fs/fuse/fuse.ko \
+	$in_modules/drivers/block/zram.ko $in_modules/drivers/net/ethernet/intel/e1000.ko; do
+	has "$T/list" "$f"
+done
+has_not "$T/list" "$in_modules/sound/beep.ko"
+assert_equal "message" "" "$(cat "$T/out")"
+
+mkdir "$T/tree"
+(cd "$T/tree" && cpio -id --quiet <"$T/one")
+assert_contains "loop's option" '^options loop hw_queue_depth=1024$' \
+	"$T/tree/etc/modprobe.d/hydroot.conf"
+assert_contains "loaded at the start" '^fuse$' "$T/tree/lib/hydroot/modules"
+assert_contains "unpacked zram" '/zram\.ko:' "$T/tree/lib/modules/$version/modules.dep"
+
+# The same bytes, wherever and whenever it is made.
+sleep 1.1
+build "$T/two" "${with[@]}"
+assert "two builds are the same" cmp "$T/one" "$T/two"
+
+# A chosen driver only; another compression; a list.
+build "$T/virtio" --drivers virtio --compress gzip --list
+gzip -dc "$T/virtio" | cpio -t --quiet >"$T/list"
+has "$T/list" "$in_modules/drivers/net/virtio_net.ko"
+has_not "$T/list" "$in_modules/drivers/net/ethernet/intel/e1000.ko"
+assert_contains "--list" '^ *[0-9]+  usr/bin/busybox$' "$T/out"
+
+# No modules wanted, none taken; a missing one is said.
+rm "$modules/kernel/fs/fuse/fuse.ko"
+sed -i /fuse/d "$modules/modules.dep"
+build "$T/no-fuse"
+assert_contains "missing fuse" \
+	'^hydroot-mkinitramfs: fuse: kernel .* has no such module: needed for hybrid' "$T/out"
+build "$T/none" --modules-dir none
+contents "$T/none" >"$T/list"
+refute "no modules" grep -q 'usr/lib/modules' "$T/list"
+
+if [ -n "${HYDROOT_TEST_ROOT:-}" ]; then
+	real=$(basename "$(echo "$HYDROOT_TEST_ROOT"/lib/modules/*)")
+	expect_exit 0 "${mk[@]}" --daemon "$T/hydrootd" --root "$HYDROOT_TEST_ROOT" \
+		--kernel "$real" --output "$T/real"
+	zstd -dcq "$T/real" | cpio -t --quiet >"$T/list"
+	assert_contains "ext4, btrfs and what it needs" '/(xor|raid6_pq)\.ko$' "$T/list"
+fi
