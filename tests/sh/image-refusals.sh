@@ -95,7 +95,7 @@ done
 expect 1 'is INPUT and OUTPUT' build "$tmp/fs" "$tmp/fs"
 expect 2 'give INPUT and OUTPUT' build "$tmp/fs"
 expect 2 'no such command' frobnicate
-expect 2 'Usage' 
+expect 2 'Usage'
 
 for text in '[]' '{' '{"a":1,"a":2}' '{"name":""}' '{"name":3}' '{} x'; do
 	echo "$text" >"$tmp/meta"

@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 420
+# The life of a root: login while most of the image is still on the server, resident by itself with
+# files being written and read, then the server goes away for good.  What is left is a
+# plain disk in RAM with nothing missing, and its filesystem is clean.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/qemu.sh
+. "$TOP/tests/qemu.sh"
+requires root qemu-system-x86_64 nginx jq hydrootd
+tests/image.sh all
+image_bytes=$(cat "$IMAGES/served/bytes")
+start_nginx web "$IMAGES/served/good"
+
+start_hydroot_guest g "$IMAGES/boot/initramfs.img" "http://$GUEST_HOST:${nginx_port[web]}/debian.hri" \
+	rd.hydroot.rate=1500K
+wait_login g
+at_login=$(nginx_bytes "$(nginx_log web)")
+note "login, $((at_login / 1000000)) of $((image_bytes / 1000000)) MB fetched"
+assert_below "bytes fetched at login" $((image_bytes * 45 / 100)) "$at_login"
+
+wait_agent g
+assert_equal "state after login" filling "$(guest_status g .state)"
+guest g 20 'head -c 3000000 /dev/urandom >/var/tmp/before && sha256sum /var/tmp/before >/run/before.sums'
+start_workload g
+guest_hydroot g 130 'wait root --for=resident --timeout=2m' || fail "not resident in two minutes"
+note "resident, $(workload_files g) files written meanwhile"
+assert_equal "handover.method" dm "$(guest_status g .handover.method)"
+during=$(workload_files g)
+
+stop_nginx web
+sleep 2
+assert "the workload goes on" test "$(workload_files g)" -gt "$during"
+stop_workload g
+gone() { (assert_root_is_plain g); }
+wait_for 10 "hydroot to be gone" gone
+assert_equal "state, told by what the daemon left" resident "$(guest_status g .state)"
+note "server stopped; nothing of hydroot is left"
+assert_manifest g
+note "all files of the image are right"
+guest g 20 'cp /var/tmp/before /var/tmp/after && sha256sum -c /run/before.sums' >/dev/null ||
+	fail "the file written before differs"
+assert_workload g
+guest g 20 'cmp /var/tmp/before /var/tmp/after' || fail "the file written after differs"
+note "all written files are right"
+
+guest g 30 'mkdir -p /run/fsck/lib && cp /sbin/e2fsck /run/fsck/ &&
+	ldd /sbin/e2fsck | grep -o "/[^ ]*" | while read -r f; do cp "$f" /run/fsck/lib/; done'
+guest g 60 'sync; echo u >/proc/sysrq-trigger
+	i=0; until grep -q "^[^ ]* / ext4 ro[, ]" /proc/mounts || [ $i = 100 ]; do
+		sleep 0.1; i=$((i + 1)); done
+	dev=$(awk "\$2 == \"/\" && \$3 == \"ext4\" { print \$1 }" /proc/mounts)
+	cd /run/fsck && lib/ld-linux-x86-64.so.2 --library-path lib ./e2fsck -fn "$dev"' \
+	>"$T/fsck" 2>&1 || fail "e2fsck: $(cat "$T/fsck")"
+note "e2fsck finds nothing"
+assert_no_io_errors g
+guest g 2 'echo o >/proc/sysrq-trigger' || true
+wait_guest_end g 30

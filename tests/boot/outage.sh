@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 480
+# The server is away for a minute in the middle of the fill.  The guest says so and waits: 200
+# reads of missing chunks wait without an error, cached reads and all writes go on.  When the
+# server is back everything ends well, and the guest powers off cleanly.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/qemu.sh
+. "$TOP/tests/qemu.sh"
+requires root qemu-system-x86_64 nginx jq hydrootd debugfs
+tests/image.sh all
+start_nginx web "$IMAGES/served/good"
+raw=$IMAGES/base/rootfs.ext4
+bound_ms=4000
+
+# Blocks that belong to files (the guest's own writes do not change them), one per data chunk.
+file_blocks()
+{
+	awk '$3 > 4096 { n = $1 * 128 + int(rand() * 128); print n }' "$IMAGES/served/chunks" >"$T/candidates"
+	xargs -n 200 <"$T/candidates" | while read -r blocks; do
+		debugfs -R "icheck $blocks" "$raw" 2>/dev/null
+	done | awk '$2 ~ /^[0-9]+$/ && $2 > 11 { print $1 * 4096 }'
+}
+
+start_hydroot_guest g "$IMAGES/boot/initramfs.img" "http://$GUEST_HOST:${nginx_port[web]}/debian.hri" \
+	rd.hydroot.rate=2M
+wait_login g
+note "login"
+wait_agent g
+guest g 60 'touch /var/tmp/x && /run/hydroot-agent/io write /var/tmp/x && fstrim / && sync' >/dev/null
+guest_hydroot g 10 'pause root'
+file_blocks >"$T/offsets"
+shuf -n 500 "$T/offsets" >"$T/some"
+guest g 20 "cat >/run/offsets <<END
+$(cat "$T/some")
+END"
+
+stop_nginx web
+down_ms=$(now_ms)
+note "server stopped"
+guest_hydroot g 10 'resume root'
+guest g 10 'dev=$(awk "\$5 == \"/\" { print \$3 }" /proc/self/mountinfo | tail -n 1)
+	dev=/dev/$(basename $(readlink /sys/dev/block/$dev)); echo $dev >/run/device
+	setsid io readers $dev /run/got /run/offsets >/run/readers 2>&1 </dev/null &'
+many_wait() { [ "$(guest_status g .demand.waiting)" -ge 200 ]; }
+wait_for 40 "200 reads to wait" many_wait
+note "$(guest_status g .demand.waiting) reads wait"
+
+timed() # WHAT SCRIPT: its milliseconds, by its own clock
+{
+	local ms
+	ms=$(guest g 20 "$2") || fail "$1 does not end: $ms"
+	assert_below "ms of $1" $bound_ms "$ms"
+	note "$1: $ms ms"
+}
+timed "a cached read" 'io read $(cat /run/device) 0'
+timed "a write with fsync" 'io write /var/tmp/x'
+timed "fstrim" 'rm /var/tmp/x; s=$(date +%s); fstrim / && echo $((($(date +%s) - s) * 1000))'
+wait_for 30 "state stalled" guest_status_is g .state stalled
+wait_console g 30 'hydroot.*waiting'
+note "the console says: $(tr -d '\r' <"$T/g.console" | grep -a 'hydroot.*waiting' | tail -n 1)"
+
+while [ $(($(now_ms) - down_ms)) -lt 60000 ]; do
+	guest g 20 'io write /var/tmp/x && cat /etc/os-release' >/dev/null ||
+		fail "a write failed while the server was away"
+	sleep 1
+done
+refute "the readers ended without a server" guest g 5 'test -s /run/readers'
+restart_nginx web
+note "server is back"
+guest g 90 'until test -s /run/readers; do sleep 0.2; done; cat /run/readers' >"$T/readers"
+note "$(cat "$T/readers")"
+assert_contains "all reads were answered" "^$(wc -l <"$T/some") reads" "$T/readers"
+guest g 60 'cat /run/got' >"$T/got"
+expected_blocks "$raw" "$T/some" >"$T/want"
+assert "all readers got the image's bytes" cmp "$T/got" "$T/want"
+
+guest_hydroot g 130 'wait root --for=resident --timeout=2m' || fail "not resident in two minutes"
+note "resident"
+assert_no_io_errors g
+guest g 5 'systemctl poweroff' || true
+wait_guest_end g 60
+console_has g 'Power down' || fail "the guest did not power off"
+refute "shutdown had trouble" console_has g 'Failed to (unmount|umount|detach)|emount.*ailed|I/O error|EXT4-fs error|[Aa]bort'
+note "powered off"

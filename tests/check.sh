@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# check.sh - the stages of `make check`; the last line of output is the sum of all of them
+#
+#	tests/check.sh all | STAGE...
+#
+# Stages: lint unit sh host boot asan tsan.  Every stage runs, also after one has failed.
+
+set -u
+cd "$(dirname "$0")/.." || exit 1
+: "${MAKE:=make}"
+results=$(mktemp "${TMPDIR:-/tmp}/hydroot-results.XXXXXX")
+export HYDROOT_RESULTS=$results
+trap 'rm -f "$results"' EXIT
+
+case " ${MAKEFLAGS-}" in
+*' -j'* | *jobserver*) jobs= ;;
+*) jobs=-j$(nproc) ;;
+esac
+
+# build WHAT...: a failed build is a failed test, and its stage is left out
+build()
+{
+	# shellcheck disable=SC2086 # $jobs may be nothing
+	$MAKE --no-print-directory $jobs WERROR=1 "$@" && return
+	echo "FAILED build" >>"$results"
+	echo "FAILED          build ($*)"
+	return 1
+}
+
+tests_in() { find "tests/$1" -name "${2-*.sh}" -type f 2>/dev/null | LC_ALL=C sort; }
+
+unit_tests() { find "$1/tests/unit" -name '*_test' -type f 2>/dev/null | LC_ALL=C sort; }
+
+run() # JOBS TEST...
+{
+	local n=$1
+	shift
+	[ $# = 0 ] || tests/run.sh -j "$n" "$@"
+}
+
+title() { printf '\n--- %s\n' "$*"; }
+
+stage_lint() { run 1 tests/lint.sh; }
+
+stage_unit()
+{
+	build check-programs || return
+	mapfile -t list < <(unit_tests build)
+	run "$(nproc)" "${list[@]}"
+}
+
+stage_sh()
+{
+	build check-programs || return
+	mapfile -t list < <(tests_in sh)
+	run "$(nproc)" "${list[@]}"
+}
+
+stage_host()
+{
+	build check-programs || return
+	mapfile -t list < <(tests_in host)
+	run 1 "${list[@]}"
+}
+
+stage_boot()
+{
+	build check-programs || return
+	mapfile -t list < <(tests_in boot)
+	run 1 tests/boot-image.sh "${list[@]}"
+}
+
+# sanitized LABEL SAN [WRAPPER...]: unit and host tests in a build of their own
+sanitized()
+{
+	local folder=build-${2%%,*}
+	build check-programs SAN="$2" || return
+	mapfile -t list < <(unit_tests "$folder")
+	HYDROOT_LABEL=$1 BUILD=$folder HYDROOT_SLOWER=3 run "$(nproc)" "${list[@]}"
+	mapfile -t list < <(tests_in host)
+	HYDROOT_LABEL=$1 BUILD=$folder HYDROOT_SLOWER=3 run 1 "${list[@]}"
+}
+
+stage_asan() { sanitized asan address,undefined; }
+
+# TSan of gcc 12 cannot live with the address space layout of newer kernels: all its processes
+# run without randomisation.
+stage_tsan()
+{
+	if [ -z "${HYDROOT_NO_ASLR-}" ]; then
+		HYDROOT_NO_ASLR=1 setarch "$(uname -m)" -R "$0" --stage tsan
+		return
+	fi
+	sanitized tsan thread
+}
+
+if [ "${1-}" = --stage ]; then
+	export HYDROOT_RESULTS=$HYDROOT_OUTER_RESULTS
+	results=$HYDROOT_RESULTS
+	trap - EXIT
+	"stage_$2"
+	exit
+fi
+export HYDROOT_OUTER_RESULTS=$results
+[ "${1-}" != all ] || set -- lint unit sh host boot asan tsan
+start=$SECONDS
+for stage in "$@"; do
+	title "$stage"
+	stage_start=$SECONDS
+	"stage_$stage"
+	echo "    $stage: $((SECONDS - stage_start)) s"
+done
+printf '\n--- %d s in all\n' $((SECONDS - start))
+grep '^FAILED' "$results"
+tests/run.sh --summary "$results"

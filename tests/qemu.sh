@@ -1,0 +1,231 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# qemu.sh - guests for the boot tests and the demo; sourced after lib.sh
+#
+# A guest has its console in $T/NAME.console and an agent on its second serial port, through
+# which `guest NAME SECONDS SCRIPT` runs a script as root.  Its network is qemu's own: the host's
+# 127.0.0.1 is 10.0.2.2 there.  KVM is used only where a quick probe really boots with it.
+
+declare -A guest_pid=()
+GUEST_MEMORY=${GUEST_MEMORY:-1024}
+GUEST_BOOT_SECONDS=${GUEST_BOOT_SECONDS:-180}
+GUEST_APPEND='console=ttyS0 net.ifnames=0 panic=-1 loglevel=4 printk.time=1'
+GUEST_IP='ip=10.0.2.15::10.0.2.2:255.255.255.0:guest:eth0:off nameserver=10.0.2.3'
+# shellcheck disable=SC2034 # for the tests
+GUEST_HOST=10.0.2.2
+
+qemu_tcg=(-accel "tcg,thread=multi" -cpu "qemu64,-cx16")
+qemu_kvm=(-accel kvm -cpu host)
+qemu_base=(qemu-system-x86_64 -nodefaults -no-user-config -display none -M pc -smp 2
+	-no-reboot -monitor none)
+
+# --- which accelerator ----------------------------------------------------------------------------
+
+# Prints tcg or kvm; the answer is kept in build/accel.  HYDROOT_ACCEL overrides it.
+guest_accel()
+{
+	local kept=$TOP/build/accel
+	if [ -n "${HYDROOT_ACCEL-}" ]; then
+		echo "$HYDROOT_ACCEL"
+		return
+	fi
+	if [ ! -s "$kept" ]; then
+		if kvm_boots; then echo kvm; else echo tcg; fi >"$kept.new"
+		mv "$kept.new" "$kept"
+	fi
+	cat "$kept"
+}
+
+# Does a kernel reach the first process under KVM within seconds?  /dev/kvm alone proves nothing.
+kvm_boots()
+{
+	[ -w /dev/kvm ] || return 1
+	mkdir -p "$T/probe/bin" "$T/probe/proc"
+	cp "$(command -v busybox)" "$T/probe/bin/sh"
+	printf '#!/bin/sh\necho KVM-PROBE-OK >/dev/console\npoweroff -f\n' >"$T/probe/init"
+	chmod +x "$T/probe/init"
+	(cd "$T/probe" && find . | cpio -o -H newc --quiet) >"$T/probe.cpio"
+	timeout -k 2 20 "${qemu_base[@]}" "${qemu_kvm[@]}" -m 256 -kernel "$IMAGES/base/vmlinuz" \
+		-initrd "$T/probe.cpio" -append 'console=ttyS0 quiet panic=-1' \
+		-serial "file:$T/probe.log" </dev/null >/dev/null 2>&1 || true
+	grep -q KVM-PROBE-OK "$T/probe.log" 2>/dev/null
+}
+
+# --- start and stop -------------------------------------------------------------------------------
+
+# start_guest NAME INITRD APPEND [QEMU-ARGUMENT...]
+start_guest()
+{
+	local name=$1 initrd=$2 append=$3 accel
+	shift 3
+	if [ "$(guest_accel)" = kvm ]; then accel=("${qemu_kvm[@]}"); else accel=("${qemu_tcg[@]}"); fi
+	: >"$T/$name.console"
+	evidence+=("$T/$name.console")
+	timeout -k 5 "${GUEST_LIFE_SECONDS:-1200}" "${qemu_base[@]}" "${accel[@]}" \
+		-m "$GUEST_MEMORY" -kernel "$IMAGES/base/vmlinuz" -initrd "$initrd" \
+		-append "$GUEST_APPEND $append" \
+		-netdev user,id=n0 -device virtio-net-pci,netdev=n0,romfile= \
+		-serial "file:$T/$name.console" \
+		-chardev "socket,id=agent,path=$T/$name.agent,server=on,wait=off" \
+		-serial chardev:agent "$@" </dev/null >"$T/$name.qemu" 2>&1 &
+	guest_pid[$name]=$!
+	evidence+=("$T/$name.qemu")
+	defer end_process "${guest_pid[$name]}"
+}
+
+# start_hydroot_guest NAME INITRAMFS URL [MORE-APPEND]
+start_hydroot_guest()
+{
+	start_guest "$1" "$2" "rw $GUEST_IP ${4-} root=hydroot:$3"
+}
+
+guest_runs() { kill -0 "${guest_pid[$1]}" 2>/dev/null; }
+
+stop_guest() { end_process "${guest_pid[$1]}"; }
+
+# wait_guest_end NAME SECONDS: until qemu has exited by itself
+wait_guest_end()
+{
+	local i
+	for ((i = 0; i < $2 * 10; i++)); do
+		guest_runs "$1" || { wait "${guest_pid[$1]}" || true; return 0; }
+		sleep 0.1
+	done
+	fail "guest $1 is still running after $2 s"
+}
+
+# --- what a guest says and does -------------------------------------------------------------------
+
+console_has() { tr -d '\r' <"$T/$1.console" | grep -aqE -- "$2"; } # NAME PATTERN
+
+# wait_console NAME SECONDS PATTERN
+wait_console()
+{
+	local end=$(($(now_ms) + $2 * 1000))
+	until console_has "$1" "$3"; do
+		guest_runs "$1" || console_has "$1" "$3" || fail "guest $1 ended before: $3"
+		[ "$(now_ms)" -lt "$end" ] || fail "guest $1 did not say in $2 s: $3"
+		sleep 0.1
+	done
+}
+
+# Not to the end of the line: the console may have more to say there.
+GUEST_LOGIN='hydroot-test login:'
+wait_login() { wait_console "$1" "$GUEST_BOOT_SECONDS" "$GUEST_LOGIN"; } # NAME
+
+# guest NAME SECONDS SCRIPT: its output and exit code; 124 when it takes longer
+guest() { "$TOOLS/guest" "$T/$1.agent" "$2" "$3"; }
+
+wait_agent() # NAME
+{
+	local i
+	for ((i = 0; i < 30; i++)); do
+		! guest "$1" 2 true || return 0
+	done
+	fail "the agent of guest $1 does not answer"
+}
+
+# --- hydroot inside a guest (put into /run by tests/boot/tools.hook) ------------------------------
+
+guest_hydroot() # NAME SECONDS ARGUMENTS
+{
+	guest "$1" "$2" "cd /run/hydroot-test &&
+		lib/ld-linux-x86-64.so.2 --library-path lib ./hydroot $3"
+}
+
+guest_status() { guest_hydroot "$1" 10 'status root --json' | jq -r "$2"; } # NAME JQ-PATH
+
+guest_status_is() { [ "$(guest_status "$1" "$2")" = "$3" ]; }
+
+# The kernel's log must show no trouble with the disk.
+assert_no_io_errors() # NAME
+{
+	guest "$1" 20 dmesg >"$T/$1.dmesg"
+	if grep -iE 'I/O error|EXT4-fs error|Buffer I/O|blk_update_request|critical (target|medium)|hung task|blocked for more than|BUG:|\bOops\b' \
+		"$T/$1.dmesg" "$T/$1.console"; then
+		fail "guest $1: the kernel complains"
+	fi
+}
+
+# --- the state after a handover ------------------------------------------------------------------
+
+# The root is a plain zram disk behind device-mapper, and nothing of hydroot is left.
+assert_root_is_plain() # NAME
+{
+	guest "$1" 30 '
+		set -e
+		for p in /proc/[0-9]*; do
+			if tr "\0" " " <$p/cmdline 2>/dev/null | grep -q "hydrootd"; then
+				echo "still there: ${p#/proc/} $(tr "\0" " " <$p/cmdline)"; exit 1
+			fi
+		done
+		mountpoint -q /sys/fs/fuse/connections ||
+			mount -t fusectl none /sys/fs/fuse/connections 2>/dev/null || true
+		[ -z "$(ls /sys/fs/fuse/connections)" ] || { echo "a FUSE connection is left"; exit 1; }
+		for f in /sys/block/loop*/loop/backing_file; do
+			[ ! -e $f ] || { echo "a loop device is in use: $f $(cat $f)"; exit 1; }
+		done
+		dev=$(awk "\$5 == \"/\" { print \$3 }" /proc/self/mountinfo | tail -n 1)
+		sys=/sys/dev/block/$dev
+		[ -d $sys/dm ] || { echo "/ is on $dev, not on device-mapper"; exit 1; }
+		for s in $sys/slaves/*; do
+			case ${s##*/} in zram*) ;; *) echo "below / is $s"; exit 1 ;; esac
+		done
+	' >"$T/plain" 2>&1 || fail "guest $1: $(cat "$T/plain")"
+}
+
+# Every file of the image is what it was when the image was made, read from the device anew.
+assert_manifest() # NAME
+{
+	local manifest=/usr/local/lib/hydroot-test/manifest
+	assert_equal "the manifest in guest $1" "$(sha256sum <"$IMAGES/base/manifest")" \
+		"$(guest "$1" 60 "sync; echo 3 >/proc/sys/vm/drop_caches; sha256sum <$manifest")"
+	guest "$1" 300 "cd / && split -n l/2 $manifest /run/manifest. &&
+		{ /usr/bin/sha256sum -c --quiet /run/manifest.aa >/run/a 2>&1 & a=\$!
+		/usr/bin/sha256sum -c --quiet /run/manifest.ab; b=\$?
+		wait \$a && [ \$b = 0 ] || { cat /run/a; exit 1; }; }" >"$T/manifest.out" 2>&1 ||
+		fail "guest $1: files differ: $(head -n 20 "$T/manifest.out")"
+}
+
+# A writer and reader in the background: files /var/tmp/work/N, their sums in /run/work.sums.
+start_workload() # NAME
+{
+	guest "$1" 20 '
+		mkdir -p /var/tmp/work
+		cat >/run/work.sh <<"END"
+		i=0
+		while [ ! -e /run/work.stop ]; do
+			i=$((i + 1))
+			head -c $((i * 7919 % 300000 + 1)) /dev/urandom >/run/work.new
+			cp /run/work.new /var/tmp/work/$i || echo "cp $i failed" >>/run/work.errors
+			sum=$(sha256sum </run/work.new)
+			echo "${sum%% *}  /var/tmp/work/$i" >>/run/work.sums
+			[ $((i % 8)) != 0 ] || sync
+			[ $((i % 5)) != 0 ] || rm -f /var/tmp/work/gone && cp /run/work.new /var/tmp/work/gone
+			cat /usr/lib/x86_64-linux-gnu/libc.so.6 /usr/bin/git >/dev/null ||
+				echo "read $i failed" >>/run/work.errors
+			sleep 0.1
+		done
+		touch /run/work.stopped
+END
+		setsid sh /run/work.sh >/run/work.log 2>&1 </dev/null &
+		sleep 1; test -s /run/work.sums'
+}
+
+workload_files() { guest "$1" 10 'wc -l </run/work.sums' | tr -d ' '; } # NAME
+
+stop_workload() # NAME
+{
+	guest "$1" 60 'touch /run/work.stop
+		i=0; while [ ! -e /run/work.stopped ] && [ $i -lt 500 ]; do sleep 0.1; i=$((i + 1)); done
+		test -e /run/work.stopped' || fail "guest $1: the workload hangs"
+	refute "guest $1: the workload saw errors" guest "$1" 5 'cat /run/work.errors'
+}
+
+assert_workload() # NAME
+{
+	guest "$1" 120 'sync; echo 3 >/proc/sys/vm/drop_caches; sha256sum -c /run/work.sums |
+		grep -v ": OK$"' >"$T/work.out" 2>&1 || true
+	[ ! -s "$T/work.out" ] || fail "guest $1: written files differ: $(head -n 5 "$T/work.out")"
+}

@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# setup.sh - installs what building and testing need, on Debian 12
+#
+#	tests/setup.sh		installs the packages that are missing, if any
+#	tests/setup.sh --list	names all of them
+#
+# HYDROOT_SETUP=0 makes it do nothing.  No service is started.
+
+set -euo pipefail
+
+packages()
+{
+	sed 's/[[:space:]]*#.*//; /^$/d' <<-'END'
+	# to build
+	gcc			# the compiler
+	pkg-config		# finds the libraries
+	libc6-dev		# C library, also its static form for the tests' helpers
+	libfuse3-dev		# hydrootd: the file that is the image
+	libcurl4-openssl-dev	# hydrootd: HTTP
+	libzstd-dev		# imgfmt: compression
+	libssl-dev		# imgfmt: SHA-256, Ed25519
+	libaio-dev		# hydrootd: the store on zram
+	libdevmapper-dev	# hydrootd: the handover
+	libjansson-dev		# JSON of status, info and meta data
+	# for lint and unit tests
+	libcmocka-dev		# unit tests
+	libgcc-12-dev		# libasan, libtsan: make SAN=…
+	shellcheck		# lint of the shell scripts
+	mandoc			# lint of the manual pages
+	clang-format-14		# make format
+	# for the shell and host tests
+	zstd			# a hydroot image is a zstd file: tested with the tool itself
+	openssl			# keys and signatures, tested from outside
+	jq			# reads --json output
+	curl			# the copy-first comparison
+	e2fsprogs		# makes and checks ext4 images
+	squashfs-tools		# makes squashfs images
+	nginx-light		# the server of the tests
+	dmsetup			# looks at device-mapper tables
+	fdisk			# sfdisk: partitioned disks as input
+	psmisc			# fuser: who holds a mount
+	procps			# ps
+	util-linux		# losetup, flock, setarch
+	iproute2		# ip, tc: the demo's slow network
+	# for the boot tests
+	qemu-system-x86		# the guests
+	mmdebstrap		# the Debian image that they boot
+	debian-archive-keyring	# its signatures
+	busybox-static		# the initramfs
+	kmod			# modprobe, depmod for the initramfs
+	cpio			# packs the initramfs
+	END
+}
+
+missing()
+{
+	local package
+	for package in $(packages); do
+		case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
+		*' installed') ;;
+		*) echo "$package" ;;
+		esac
+	done
+}
+
+# Packages must not start their services here: nginx is run by the tests only.
+install_quietly()
+{
+	local policy=/usr/sbin/policy-rc.d placed='' status=0
+	if [ ! -e $policy ]; then
+		printf '#!/bin/sh\nexit 101\n' >$policy
+		chmod 755 $policy
+		placed=yes
+	fi
+	DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "$@" ||
+		status=$?
+	[ -z "$placed" ] || rm -f $policy
+	return $status
+}
+
+if [ "${1-}" = --list ]; then
+	packages
+	exit 0
+fi
+if [ "${HYDROOT_SETUP-1}" = 0 ]; then
+	echo "setup: skipped, HYDROOT_SETUP=0"
+	exit 0
+fi
+mapfile -t wanted < <(missing)
+if [ ${#wanted[@]} = 0 ]; then
+	echo "setup: everything is installed"
+	exit 0
+fi
+if [ "$(id -u)" != 0 ]; then
+	echo "setup: as root, please: apt-get install ${wanted[*]}" >&2
+	exit 1
+fi
+echo "setup: installing ${wanted[*]}"
+apt-get -q update
+install_quietly "${wanted[@]}"
+if [ -d /run/systemd/system ]; then
+	systemctl --quiet disable nginx.service 2>/dev/null || true
+fi

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# hydroot-check: JSON, exit codes, and messages about its own arguments
+. "$(dirname "$0")/../lib.sh"
+requires jq
+
+root=tests/fixtures/roots/6.18-no-dm
+
+expect_exit 0 hydroot-check --root "$root" --json
+assert_equal "schema" 1 "$(jq .schema "$T/out")"
+assert_equal "kernel" 6.18.0-small "$(jq -r .kernel "$T/out")"
+assert_equal "hybrid" true "$(jq .modes.hybrid "$T/out")"
+assert_equal "dm" false "$(jq .handover.dm "$T/out")"
+assert_equal "missing" "dm_mod true" "$(jq -r '.missing[0] | "\(.subject) \(.required)"' "$T/out")"
+
+expect_exit 0 hydroot-check --help
+assert_contains "help" '^usage: hydroot-check' "$T/out"
+expect_exit 0 hydroot-check --version
+assert_contains "version" '^hydroot-check [0-9]' "$T/out"
+
+expect_exit 2 hydroot-check --no-such-option
+expect_exit 2 hydroot-check something
+assert_contains "argument" 'something: not an option' "$T/out"
+
+# Which kernel, if none runs there and none is installed?
+expect_exit 1 hydroot-check --root "$T"
+assert_contains "no kernel" 'give --kernel=VERSION' "$T/out"
+
+# Lists that are not there, or not lists.
+expect_exit 1 hydroot-check --root "$root" --lists "$T"
+assert_contains "no lists" 'modules.list: .*--lists=DIR' "$T/out"
+echo 'fuse FUSE_FS perhaps all load - reason' >"$T/modules.list"
+expect_exit 1 hydroot-check --root "$root" --lists "$T"
+assert_contains "bad list" 'modules.list: line 1: ' "$T/out"

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# tests.mk - the targets of the tests; included by the Makefile
+#
+#	make check		everything, installing what is missing first (HYDROOT_SETUP=0: not)
+#	make check-unit		unit and sh tests: no root, no network, installs nothing
+#	make check-host		the parts for real: nginx, FUSE, loop, zram; as root
+#	make check-boot		boots Debian under qemu
+#	make check-asan		unit and host tests with address and undefined sanitizers
+#	make check-tsan		the same with the thread sanitizer
+#	make figures		boot times, bytes and memory beside other ways to boot
+#	make demo		a few minutes to watch
+
+TEST_TOOLS := build/tests/guest build/tests/io
+TEST_CFLAGS := -O2 -std=gnu11 -D_GNU_SOURCE $(WARNINGS)
+RUN_CHECK = HYDROOT_SETUP=$(HYDROOT_SETUP) MAKE='$(MAKE)' tests/check.sh
+
+build/tests/guest: tests/guest.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TEST_CFLAGS) -o $@ $<
+
+# Static: it runs inside the guests, where it must not need the root disk.
+build/tests/io: tests/io.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TEST_CFLAGS) -static -pthread -o $@ $<
+
+# The image tool that prepares test data is never the sanitized one.
+check-programs: all $(UNIT_TESTS) $(TEST_TOOLS)
+ifdef SAN
+check-programs: plain-image-tool
+plain-image-tool:
+	+@$(MAKE) --no-print-directory SAN= build/hydroot-image
+endif
+
+setup:
+	@tests/setup.sh
+
+check: setup
+	@$(RUN_CHECK) all
+
+check-unit:
+	@$(RUN_CHECK) unit sh
+
+check-host check-boot check-asan check-tsan lint:
+	@$(RUN_CHECK) $(@:check-%=%)
+
+image: check-programs
+	@tests/image.sh all
+
+figures: check-programs
+	@tests/figures.sh
+
+demo: setup
+	+@$(MAKE) --no-print-directory check-programs
+	@tests/demo.sh
+
+format:
+	clang-format-14 -i $(shell find imgfmt fuse-root kmod-hints tests -name '*.[ch]')
+
+.PHONY: check check-unit check-host check-boot check-asan check-tsan check-programs \
+	plain-image-tool setup lint image figures demo format
