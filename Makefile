@@ -36,6 +36,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wundef -Wformat=2 -Wstrict-prototypes 
 
 PKGS_IMG := libzstd libcrypto jansson
 PKGS_DAEMON := fuse3 libcurl devmapper $(PKGS_IMG)
+PKGS_TOOL := blkid libcurl $(PKGS_IMG)
 PKGS_CHECK := jansson
 
 override CFLAGS += -std=gnu11 $(WARNINGS) $(SANFLAGS)
@@ -43,6 +44,7 @@ override CPPFLAGS += -D_GNU_SOURCE -DFUSE_USE_VERSION=314 -DHYDROOT_VERSION='"$(
 	-I. -Ifuse-root -MMD -MP $(shell pkg-config --cflags $(PKGS_DAEMON) $(PKGS_CHECK))
 override LDFLAGS += -Wl,--as-needed $(SANFLAGS)
 LIBS_IMG = $(shell pkg-config --libs $(PKGS_IMG)) -pthread
+LIBS_TOOL = $(shell pkg-config --libs $(PKGS_TOOL)) -pthread
 LIBS_DAEMON = $(shell pkg-config --libs $(PKGS_DAEMON)) -laio -pthread
 LIBS_CHECK = $(shell pkg-config --libs $(PKGS_CHECK))
 
@@ -82,7 +84,7 @@ LINK = $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^)
 
 $(BUILD)/hydroot-image: $(OBJS_TOOL) $(BUILD)/libimgfmt.a
 	$(call say,LD,$@)
-	$(Q)$(LINK) $(LIBS_IMG)
+	$(Q)$(LINK) $(LIBS_TOOL)
 
 $(BUILD)/hydrootd: $(OBJS_MAIN) $(BUILD)/libhydroot.a $(BUILD)/libimgfmt.a
 	$(call say,LD,$@)
@@ -104,11 +106,12 @@ $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(BUILD)/libfakes.a \
 # -- install -------------------------------------------------------------------------------------
 
 LIBDIR ?= $(PREFIX)/lib
+UNITDIR ?= $(LIBDIR)/systemd/system
 INSTALL ?= install
 
 install: all
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(DATADIR)/hydroot \
-		$(DATADIR)/hydroot/initramfs/standalone $(LIBDIR)/udev/rules.d $(MANDIR)/man1 $(MANDIR)/man8)
+		$(DATADIR)/hydroot/initramfs/standalone $(LIBDIR)/udev/rules.d $(UNITDIR) $(MANDIR)/man1 $(MANDIR)/man8)
 	$(INSTALL) -m 755 $(BUILD)/hydroot-image $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 755 $(BUILD)/hydrootd $(BUILD)/hydroot $(BUILD)/hydroot-check \
 		initramfs/standalone/hydroot-mkinitramfs $(DESTDIR)$(SBINDIR)
@@ -122,6 +125,8 @@ install: all
 	$(INSTALL) -m 644 initramfs/lib.sh initramfs/60-hydroot.rules \
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs
 	$(INSTALL) -m 644 initramfs/60-hydroot.rules $(DESTDIR)$(LIBDIR)/udev/rules.d
+	sed 's|/usr/local/sbin|$(SBINDIR)|' fuse-root/hydroot-trace-end.service \
+		>$(DESTDIR)$(UNITDIR)/hydroot-trace-end.service
 	$(INSTALL) -m 644 imgfmt/hydroot-image.1 $(DESTDIR)$(MANDIR)/man1
 	$(INSTALL) -m 644 fuse-root/hydroot.8 fuse-root/hydrootd.8 \
 		kmod-hints/hydroot-check.8 initramfs/standalone/hydroot-mkinitramfs.8 \

@@ -102,6 +102,22 @@ int img_chunk_decode(struct img_decoder *d, const struct img_chunk *chunk,
 	return img_frame_decode(d, src, src_bytes, dst, chunk->raw_bytes);
 }
 
+int img_hot_frame_decode(struct img_decoder *d, const struct img_hot_frame *frame,
+			 const void *src, size_t src_bytes, void *dst)
+{
+	uint8_t digest[IMG_DIGEST_BYTES];
+	int r;
+
+	if (src_bytes != frame->stored_bytes || frame->raw_bytes > IMG_HOT_FRAME_RAW_MAX)
+		return IMG_ERR_LENGTH;
+	r = img_hash_once(d->hash, src, src_bytes, digest);
+	if (r < 0)
+		return r;
+	if (memcmp(digest, frame->digest, sizeof digest) != 0)
+		return IMG_ERR_DIGEST;
+	return img_frame_decode(d, src, src_bytes, dst, frame->raw_bytes);
+}
+
 struct img_encoder *img_encoder_new(uint32_t chunk_bytes, int level)
 {
 	struct img_encoder *e = calloc(1, sizeof *e);
@@ -142,6 +158,25 @@ void img_zero_chunk_encode(uint32_t raw_bytes, struct img_chunk *ret)
 	ret->is_zero = true;
 	ret->raw_bytes = raw_bytes;
 	ret->stored_bytes = img_zero_frame_bytes(raw_bytes);
+}
+
+int img_frame_encode(struct img_encoder *e, const void *raw, uint32_t raw_bytes,
+		     void *dst, size_t dst_bytes, uint32_t *ret_stored_bytes,
+		     uint8_t ret_digest[IMG_DIGEST_BYTES])
+{
+	size_t n;
+	int r;
+
+	if (raw_bytes == 0 || raw_bytes > e->chunk_bytes ||
+	    dst_bytes < img_stored_bytes_max(e->chunk_bytes))
+		return IMG_ERR_LENGTH;
+	n = ZSTD_compress2(e->zstd, dst, dst_bytes, raw, raw_bytes);
+	if (ZSTD_isError(n) || n > img_stored_bytes_max(e->chunk_bytes))
+		return IMG_ERR_INTERNAL;
+	r = img_hash_once(e->hash, dst, n, ret_digest);
+	if (r == 0)
+		*ret_stored_bytes = (uint32_t)n;
+	return r;
 }
 
 int img_chunk_encode(struct img_encoder *e, const void *raw, uint32_t raw_bytes,

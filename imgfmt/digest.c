@@ -70,6 +70,17 @@ int img_hash_once(struct img_hash *h, const void *buf, size_t n_bytes,
 	return r < 0 ? r : img_hash_end(h, ret);
 }
 
+int img_hash_raw_chunk(struct img_hash *h, uint64_t ci,
+		       const uint8_t chunk_digest[IMG_DIGEST_BYTES])
+{
+	uint8_t number[8];
+	int r;
+
+	le64_store(number, ci);
+	r = img_hash_update(h, number, sizeof number);
+	return r < 0 ? r : img_hash_update(h, chunk_digest, IMG_DIGEST_BYTES);
+}
+
 int img_sha256(const void *buf, size_t n_bytes, uint8_t ret[IMG_DIGEST_BYTES])
 {
 	struct img_hash *h = img_hash_new();

@@ -25,7 +25,14 @@ int img_hash_end(struct img_hash *h, uint8_t ret[IMG_DIGEST_BYTES]) _must_check_
 int img_hash_once(struct img_hash *h, const void *buf, size_t n_bytes,
 		  uint8_t ret[IMG_DIGEST_BYTES]) _must_check_;
 
-/* The same without an img_hash at hand; allocates.  Errors: MEMORY INTERNAL. */
+/*
+ * The raw digest of FORMAT.md is a round over what this adds for each chunk that is not
+ * zero, in order; chunk_digest is the SHA-256 of the chunk's expanded bytes.
+ */
+int img_hash_raw_chunk(struct img_hash *h, uint64_t ci,
+		       const uint8_t chunk_digest[IMG_DIGEST_BYTES]) _must_check_;
+
+/* img_hash_once without an img_hash at hand; allocates.  Errors: MEMORY INTERNAL. */
 int img_sha256(const void *buf, size_t n_bytes,
 	       uint8_t ret[IMG_DIGEST_BYTES]) _must_check_;
 

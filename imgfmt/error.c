@@ -45,6 +45,12 @@ const char *img_strerror(int err)
 		return "out of memory";
 	case IMG_ERR_IO:
 		return "input or output failed";
+	case IMG_ERR_PRIVATE_KEY:
+		return "not an Ed25519 private key in PEM";
+	case IMG_ERR_ENCRYPTED:
+		return "the private key is encrypted: decrypt it with 'openssl pkey' first";
+	case IMG_ERR_SLOTS:
+		return "all four signature slots are taken by other keys";
 	case IMG_ERR_INTERNAL:
 		return "libcrypto or libzstd failed where it must not";
 	}

@@ -108,14 +108,12 @@ static int check_reserved(const struct disk_head *h)
 	return 0;
 }
 
-static int check_slots(const struct disk_head *h)
+int img_slots_check(const struct disk_slot *slots, uint32_t n)
 {
-	uint32_t n = le32_load(h->n_signatures);
-
 	if (n > IMG_SIGNATURES_MAX)
 		return IMG_ERR_FIELD;
 	for (uint32_t i = 0; i < IMG_SIGNATURES_MAX; i++) {
-		const struct disk_slot *s = &h->slots[i];
+		const struct disk_slot *s = &slots[i];
 		uint32_t algorithm = le32_load(s->algorithm);
 
 		if (i >= n && !img_is_zero(s, sizeof *s))
@@ -260,7 +258,7 @@ static int check_head(struct img *img)
 	if (r == 0)
 		r = check_reserved(&img->head);
 	if (r == 0)
-		r = check_slots(&img->head);
+		r = img_slots_check(img->head.slots, le32_load(img->head.n_signatures));
 	if (r < 0)
 		return r;
 	decode_fields(img);

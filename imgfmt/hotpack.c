@@ -5,10 +5,14 @@
  * Frames and runs are two lists that must tell the same story: each frame holds whole
  * runs, and together they hold all of them.
  */
-#include "imgfmt/hotpack.h"
-
 #include "imgfmt/digest.h"
 #include "imgfmt/internal.h"
+
+/* Where a table is said to be and how long; in HEAD or in PACK HEAD. */
+struct place {
+	uint64_t hot_bytes, table_bytes;
+	const uint8_t *digest;
+};
 
 void img_hot_free(struct img_hot *hot)
 {
@@ -43,10 +47,10 @@ static int check_header(const struct img *img, const struct disk_hot_table *t,
 }
 
 /* Lengths within their limits, and frames that fill the payload behind the table. */
-static int decode_frames(const struct img *img, const struct disk_hot_frame *from,
+static int decode_frames(const struct place *place, const struct disk_hot_frame *from,
 			 struct img_hot *hot)
 {
-	uint64_t off = img->info.hot_table_bytes;
+	uint64_t off = place->table_bytes;
 
 	for (uint32_t i = 0; i < hot->n_frames; i++) {
 		struct img_hot_frame *f = &hot->frames[i];
@@ -62,7 +66,7 @@ static int decode_frames(const struct img *img, const struct disk_hot_frame *fro
 			return IMG_ERR_FIELD;
 		off += f->stored_bytes;
 	}
-	return off == img->info.hot_bytes ? 0 : IMG_ERR_FIELD;
+	return off == place->hot_bytes ? 0 : IMG_ERR_FIELD;
 }
 
 static int decode_runs(const struct img *img, const struct disk_hot_run *from,
@@ -126,7 +130,8 @@ static int check_overlap(const struct img_hot *hot)
 	return 0;
 }
 
-static int decode(const struct img *img, const uint8_t *table, struct img_hot *hot)
+static int decode(const struct img *img, const struct place *place, const uint8_t *table,
+		  struct img_hot *hot)
 {
 	const struct disk_hot_table *t = (const void *)table;
 	const struct disk_hot_frame *frames = (const void *)(t + 1);
@@ -138,7 +143,7 @@ static int decode(const struct img *img, const uint8_t *table, struct img_hot *h
 	hot->runs = calloc(hot->n_runs, sizeof *hot->runs);
 	if (!hot->frames || !hot->runs)
 		return IMG_ERR_MEMORY;
-	r = decode_frames(img, frames, hot);
+	r = decode_frames(place, frames, hot);
 	if (r == 0)
 		r = decode_runs(img, (const void *)(frames + hot->n_frames), hot);
 	if (r == 0)
@@ -146,17 +151,15 @@ static int decode(const struct img *img, const uint8_t *table, struct img_hot *h
 	return r == 0 ? check_overlap(hot) : r;
 }
 
-int img_hot_new(const struct img *img, const void *table, size_t n_bytes,
-		struct img_hot **ret_hot)
+static int new_at(const struct img *img, const struct place *place, const void *table,
+		  size_t n_bytes, struct img_hot **ret_hot)
 {
 	struct img_hot *hot;
 	int r;
 
-	if (img->info.hot_bytes == 0)
-		return IMG_ERR_RANGE;
-	if (n_bytes != img->info.hot_table_bytes)
+	if (n_bytes != place->table_bytes || n_bytes < DISK_HOT_TABLE_BYTES_MIN)
 		return IMG_ERR_LENGTH;
-	r = img_sha256_check(table, n_bytes, img->digests.hot_table);
+	r = img_sha256_check(table, n_bytes, place->digest);
 	if (r == 0)
 		r = check_header(img, table, n_bytes);
 	if (r < 0)
@@ -164,11 +167,33 @@ int img_hot_new(const struct img *img, const void *table, size_t n_bytes,
 	hot = calloc(1, sizeof *hot);
 	if (!hot)
 		return IMG_ERR_MEMORY;
-	r = decode(img, table, hot);
+	r = decode(img, place, table, hot);
 	if (r < 0) {
 		img_hot_free(hot);
 		return r;
 	}
 	*ret_hot = hot;
 	return 0;
+}
+
+int img_hot_new(const struct img *img, const void *table, size_t n_bytes,
+		struct img_hot **ret_hot)
+{
+	const struct place place = {img->info.hot_bytes, img->info.hot_table_bytes,
+				    img->digests.hot_table};
+
+	return img->info.hot_bytes == 0 ? IMG_ERR_RANGE
+					: new_at(img, &place, table, n_bytes, ret_hot);
+}
+
+int img_pack_hot_new(const struct img_pack *pack, const struct img *img,
+		     const void *table, size_t n_bytes, struct img_hot **ret_hot)
+{
+	const struct img_pack_info *info = img_pack_info(pack);
+	const struct place place = {info->hot_bytes, info->hot_table_bytes,
+				    info->hot_table_digest};
+
+	if (memcmp(info->image_digest, img->info.digest, IMG_DIGEST_BYTES) != 0)
+		return IMG_ERR_DIGEST;
+	return new_at(img, &place, table, n_bytes, ret_hot);
 }

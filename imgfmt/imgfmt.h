@@ -34,6 +34,8 @@
 #define IMG_DIGEST_BYTES 32u
 #define IMG_UUID_BYTES 16u
 #define IMG_SIGNATURES_MAX 4u
+#define IMG_KEY_ID_BYTES 8u
+#define IMG_ARCHITECTURE_BYTES 32u
 
 enum img_err {
 	IMG_OK = 0,
@@ -55,6 +57,9 @@ enum img_err {
 	IMG_ERR_RANGE, /* chunk, page or offset outside the image */
 	IMG_ERR_MEMORY, /* out of memory */
 	IMG_ERR_IO, /* reading or writing a file failed; errno says why */
+	IMG_ERR_PRIVATE_KEY, /* not an Ed25519 private key in PEM */
+	IMG_ERR_ENCRYPTED, /* a private key behind a passphrase */
+	IMG_ERR_SLOTS, /* all signature slots are taken by other keys */
 	IMG_ERR_INTERNAL, /* libcrypto or zstd failed where it must not */
 };
 
@@ -76,7 +81,7 @@ struct img_info {
 	uint64_t hot_off, hot_bytes; /* 0, 0 without a hot pack */
 	uint64_t data_off, data_bytes;
 	uint64_t seek_off, seek_bytes; /* the whole seek table frame */
-	uint8_t raw_digest[IMG_DIGEST_BYTES]; /* SHA-256 of the expanded image */
+	uint8_t raw_digest[IMG_DIGEST_BYTES]; /* over the chunks that are not zero */
 	uint8_t digest
 		[IMG_DIGEST_BYTES]; /* SHA-256 of HEAD's signed range: names the image */
 	uint32_t n_signatures;
@@ -156,8 +161,25 @@ int img_check_digest(const struct img *img,
 int img_check_signature(const struct img *img, const char *pem,
 			size_t n_bytes) _must_check_;
 
+/*
+ * For messages, since key ids are hints only: of signature i (false: there is none), and of a public
+ * key in PEM (errors: KEY MEMORY INTERNAL).  All zero: the signer did not say.
+ */
+bool img_signature_key_id(const struct img *img, uint32_t i,
+			  uint8_t ret[IMG_KEY_ID_BYTES]) _must_check_;
+int img_public_key_id(const char *pem, size_t n_bytes,
+		      uint8_t ret[IMG_KEY_ID_BYTES]) _must_check_;
+
 /* Check META's digest and form; `meta` is info.meta_bytes at info.meta_off.  Errors: LENGTH DIGEST META. */
 int img_check_meta(const struct img *img, const void *meta, size_t n_bytes) _must_check_;
+
+/*
+ * What a META that passed img_check_meta says of the architecture, as in `uname -m`; "" when it says
+ * nothing.  img_architecture_runs_on: can a kernel whose `uname -m` is `machine` run programs of it?
+ */
+void img_meta_architecture(const void *meta, size_t n_bytes,
+			   char ret[IMG_ARCHITECTURE_BYTES]);
+bool img_architecture_runs_on(const char *architecture, const char *machine);
 
 /*
  * Check and keep the page table: info.table_bytes at info.table_off.  Copies.  Needed before any
@@ -215,5 +237,77 @@ int img_frame_decode(struct img_decoder *d, const void *src, size_t src_bytes, v
 #define IMG_ZERO_FRAME_BYTES_MAX 141u
 uint32_t img_zero_frame(uint32_t raw_bytes, uint8_t ret[IMG_ZERO_FRAME_BYTES_MAX]);
 uint32_t img_zero_frame_bytes(uint32_t raw_bytes);
+
+/* -- hot pack: blocks that a boot reads first, in the image or in a side file --------------- */
+
+#define IMG_HOT_FRAME_RAW_MAX (256u * 1024)
+#define IMG_PACK_HEAD_BYTES 4096u
+
+/* Consecutive blocks of one chunk. */
+struct img_hot_run {
+	uint64_t ci;
+	uint32_t first_block; /* in the chunk */
+	uint32_t n_blocks;
+};
+
+/* One zstd frame, with the blocks of runs first_run … first_run + n_runs - 1, in order. */
+struct img_hot_frame {
+	uint64_t hot_off; /* from the start of the hot pack's payload */
+	uint32_t stored_bytes;
+	uint32_t raw_bytes;
+	uint32_t first_run;
+	uint32_t n_runs;
+	uint8_t digest[IMG_DIGEST_BYTES];
+};
+
+struct img_hot {
+	uint32_t n_frames;
+	uint32_t n_runs;
+	struct img_hot_frame *frames;
+	struct img_hot_run *runs;
+};
+
+/*
+ * Check and decode the table of the hot pack in the image: info.hot_table_bytes at info.hot_off.
+ * *ret_hot is the caller's to img_hot_free.  Errors: RANGE (the image has no hot pack) LENGTH DIGEST
+ * MAGIC FIELD RESERVED MEMORY INTERNAL.
+ */
+int img_hot_new(const struct img *img, const void *table, size_t n_bytes,
+		struct img_hot **ret_hot) _must_check_;
+void img_hot_free(struct img_hot *hot);
+
+/*
+ * One frame: check its length and digest, only then decompress its raw_bytes into dst, which has room for
+ * IMG_HOT_FRAME_RAW_MAX.  src must not change meanwhile.  Errors: LENGTH DIGEST ZSTD INTERNAL.
+ */
+int img_hot_frame_decode(struct img_decoder *d, const struct img_hot_frame *frame,
+			 const void *src, size_t src_bytes, void *dst) _must_check_;
+
+/* PACK HEAD of a side file, checked.  Plain data. */
+struct img_pack_info {
+	uint8_t image_digest[IMG_DIGEST_BYTES]; /* of the image that it belongs to */
+	uint8_t digest[IMG_DIGEST_BYTES]; /* of the pack's own signed range */
+	uint64_t file_bytes;
+	uint64_t hot_off, hot_bytes; /* payload; hot_off counts bytes of the side file */
+	uint64_t hot_table_bytes;
+	uint8_t hot_table_digest[IMG_DIGEST_BYTES];
+	uint32_t n_signatures;
+};
+
+struct img_pack;
+
+/* From the first IMG_PACK_HEAD_BYTES of a side file.  Errors as img_new's. */
+int img_pack_new(const void *head, size_t n_bytes, struct img_pack **ret) _must_check_;
+void img_pack_free(struct img_pack *pack);
+const struct img_pack_info *img_pack_info(const struct img_pack *pack);
+
+/* Any of its signatures must verify with the PEM public key.  Errors: UNSIGNED SIGNATURE KEY INTERNAL. */
+int img_pack_check_signature(const struct img_pack *pack, const char *pem,
+			     size_t n_bytes) _must_check_;
+
+/* img_hot_new of a side file.  Error also: DIGEST when it is the pack of another image. */
+int img_pack_hot_new(const struct img_pack *pack, const struct img *img,
+		     const void *table, size_t n_bytes,
+		     struct img_hot **ret_hot) _must_check_;
 
 #endif

@@ -21,4 +21,7 @@ struct img {
 /* UUID, digest and checksum of a HEAD whose other fields are set. */
 int img_head_seal(struct disk_head *h) _must_check_;
 
+/* The four slots of a HEAD or PACK HEAD, of which n are used.  Errors: FIELD RESERVED. */
+int img_slots_check(const struct disk_slot *slots, uint32_t n) _must_check_;
+
 #endif

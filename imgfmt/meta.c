@@ -32,6 +32,55 @@ static bool is_name(const json_t *value)
 	return json_is_string(value) && n >= 1 && n <= NAME_BYTES_MAX;
 }
 
+/* Lower case, digits, '_': what uname -m gives, and nothing that a message would stumble over. */
+static bool is_architecture(const json_t *value)
+{
+	const char *s = json_string_value(value);
+	size_t n = json_string_length(value);
+
+	return s && n >= 1 && n < IMG_ARCHITECTURE_BYTES &&
+	       strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == n;
+}
+
+static bool are_strings(const json_t *array)
+{
+	if (!json_is_array(array))
+		return false;
+	for (size_t i = 0; i < json_array_size(array); i++)
+		if (!json_is_string(json_array_get(array, i)))
+			return false;
+	return true;
+}
+
+static bool are_string_members(json_t *object)
+{
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(object))
+		return false;
+	json_object_foreach(object, key, value)
+	{
+		if (!json_is_string(value))
+			return false;
+	}
+	return true;
+}
+
+/* What `build` saw of the tree. */
+static int check_tree_members(const json_t *root)
+{
+	const json_t *architecture = json_object_get(root, "architecture");
+	const json_t *kernels = json_object_get(root, "kernels");
+	json_t *os_release = json_object_get(root, "os_release");
+
+	if ((architecture && !is_architecture(architecture)) ||
+	    (kernels && !are_strings(kernels)) ||
+	    (os_release && !are_string_members(os_release)))
+		return IMG_ERR_META;
+	return 0;
+}
+
 static int check_members(const json_t *root, uint64_t version_number)
 {
 	const json_t *number = json_object_get(root, "version_number");
@@ -45,7 +94,7 @@ static int check_members(const json_t *root, uint64_t version_number)
 		return IMG_ERR_META;
 	if ((name && !is_name(name)) || (annotations && !json_is_object(annotations)))
 		return IMG_ERR_META;
-	return 0;
+	return check_tree_members(root);
 }
 
 int img_check_meta(const struct img *img, const void *meta, size_t n_bytes)
@@ -63,4 +112,42 @@ int img_check_meta(const struct img *img, const void *meta, size_t n_bytes)
 				 : IMG_ERR_META;
 	json_decref(root);
 	return r;
+}
+
+void img_meta_architecture(const void *meta, size_t n_bytes,
+			   char ret[IMG_ARCHITECTURE_BYTES])
+{
+	json_t *root = json_loadb(meta, n_bytes, JSON_REJECT_DUPLICATES, NULL);
+	const json_t *value = json_object_get(root, "architecture");
+
+	ret[0] = '\0';
+	if (is_architecture(value))
+		memcpy(ret, json_string_value(value), json_string_length(value) + 1);
+	json_decref(root);
+}
+
+/* i386 to i686 are one, so are the many names of a 32-bit ARM. */
+static const char *family_of(const char *architecture)
+{
+	if (architecture[0] == 'i' && architecture[1] &&
+	    strcmp(architecture + 2, "86") == 0)
+		return "i386";
+	return strncmp(architecture, "arm", 3) == 0 ? "arm" : architecture;
+}
+
+bool img_architecture_runs_on(const char *architecture, const char *machine)
+{
+	static const char *const smaller[][2] = {
+		{"x86_64", "i386"}, {"aarch64", "arm"}, {"ppc64", "ppc"},
+		{"s390x", "s390"},  {"mips64", "mips"},
+	};
+	const char *program = family_of(architecture), *kernel = family_of(machine);
+
+	if (strcmp(program, kernel) == 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(smaller); i++)
+		if (strcmp(kernel, smaller[i][0]) == 0 &&
+		    strcmp(program, smaller[i][1]) == 0)
+			return true;
+	return false;
 }

@@ -35,6 +35,10 @@
 #define DISK_HOT_TABLE_BYTES_MIN 112u
 #define DISK_HOT_TABLE_BYTES_MAX (64u + 40 * DISK_HOT_FRAMES_MAX + 8 * DISK_HOT_RUNS_MAX)
 
+#define DISK_PACK_MAGIC "HYDRPAK1"
+#define DISK_PACK_VERSION 1u
+#define DISK_PACK_HOT_OFF (4096u + DISK_SKIP_HEADER_BYTES)
+
 #define DISK_SEEK_SKIP_MAGIC 0x184D2A5Eu
 #define DISK_SEEK_MAGIC 0x8F92EAB1u
 
@@ -159,6 +163,37 @@ _Static_assert(DISK_HOT_TABLE_BYTES_MIN == sizeof(struct disk_hot_table) +
 						   sizeof(struct disk_hot_frame) +
 						   sizeof(struct disk_hot_run),
 	       "hot table");
+
+/* PACK HEAD of a side file; from the digest on as struct disk_head. */
+struct disk_pack {
+	struct disk_skip skip;
+	uint8_t magic[8];
+	uint8_t version[4];
+	uint8_t reserved_0[4];
+	uint8_t incompat[4];
+	uint8_t compat[4];
+	uint8_t image_digest[32];
+	uint8_t file_bytes[8];
+	struct disk_section hot; /* the digest is that of the hot table */
+	uint8_t hot_table_bytes[8];
+	uint8_t reserved_1[384];
+	/* the signed range ends here */
+	uint8_t digest[32];
+	uint8_t n_signatures[4];
+	uint8_t reserved_2[4];
+	struct disk_slot slots[4];
+	uint8_t reserved_3[2952];
+	uint8_t checksum[32];
+};
+DISK_ASSERT_SIZE(disk_pack, 4096);
+DISK_ASSERT_AT(disk_pack, image_digest, 32);
+DISK_ASSERT_AT(disk_pack, file_bytes, 64);
+DISK_ASSERT_AT(disk_pack, hot, 72);
+DISK_ASSERT_AT(disk_pack, hot_table_bytes, 120);
+DISK_ASSERT_AT(disk_pack, reserved_1, 128);
+DISK_ASSERT_AT(disk_pack, digest, DISK_SIGNED_BYTES);
+DISK_ASSERT_AT(disk_pack, slots, offsetof(struct disk_head, slots));
+DISK_ASSERT_AT(disk_pack, checksum, offsetof(struct disk_head, checksum));
 
 struct disk_seek_entry {
 	uint8_t stored_bytes[4];

@@ -136,6 +136,62 @@ int img_writer_add(struct img_writer *w, const struct img_chunk *chunk)
 	return 0;
 }
 
+static uint32_t raw_bytes_of(const struct img_writer *w, uint64_t ci)
+{
+	return ci + 1 < w->info.n_chunks ? w->info.chunk_bytes : w->last_raw_bytes;
+}
+
+/* The entries of a page that is not closed yet, or stored; NULL: a ZERO PAGE.  *ret_off: in DATA. */
+static const struct disk_page_entry *entries_of_page(const struct img_writer *w,
+						     uint64_t page, uint64_t *ret_off)
+{
+	const struct disk_table_entry *table = (const void *)w->table.p;
+	const struct disk_page_entry *pages = (const void *)w->pages.p;
+	uint64_t n_stored = 0;
+
+	if (page == w->table.n / sizeof *table) {
+		*ret_off = w->page_off;
+		return w->page;
+	}
+	for (uint64_t i = 0; i < page; i++)
+		n_stored += !(le64_load(table[i].off) & DISK_ZERO_PAGE);
+	*ret_off = le64_load(table[page].off) & ~DISK_ZERO_PAGE;
+	return le64_load(table[page].off) & DISK_ZERO_PAGE
+		       ? NULL
+		       : pages + n_stored * IMG_PAGE_ENTRIES;
+}
+
+uint64_t img_writer_image_bytes(const struct img_writer *w)
+{
+	return w->info.image_bytes;
+}
+
+int img_writer_chunk(const struct img_writer *w, uint64_t ci, struct img_chunk *ret)
+{
+	const struct disk_page_entry *e;
+	struct img_chunk chunk = {.ci = ci};
+	uint32_t k = (uint32_t)(ci % IMG_PAGE_ENTRIES);
+
+	if (ci >= w->info.n_chunks)
+		return IMG_ERR_RANGE;
+	chunk.raw_bytes = raw_bytes_of(w, ci);
+	e = entries_of_page(w, img_page_of(ci), &chunk.src_off);
+	if (!e) {
+		chunk.src_off += (uint64_t)k * img_zero_frame_bytes(w->info.chunk_bytes);
+		chunk.stored_bytes = img_zero_frame_bytes(chunk.raw_bytes);
+		chunk.is_zero = true;
+		*ret = chunk;
+		return 0;
+	}
+	for (uint32_t i = 0; i < k; i++)
+		chunk.src_off += le32_load(e[i].stored_bytes) & ~DISK_ZERO_CHUNK;
+	chunk.stored_bytes = le32_load(e[k].stored_bytes) & ~DISK_ZERO_CHUNK;
+	chunk.is_zero = le32_load(e[k].stored_bytes) & DISK_ZERO_CHUNK;
+	memcpy(chunk.digest, e[k].digest, sizeof chunk.digest);
+	*ret = chunk;
+	return 0;
+}
+
 static void encode_section(struct disk_section *s, uint64_t off, uint64_t n_bytes)
 {
 	le64_store(s->off, off);
@@ -210,6 +266,17 @@ static int append_section(struct bytes *b, const void *p, size_t n)
 	return r == 0 && n > 0 ? bytes_append(b, p, n) : r;
 }
 
+/* The header is that of the whole section, whose frames the caller brings. */
+static int append_hot(struct bytes *b, const struct img_writer_head *head)
+{
+	uint8_t header[IMG_SKIP_HEADER_BYTES];
+	int r;
+
+	img_skip_header(head->hot_bytes, header);
+	r = bytes_append(b, header, sizeof header);
+	return r == 0 ? bytes_append(b, head->hot_table, head->hot_table_bytes) : r;
+}
+
 static int make_front(struct img_writer *w, const struct img_writer_head *head,
 		      const struct bytes *seek, struct bytes *ret)
 {
@@ -222,6 +289,9 @@ static int make_front(struct img_writer *w, const struct img_writer_head *head,
 		r = img_hash_once(w->hash, w->table.p, w->table.n, h.table.digest);
 	if (r == 0)
 		r = img_hash_once(w->hash, seek->p, seek->n, h.seek.digest);
+	if (r == 0 && head->hot_bytes > 0)
+		r = img_hash_once(w->hash, head->hot_table, head->hot_table_bytes,
+				  h.hot.digest);
 	if (r == 0)
 		r = img_head_seal(&h);
 	if (r == 0)
@@ -232,6 +302,8 @@ static int make_front(struct img_writer *w, const struct img_writer_head *head,
 		r = append_section(ret, w->table.p, w->table.n);
 	if (r == 0)
 		r = append_section(ret, w->pages.p, w->pages.n);
+	if (r == 0 && head->hot_bytes > 0)
+		r = append_hot(ret, head);
 	memcpy(w->info.uuid, h.uuid, sizeof h.uuid);
 	memcpy(w->info.digest, h.digest, sizeof h.digest);
 	return r;
@@ -246,6 +318,8 @@ static void place_all(struct img_writer *w, const struct img_writer_head *head)
 	info->table_bytes = w->table.n;
 	info->pages_bytes = w->pages.n;
 	info->version_number = head->version_number;
+	info->hot_bytes = head->hot_bytes;
+	info->hot_table_bytes = head->hot_table_bytes;
 	info->seek_bytes = img_seek_bytes(info);
 	memcpy(info->raw_digest, head->raw_digest, sizeof info->raw_digest);
 	img_layout(info);
@@ -260,7 +334,9 @@ int img_writer_finish(struct img_writer *w, const struct img_writer_head *head,
 
 	if (w->info.n_chunks == 0 || head->meta_bytes < DISK_META_BYTES_MIN ||
 	    head->meta_bytes > IMG_META_BYTES_MAX ||
-	    head->version_number > DISK_VERSION_NUMBER_MAX)
+	    head->version_number > DISK_VERSION_NUMBER_MAX ||
+	    head->hot_bytes > DISK_HOT_BYTES_MAX ||
+	    head->hot_table_bytes > head->hot_bytes)
 		return IMG_ERR_FIELD;
 	r = close_page(w);
 	if (r < 0)

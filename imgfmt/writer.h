@@ -34,6 +34,11 @@ int img_chunk_encode(struct img_encoder *e, const void *raw, uint32_t raw_bytes,
 /* The same for a chunk that is known to be zero; its frame is img_zero_frame's. */
 void img_zero_chunk_encode(uint32_t raw_bytes, struct img_chunk *ret);
 
+/* Any bytes into a frame, zeros too: for hot packs.  Errors: LENGTH INTERNAL. */
+int img_frame_encode(struct img_encoder *e, const void *raw, uint32_t raw_bytes,
+		     void *dst, size_t dst_bytes, uint32_t *ret_stored_bytes,
+		     uint8_t ret_digest[IMG_DIGEST_BYTES]) _must_check_;
+
 /* Error: FIELD for a chunk size outside the limits, MEMORY. */
 int img_writer_new(uint32_t chunk_bytes, struct img_writer **ret_writer) _must_check_;
 void img_writer_free(struct img_writer *w);
@@ -49,7 +54,11 @@ struct img_writer_head {
 	const void *meta;
 	size_t meta_bytes;
 	uint64_t version_number;
-	const uint8_t *raw_digest; /* SHA-256 of the whole image */
+	const uint8_t *raw_digest; /* see img_hash_raw_chunk */
+	/* HOT PACK, or NULL, 0, 0; front then ends with its table, and its frames follow */
+	const void *hot_table;
+	size_t hot_table_bytes;
+	uint64_t hot_bytes; /* table and frames */
 };
 
 /* What goes before and behind the frames; free() both. */
@@ -60,6 +69,16 @@ struct img_writer_tables {
 	size_t seek_bytes;
 	struct img_info info;
 };
+
+/* Of what was added so far. */
+uint64_t img_writer_image_bytes(const struct img_writer *w);
+
+/*
+ * What was said of chunk ci, once it was added; src_off counts from the start of DATA.  Error:
+ * RANGE.
+ */
+int img_writer_chunk(const struct img_writer *w, uint64_t ci,
+		     struct img_chunk *ret) _must_check_;
 
 /*
  * Once, after the last chunk.  Errors: FIELD (no chunk, META's length) MEMORY

@@ -18,11 +18,12 @@ packages()
 	pkg-config		# finds the libraries
 	libc6-dev		# C library, also its static form for the tests' helpers
 	libfuse3-dev		# hydrootd: the file that is the image
-	libcurl4-openssl-dev	# hydrootd: HTTP
+	libcurl4-openssl-dev	# hydrootd, hydroot-image info: HTTP
 	libzstd-dev		# imgfmt: compression
 	libssl-dev		# imgfmt: SHA-256, Ed25519
 	libaio-dev		# hydrootd: the store on zram
 	libdevmapper-dev	# hydrootd: the handover
+	libblkid-dev		# hydroot-image: partitioned disks as input
 	libjansson-dev		# JSON of status, info and meta data
 	# for lint and unit tests
 	libcmocka-dev		# unit tests
@@ -30,13 +31,26 @@ packages()
 	shellcheck		# lint of the shell scripts
 	mandoc			# lint of the manual pages
 	clang-format-14		# make format
+	clang-14		# make fuzz: the fuzz targets
+	libclang-rt-14-dev	# libFuzzer and its sanitizers
 	# for the shell and host tests
 	zstd			# a hydroot image is a zstd file: tested with the tool itself
 	openssl			# keys and signatures, tested from outside
+	time			# memory of a build
 	jq			# reads --json output
 	curl			# the copy-first comparison
 	e2fsprogs		# makes and checks ext4 images
 	squashfs-tools		# makes squashfs images
+	erofs-utils		# makes erofs images
+	xfsprogs		# XFS as input
+	btrfs-progs		# btrfs as input
+	dosfstools		# vfat as input
+	qemu-utils		# qemu-img: qcow2 and the like as input
+	umoci			# OCI layouts as input
+	xz-utils		# compressed input
+	fakeroot		# owners and devices of a tree, without root
+	libcap2-bin		# setcap: capabilities in a tree
+	faketime		# the same image on another day
 	nginx-light		# the server of the tests
 	dmsetup			# looks at device-mapper tables
 	fdisk			# sfdisk: partitioned disks as input

@@ -13,20 +13,30 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
-#include <jansson.h>
-
 #include "imgfmt/tool/encode.h"
+#include "imgfmt/tool/hot_build.h"
 #include "imgfmt/tool/input.h"
+#include "imgfmt/tool/meta_text.h"
+#include "imgfmt/tool/mkfs.h"
 #include "imgfmt/tool/output.h"
+#include "imgfmt/tool/ring.h"
+#include "imgfmt/tool/signing.h"
 #include "imgfmt/tool/tool.h"
+#include "imgfmt/tool/treeinfo.h"
 
 struct build {
 	struct encode_options encode;
 	uint64_t version_number;
 	const char *meta_path;
+	const char *key_path;
+	const char *trace_path;
 	const char *input_path;
 	const char *output_path;
+	struct input_options input;
 
+	struct signing_key key; /* pem NULL: not to be signed */
+	struct trace trace;
+	struct hot_pack hot; /* hot_bytes 0: none */
 	const char *filesystem;
 	char *meta;
 	size_t meta_bytes;
@@ -39,7 +49,9 @@ enum {
 	OPT_META,
 	OPT_VERSION,
 	OPT_FS,
-	OPT_LATER
+	OPT_KEY,
+	OPT_TRACE,
+	OPT_PARTITION
 };
 
 static const struct option long_options[] = {
@@ -49,9 +61,9 @@ static const struct option long_options[] = {
 	{"meta", required_argument, NULL, OPT_META},
 	{"version-number", required_argument, NULL, OPT_VERSION},
 	{"fs", required_argument, NULL, OPT_FS},
-	{"trace", required_argument, NULL, OPT_LATER},
-	{"key", required_argument, NULL, OPT_LATER},
-	{"partition", required_argument, NULL, OPT_LATER},
+	{"trace", required_argument, NULL, OPT_TRACE},
+	{"key", required_argument, NULL, OPT_KEY},
+	{"partition", required_argument, NULL, OPT_PARTITION},
 	{NULL, 0, NULL, 0},
 };
 
@@ -81,17 +93,6 @@ static int parse_level(const char *text, struct build *b)
 	return EXIT_DONE;
 }
 
-static int parse_jobs(const char *text, struct build *b)
-{
-	uint64_t n;
-
-	if (!tool_parse_number(text, &n) || n < 1 || n > ENCODE_JOBS_MAX)
-		return tool_usage("build", "--jobs=%s: not a number from 1 to %u", text,
-				  ENCODE_JOBS_MAX);
-	b->encode.n_jobs = (unsigned)n;
-	return EXIT_DONE;
-}
-
 static int parse_version(const char *text, struct build *b)
 {
 	if (!tool_parse_number(text, &b->version_number) || b->version_number > INT64_MAX)
@@ -100,20 +101,25 @@ static int parse_version(const char *text, struct build *b)
 	return EXIT_DONE;
 }
 
-static int parse_fs(const char *text)
+static int parse_fs(const char *text, struct build *b)
 {
-	if (strcmp(text, "squashfs") == 0 || strcmp(text, "erofs") == 0)
+	if (!mkfs_is_known(text))
 		return tool_usage("build",
-				  "--fs=%s is not supported yet; make the image and give "
-				  "it as INPUT",
-				  text);
-	if (strcmp(text, "ext4") != 0)
-		return tool_usage("build", "--fs=%s: not one of ext4, squashfs, erofs",
-				  text);
+				  "--fs=%s: not one of ext4, squashfs, erofs, xfs", text);
+	b->input.filesystem = text;
 	return EXIT_DONE;
 }
 
-static int parse_option(int option, const char *name, struct build *b)
+static int parse_partition(const char *text, struct build *b)
+{
+	if (!partition_is_valid(text))
+		return tool_usage("build", "--partition=%s: not a number from 1, or auto",
+				  text);
+	b->input.partition = text;
+	return EXIT_DONE;
+}
+
+static int parse_option(int option, struct build *b)
 {
 	switch (option) {
 	case OPT_CHUNK_SIZE:
@@ -121,25 +127,24 @@ static int parse_option(int option, const char *name, struct build *b)
 	case OPT_LEVEL:
 		return parse_level(optarg, b);
 	case OPT_JOBS:
-		return parse_jobs(optarg, b);
+		return ring_parse_jobs("build", optarg, &b->encode.n_jobs);
 	case OPT_META:
 		b->meta_path = optarg;
 		return EXIT_DONE;
 	case OPT_VERSION:
 		return parse_version(optarg, b);
 	case OPT_FS:
-		return parse_fs(optarg);
-	case OPT_LATER:
-		return tool_usage("build", "--%s is not supported yet", name);
+		return parse_fs(optarg, b);
+	case OPT_TRACE:
+		b->trace_path = optarg;
+		return EXIT_DONE;
+	case OPT_KEY:
+		b->key_path = optarg;
+		return EXIT_DONE;
+	case OPT_PARTITION:
+		return parse_partition(optarg, b);
 	}
 	return EXIT_USAGE;
-}
-
-static unsigned default_jobs(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n < 1 ? 1 : (unsigned)min_u64((uint64_t)n, ENCODE_JOBS_MAX);
 }
 
 static int parse_arguments(int argc, char **argv, struct build *b)
@@ -147,9 +152,9 @@ static int parse_arguments(int argc, char **argv, struct build *b)
 	int option, index = 0, r;
 
 	b->encode = (struct encode_options){IMG_CHUNK_BYTES_DEFAULT, IMG_LEVEL_DEFAULT,
-					    default_jobs()};
+					    ring_default_jobs()};
 	while ((option = tool_getopt("build", argc, argv, long_options, &index)) != -1) {
-		r = parse_option(option, long_options[index].name, b);
+		r = parse_option(option, b);
 		if (r != EXIT_DONE)
 			return r;
 	}
@@ -157,63 +162,34 @@ static int parse_arguments(int argc, char **argv, struct build *b)
 		return tool_usage("build", "give INPUT and OUTPUT");
 	b->input_path = argv[optind];
 	b->output_path = argv[optind + 1];
+	b->input.output_path = b->output_path;
 	return EXIT_DONE;
 }
 
-/* The user's object: its "name" is the image's name, all else are annotations. */
-static int merge_meta_file(const struct build *b, json_t *meta)
+/* The tree inside, when there is a way to look into it without mounting. */
+static bool open_tree(const struct build *b, const struct input *in, struct tree *ret)
 {
-	cleanup_free char *text = NULL;
-	json_error_t error;
-	json_t *user, *name;
-	size_t n;
-	int r = tool_read_file(b->meta_path, IMG_META_BYTES_MAX, &text, &n);
-
-	if (r != EXIT_DONE)
-		return r;
-	user = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
-	if (!user)
-		return tool_fail(b->meta_path, "line %d: %s", error.line, error.text);
-	if (!json_is_object(user)) {
-		json_decref(user);
-		return tool_fail(b->meta_path, "not a JSON object");
-	}
-	name = json_object_get(user, "name");
-	if (name && (!json_is_string(name) || json_string_length(name) < 1 ||
-		     json_string_length(name) > 255)) {
-		json_decref(user);
-		return tool_fail(b->meta_path,
-				 "\"name\" is not a string of 1 to 255 bytes");
-	}
-	if (name)
-		json_object_set(meta, "name", name);
-	json_object_del(user, "name");
-	if (json_object_size(user) > 0)
-		json_object_set(meta, "annotations", user);
-	json_decref(user);
-	return EXIT_DONE;
+	if (in->tree_path)
+		return tree_open_dir(in->tree_path, ret);
+	return in->can_seek && strncmp(b->filesystem, "ext", 3) == 0 &&
+	       tree_open_ext(in->fd, in->base, ret);
 }
 
-/* Sorted and compact, so that the same content always gives the same bytes. */
-static int make_meta(struct build *b)
+static int make_meta(struct build *b, const struct input *in)
 {
-	json_t *meta =
-		json_pack("{s:I, s:s}", "version_number", (json_int_t)b->version_number,
-			  "filesystem", b->filesystem);
-	int r = EXIT_DONE;
+	struct meta_text_config config = {.version_number = b->version_number,
+					  .filesystem = b->filesystem,
+					  .user_path = b->meta_path};
+	struct tree tree;
+	int r;
 
-	if (meta && b->meta_path)
-		r = merge_meta_file(b, meta);
-	if (r == EXIT_DONE) {
-		b->meta = json_dumps(meta, JSON_SORT_KEYS | JSON_COMPACT);
-		b->meta_bytes = b->meta ? strlen(b->meta) : 0;
-		if (!b->meta)
-			r = tool_fail("build", "out of memory");
-		else if (b->meta_bytes > IMG_META_BYTES_MAX)
-			r = tool_fail(b->meta_path, "larger than %u bytes",
-				      IMG_META_BYTES_MAX);
+	if (open_tree(b, in, &tree)) {
+		config.tree = &tree;
+		treeinfo_warn(&tree, in->name);
 	}
-	json_decref(meta);
+	r = meta_text_make(&config, &b->meta, &b->meta_bytes);
+	if (config.tree)
+		tree_close(&tree);
 	return r;
 }
 
@@ -225,6 +201,8 @@ static int write_image(const struct build *b, const struct img_writer_tables *t,
 
 	if (r == EXIT_DONE)
 		r = output_write(&out, t->front, t->front_bytes);
+	if (r == EXIT_DONE && b->hot.hot_bytes > 0)
+		r = output_append_file(&out, b->hot.fd, b->hot.frames_bytes);
 	if (r == EXIT_DONE)
 		r = output_append_file(&out, scratch_fd, t->info.data_bytes);
 	if (r == EXIT_DONE)
@@ -238,17 +216,41 @@ static int write_image(const struct build *b, const struct img_writer_tables *t,
 static int finish_image(const struct build *b, struct img_writer *w,
 			const uint8_t *raw_digest, int scratch_fd)
 {
-	struct img_writer_head head = {b->meta, b->meta_bytes, b->version_number,
-				       raw_digest};
+	struct img_writer_head head = {
+		.meta = b->meta,
+		.meta_bytes = b->meta_bytes,
+		.version_number = b->version_number,
+		.raw_digest = raw_digest,
+		.hot_table = b->hot.table,
+		.hot_table_bytes = b->hot.table_bytes,
+		.hot_bytes = b->hot.hot_bytes,
+	};
 	struct img_writer_tables tables;
 	int r = img_writer_finish(w, &head, &tables);
 
 	if (r < 0)
 		return tool_fail(b->output_path, "%s", img_strerror(r));
-	r = write_image(b, &tables, scratch_fd);
+	r = b->key.pem ? signing_sign_head(&b->key, b->output_path, tables.front)
+		       : EXIT_DONE;
+	if (r == EXIT_DONE)
+		r = write_image(b, &tables, scratch_fd);
 	free(tables.front);
 	free(tables.seek);
 	return r;
+}
+
+static int make_hot_pack(struct build *b, const struct img_writer *w,
+			 const uint8_t *raw_digest, int scratch_fd)
+{
+	const struct hot_options options = {
+		.trace_path = b->trace_path,
+		.output_path = b->output_path,
+		.level = b->encode.level,
+		.raw_digest = raw_digest,
+	};
+
+	return hot_of_building(&b->trace, w, scratch_fd, b->encode.chunk_bytes, &options,
+			       &b->hot);
 }
 
 static int build_from(struct build *b, struct input *in)
@@ -259,7 +261,7 @@ static int build_from(struct build *b, struct input *in)
 	int r = probe_filesystem(in, &b->filesystem);
 
 	if (r == EXIT_DONE)
-		r = make_meta(b);
+		r = make_meta(b, in);
 	if (r != EXIT_DONE)
 		return r;
 	scratch_fd = output_scratch(b->output_path);
@@ -268,6 +270,8 @@ static int build_from(struct build *b, struct input *in)
 	if (img_writer_new(b->encode.chunk_bytes, &w) < 0)
 		return tool_fail("build", "out of memory");
 	r = encode_input(in, &b->encode, scratch_fd, w, raw_digest);
+	if (r == EXIT_DONE && b->trace_path)
+		r = make_hot_pack(b, w, raw_digest, scratch_fd);
 	if (r == EXIT_DONE)
 		r = finish_image(b, w, raw_digest, scratch_fd);
 	img_writer_free(w);
@@ -285,42 +289,50 @@ static bool is_same_file(const char *a, const char *b)
 
 static int open_input(const struct build *b, struct input *ret)
 {
-	struct stat st;
-
 	if (is_same_file(b->input_path, b->output_path))
 		return tool_fail(b->output_path, "is INPUT and OUTPUT");
-	if (strcmp(b->input_path, "-") != 0 && stat(b->input_path, &st) == 0 &&
-	    S_ISDIR(st.st_mode))
-		return input_open_dir(b->input_path, b->output_path, ret);
-	return input_open_file(b->input_path, ret);
+	return input_open(b->input_path, &b->input, ret);
 }
 
 static int run_build(int argc, char **argv)
 {
-	struct build b = {0};
-	struct input in = {.fd = -1};
+	struct build b = {.hot = {.fd = -1}};
+	struct input in = INPUT_NONE;
 	int r = parse_arguments(argc, argv, &b);
 
 	if (r != EXIT_DONE)
 		return r;
-	r = open_input(&b, &in);
+	if (b.key_path)
+		r = signing_load(b.key_path, &b.key);
+	if (r == EXIT_DONE && b.trace_path)
+		r = trace_read(b.trace_path, &b.trace);
+	if (r == EXIT_DONE)
+		r = open_input(&b, &in);
 	if (r == EXIT_DONE)
 		r = build_from(&b, &in);
 	input_close(&in);
 	free(b.meta);
+	trace_free(&b.trace);
+	hot_free(&b.hot);
+	signing_free(&b.key);
 	return r;
 }
 
 const struct command cmd_build = {
 	"build",
 	"Usage: hydroot-image build [OPTION...] INPUT OUTPUT\n"
-	"Make an image from a filesystem image, a directory, or standard input.\n\n"
+	"Make an image from a filesystem, a disk, a directory, a tar or an OCI layout.\n\n"
 	"  --chunk-size=SIZE     64K to 4M, a power of two; default 512K\n"
 	"  --level=N             zstd level; default 9\n"
 	"  --jobs=N              threads that compress; default: one for each CPU\n"
-	"  --meta=FILE           JSON object: \"name\" of the image, and annotations\n"
+	"  --meta=FILE           JSON object: \"name\", \"architecture\", annotations\n"
 	"  --version-number=N    grows with each release, against rollback; default 0\n"
-	"  --fs=ext4             what is made from a directory\n"
+	"  --key=FILE            sign it with this Ed25519 private key (PEM)\n"
+	"  --trace=FILE          put in a hot pack of what a boot read, as 'hydroot trace'\n"
+	"                        prints it\n"
+	"  --fs=NAME             ext4 (default), squashfs, erofs, xfs: what is made from a\n"
+	"                        directory, a tar or an OCI layout\n"
+	"  --partition=N|auto    which one of a partitioned disk; default: auto\n"
 	"\nINPUT - is standard input. OUTPUT appears whole or not at all.\n",
 	run_build,
 };

@@ -6,6 +6,7 @@
  * Each chunk is checked against its digest before it is written; zero chunks become
  * holes.  The output is not the image's to vouch for unless the caller did: see verify.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 
@@ -13,13 +14,15 @@
 #include "imgfmt/tool/image_file.h"
 #include "imgfmt/tool/output.h"
 #include "imgfmt/tool/progress.h"
+#include "imgfmt/tool/ring.h"
 #include "imgfmt/tool/tool.h"
 
-enum { OPT_OFFSET = 256, OPT_LENGTH };
+enum { OPT_OFFSET = 256, OPT_LENGTH, OPT_JOBS };
 
 static const struct option long_options[] = {
 	{"offset", required_argument, NULL, OPT_OFFSET},
 	{"length", required_argument, NULL, OPT_LENGTH},
+	{"jobs", required_argument, NULL, OPT_JOBS},
 	{NULL, 0, NULL, 0},
 };
 
@@ -28,20 +31,52 @@ struct arguments {
 	bool has_length;
 	const char *path;
 	const char *output_path;
+	unsigned n_jobs;
 };
+
+/* set before threads start, but for what the main thread goes forward with */
+struct extract {
+	struct image_file *f;
+	const struct arguments *a;
+	int out_fd;
+	uint64_t next_ci, end_ci;
+	struct progress progress;
+};
+
+struct slot {
+	struct img_chunk chunk;
+	int error, error_number;
+	bool write_failed; /* then error_number is that of the output */
+};
+
+struct worker {
+	struct image_reader *reader;
+	uint8_t *raw;
+};
+
+static int parse_option(int option, struct arguments *a)
+{
+	uint64_t *n = option == OPT_OFFSET ? &a->img_off : &a->n_bytes;
+
+	if (option == OPT_JOBS)
+		return ring_parse_jobs("extract", optarg, &a->n_jobs);
+	if (option != OPT_OFFSET && option != OPT_LENGTH)
+		return EXIT_USAGE;
+	if (!tool_parse_size(optarg, n))
+		return tool_usage("extract", "%s: not a size", optarg);
+	a->has_length = a->has_length || option == OPT_LENGTH;
+	return EXIT_DONE;
+}
 
 static int parse_arguments(int argc, char **argv, struct arguments *a)
 {
-	int option;
+	int option, r;
 
+	a->n_jobs = ring_default_jobs();
 	while ((option = tool_getopt("extract", argc, argv, long_options, NULL)) != -1) {
-		uint64_t *n = option == OPT_OFFSET ? &a->img_off : &a->n_bytes;
-
-		if (option != OPT_OFFSET && option != OPT_LENGTH)
-			return EXIT_USAGE;
-		if (!tool_parse_size(optarg, n))
-			return tool_usage("extract", "%s: not a size", optarg);
-		a->has_length = a->has_length || option == OPT_LENGTH;
+		r = parse_option(option, a);
+		if (r != EXIT_DONE)
+			return r;
 	}
 	if (argc - optind != 2)
 		return tool_usage("extract", "give IMAGE and OUTPUT");
@@ -65,66 +100,171 @@ static int check_range(const struct image_file *f, struct arguments *a)
 	return EXIT_DONE;
 }
 
-/* Blocks of zeros become holes, whether in a zero chunk or not. */
-static int write_sparse(struct output *out, const uint8_t *p, uint64_t n_bytes)
+static int write_at(int fd, const uint8_t *p, size_t n_bytes, uint64_t out_off)
 {
 	while (n_bytes > 0) {
-		size_t n = min_u64(n_bytes, IMG_BLOCK_BYTES);
-		int r = EXIT_DONE;
+		ssize_t n = pwrite(fd, p, n_bytes, (off_t)out_off);
 
-		if (!img_is_zero(p, n))
-			r = output_write(out, p, n);
-		else if (lseek(out->fd, (off_t)n, SEEK_CUR) < 0)
-			r = tool_fail_errno(out->path, "cannot seek");
-		if (r != EXIT_DONE)
-			return r;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
 		p += n;
+		out_off += (uint64_t)n;
+		n_bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+/* How many bytes from p on are blocks of one kind, zero or not. */
+static size_t run_bytes(const uint8_t *p, size_t n_bytes, bool *ret_zero)
+{
+	size_t at = 0;
+
+	do {
+		size_t n = min_u64(n_bytes - at, IMG_BLOCK_BYTES);
+		bool is_zero = img_is_zero(p + at, n);
+
+		if (at == 0)
+			*ret_zero = is_zero;
+		else if (is_zero != *ret_zero)
+			break;
+		at += n;
+	} while (at < n_bytes);
+	return at;
+}
+
+/* Blocks of zeros become holes: nothing was written there before. */
+static int write_sparse(int fd, const uint8_t *p, size_t n_bytes, uint64_t out_off)
+{
+	while (n_bytes > 0) {
+		bool is_zero;
+		size_t n = run_bytes(p, n_bytes, &is_zero);
+
+		if (!is_zero && write_at(fd, p, n, out_off) < 0)
+			return -1;
+		p += n;
+		out_off += n;
 		n_bytes -= n;
 	}
-	return EXIT_DONE;
+	return 0;
 }
 
-static int copy_chunk(struct image_file *f, uint64_t ci, const struct arguments *a,
-		      uint8_t *buf, struct output *out)
+static int fill(void *arg, void *p, enum ring_fill *ret)
 {
-	uint64_t chunk_off = ci * img_info(f->img)->chunk_bytes;
-	uint64_t start = max_u64(a->img_off, chunk_off);
-	uint64_t end;
-	struct img_chunk chunk;
-	int r = image_chunk(f, ci, &chunk);
+	struct extract *x = arg;
+	struct slot *slot = p;
+	uint32_t chunk_bytes = img_info(x->f->img)->chunk_bytes;
+	int r = EXIT_DONE;
 
-	if (r != EXIT_DONE)
-		return r;
-	end = min_u64(a->img_off + a->n_bytes, chunk_off + chunk.raw_bytes);
-	if (chunk.is_zero) {
-		if (lseek(out->fd, (off_t)(end - start), SEEK_CUR) < 0)
-			return tool_fail_errno(out->path, "cannot seek");
-		return EXIT_DONE;
+	*ret = RING_END;
+	for (; *ret == RING_END && x->next_ci < x->end_ci; x->next_ci++) {
+		uint64_t img_off = x->next_ci * chunk_bytes;
+
+		r = image_chunk(x->f, x->next_ci, &slot->chunk);
+		if (r != EXIT_DONE)
+			return r;
+		progress_show(&x->progress, img_off - min_u64(img_off, x->a->img_off));
+		*ret = slot->chunk.is_zero ? RING_END : RING_WORK;
 	}
-	r = image_chunk_read(f, &chunk, buf);
-	return r == EXIT_DONE ? write_sparse(out, buf + (start - chunk_off), end - start)
-			      : r;
+	return r;
 }
 
-static int copy_range(struct image_file *f, const struct arguments *a, struct output *out)
+/* The order of writes does not matter: each chunk has its place. */
+static void work(void *arg, void *p, void *q)
+{
+	const struct extract *x = arg;
+	struct worker *worker = p;
+	struct slot *slot = q;
+	uint64_t chunk_off = slot->chunk.ci * img_info(x->f->img)->chunk_bytes;
+	uint64_t start = max_u64(x->a->img_off, chunk_off);
+	uint64_t end =
+		min_u64(x->a->img_off + x->a->n_bytes, chunk_off + slot->chunk.raw_bytes);
+
+	slot->error = IMG_ERR_MEMORY;
+	slot->write_failed = false;
+	if (!worker)
+		return;
+	slot->error = image_reader_chunk(x->f, worker->reader, &slot->chunk, worker->raw,
+					 &slot->error_number);
+	if (slot->error < 0 || write_sparse(x->out_fd, worker->raw + (start - chunk_off),
+					    end - start, start - x->a->img_off) == 0)
+		return;
+	slot->write_failed = true;
+	slot->error_number = errno;
+}
+
+static int drain(void *arg, void *p)
+{
+	const struct extract *x = arg;
+	const struct slot *slot = p;
+
+	if (slot->error < 0)
+		return image_fail_chunk(x->f, &slot->chunk, slot->error,
+					slot->error_number);
+	if (!slot->write_failed)
+		return EXIT_DONE;
+	errno = slot->error_number;
+	return tool_fail_errno(x->a->output_path, "cannot write");
+}
+
+static void free_worker(void *p)
+{
+	struct worker *worker = p;
+
+	if (!worker)
+		return;
+	image_reader_free(worker->reader);
+	free(worker->raw);
+	free(worker);
+}
+
+static void *new_worker(void *arg)
+{
+	const struct extract *x = arg;
+	struct worker *worker = calloc(1, sizeof *worker);
+
+	if (!worker)
+		return NULL;
+	worker->reader = image_reader_new(x->f);
+	worker->raw = malloc(img_info(x->f->img)->chunk_bytes);
+	if (!worker->reader || !worker->raw) {
+		free_worker(worker);
+		return NULL;
+	}
+	return worker;
+}
+
+static const struct ring_ops ops = {
+	.slot_bytes = sizeof(struct slot),
+	.worker_new = new_worker,
+	.worker_free = free_worker,
+	.fill = fill,
+	.drain = drain,
+	.work = work,
+};
+
+static int copy_range(struct image_file *f, const struct arguments *a,
+		      const struct output *out)
 {
 	uint32_t chunk_bytes = img_info(f->img)->chunk_bytes;
-	cleanup_free uint8_t *buf = malloc(chunk_bytes);
-	uint64_t end = a->img_off + a->n_bytes;
-	struct progress progress;
-	int r = buf ? EXIT_DONE : tool_fail(f->path, "out of memory");
+	struct extract x = {
+		.f = f,
+		.a = a,
+		.out_fd = out->fd,
+		.next_ci = a->img_off / chunk_bytes,
+		.end_ci = div_round_up(a->img_off + a->n_bytes, chunk_bytes),
+	};
+	int r;
 
-	progress_start(&progress, "extract", a->n_bytes);
-	for (uint64_t ci = a->img_off / chunk_bytes;
-	     r == EXIT_DONE && ci * chunk_bytes < end; ci++) {
-		r = copy_chunk(f, ci, a, buf, out);
-		progress_show(&progress,
-			      ci * chunk_bytes - min_u64(ci * chunk_bytes, a->img_off));
-	}
-	progress_stop(&progress);
-	/* What ends in a hole has its length from here. */
-	if (r == EXIT_DONE && ftruncate(out->fd, (off_t)a->n_bytes) < 0)
-		r = tool_fail_errno(out->path, "cannot write");
+	/* First, so that what ends in a hole, or is one, has its length. */
+	if (ftruncate(out->fd, (off_t)a->n_bytes) < 0)
+		return tool_fail_errno(out->path, "cannot write");
+	if (a->n_bytes == 0)
+		return EXIT_DONE;
+	progress_start(&x.progress, "extract", a->n_bytes);
+	r = ring_run(&ops, a->n_jobs, &x);
+	progress_stop(&x.progress);
 	return r;
 }
 
@@ -159,6 +299,7 @@ const struct command cmd_extract = {
 	"Write the filesystem image, or a part of it, to a file with holes.\n\n"
 	"  --offset=SIZE         from this byte of the filesystem image on\n"
 	"  --length=SIZE         so many bytes\n"
+	"  --jobs=N              threads that decompress; default: one for each CPU\n"
 	"\nOUTPUT appears whole or not at all.\n",
 	run_extract,
 };

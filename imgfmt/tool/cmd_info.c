@@ -14,6 +14,7 @@
 #include "imgfmt/tool/image_file.h"
 #include "imgfmt/tool/output.h"
 #include "imgfmt/tool/tool.h"
+#include "imgfmt/tool/verify_pack.h"
 
 #define JSON_SCHEMA 1
 #define UUID_TEXT_BYTES 37
@@ -33,6 +34,7 @@ struct arguments {
 };
 
 struct counts {
+	struct hot_pack_counts hot;
 	uint64_t zero_chunks;
 	uint64_t zero_pages;
 };
@@ -58,7 +60,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 static int count_zeros(struct image_file *f, struct counts *ret)
 {
 	const struct img_info *info = img_info(f->img);
-	struct counts n = {0, 0};
+	struct counts n = {0};
 
 	for (uint64_t ci = 0; ci < info->n_chunks; ci++) {
 		struct img_chunk chunk;
@@ -70,7 +72,7 @@ static int count_zeros(struct image_file *f, struct counts *ret)
 		n.zero_pages += f->page->is_zero && ci % IMG_PAGE_ENTRIES == 0;
 	}
 	*ret = n;
-	return EXIT_DONE;
+	return hot_pack_counts(f, &ret->hot);
 }
 
 static void uuid_text(const uint8_t uuid[IMG_UUID_BYTES], char ret[UUID_TEXT_BYTES])
@@ -89,6 +91,18 @@ static double ratio(const struct img_info *info)
 	return (double)info->image_bytes / (double)info->file_bytes;
 }
 
+static void print_signatures(const struct img *img)
+{
+	uint8_t id[IMG_KEY_ID_BYTES];
+	char text[IMAGE_KEY_TEXT_BYTES];
+
+	printf("signatures: %u\n", img_info(img)->n_signatures);
+	for (uint32_t i = 0; img_signature_key_id(img, i, id); i++) {
+		image_key_text(id, text);
+		printf("signature-key-id: %s\n", text);
+	}
+}
+
 static void print_text(const struct image_file *f, const struct counts *n)
 {
 	const struct img_info *info = img_info(f->img);
@@ -100,7 +114,7 @@ static void print_text(const struct image_file *f, const struct counts *n)
 	printf("digest: sha256:%s\n", digest);
 	printf("uuid: %s\n", uuid);
 	printf("version-number: %" PRIu64 "\n", info->version_number);
-	printf("signatures: %u\n", info->n_signatures);
+	print_signatures(f->img);
 	printf("image-bytes: %" PRIu64 " (%s)\n", info->image_bytes,
 	       tool_human(info->image_bytes));
 	printf("file-bytes: %" PRIu64 " (%s)\n", info->file_bytes,
@@ -113,9 +127,12 @@ static void print_text(const struct image_file *f, const struct counts *n)
 	printf("index-pages: %" PRIu64 " (%" PRIu64 " zero)\n", info->n_pages,
 	       n->zero_pages);
 	printf("hot-pack-bytes: %" PRIu64 "\n", info->hot_bytes);
+	if (info->hot_bytes > 0)
+		printf("hot-pack: %s of blocks in %u runs, %u frames\n",
+		       tool_human(n->hot.raw_bytes), n->hot.n_runs, n->hot.n_frames);
 	printf("attach-bytes: %" PRIu64 " (%s)\n", info->pages_off,
 	       tool_human(info->pages_off));
-	printf("raw: sha256:%s\n", raw);
+	printf("raw-digest: sha256:%s\n", raw);
 	printf("meta: %s\n", f->meta);
 }
 
@@ -150,6 +167,20 @@ static void set_number(json_t *to, const char *key, uint64_t n)
 	json_object_set_new(to, key, json_integer((json_int_t)n));
 }
 
+/* All zero: the signature was imported, and nobody said whose it is. */
+static json_t *key_ids_json(const struct img *img)
+{
+	json_t *ids = json_array();
+	uint8_t id[IMG_KEY_ID_BYTES];
+	char text[IMAGE_KEY_TEXT_BYTES];
+
+	for (uint32_t i = 0; img_signature_key_id(img, i, id); i++) {
+		image_key_text(id, text);
+		json_array_append_new(ids, json_string(text));
+	}
+	return ids;
+}
+
 static json_t *make_json(const struct image_file *f, const struct counts *n)
 {
 	const struct img_info *info = img_info(f->img);
@@ -163,6 +194,7 @@ static json_t *make_json(const struct image_file *f, const struct counts *n)
 	json_object_set_new(o, "uuid", json_string(uuid));
 	set_number(o, "version_number", info->version_number);
 	set_number(o, "signatures", info->n_signatures);
+	json_object_set_new(o, "signature_key_ids", key_ids_json(f->img));
 	set_number(o, "image_bytes", info->image_bytes);
 	set_number(o, "file_bytes", info->file_bytes);
 	json_object_set_new(o, "ratio", json_real(ratio(info)));
@@ -171,6 +203,9 @@ static json_t *make_json(const struct image_file *f, const struct counts *n)
 	set_number(o, "zero_chunks", n->zero_chunks);
 	set_number(o, "index_pages", info->n_pages);
 	set_number(o, "zero_pages", n->zero_pages);
+	set_number(o, "hot_raw_bytes", n->hot.raw_bytes);
+	set_number(o, "hot_runs", n->hot.n_runs);
+	set_number(o, "hot_frames", n->hot.n_frames);
 	json_object_set_new(o, "sections", sections_json(info));
 	/* Checked by img_check_meta, so it loads. */
 	json_object_set_new(o, "meta", json_loads(f->meta, 0, NULL));
@@ -204,9 +239,8 @@ static int write_signed_bytes(const struct image_file *f, const char *path)
 	return r;
 }
 
-static int show(struct image_file *f, void *arguments)
+static int show(struct image_file *f, const struct arguments *a)
 {
-	const struct arguments *a = arguments;
 	struct counts n;
 	int r = count_zeros(f, &n);
 
@@ -223,15 +257,24 @@ static int show(struct image_file *f, void *arguments)
 static int run_info(int argc, char **argv)
 {
 	struct arguments a = {0};
+	struct image_file f;
 	int r = parse_arguments(argc, argv, &a);
 
-	return r == EXIT_DONE ? image_with(a.path, show, &a) : r;
+	if (r != EXIT_DONE)
+		return r;
+	r = image_open_anywhere(a.path, &f);
+	if (r == EXIT_DONE) {
+		r = show(&f, &a);
+		image_close(&f);
+	}
+	return r == EXIT_REFUSED ? EXIT_FAILED : r;
 }
 
 const struct command cmd_info = {
 	"info",
 	"Usage: hydroot-image info [OPTION...] IMAGE\n"
 	"Show what an image says of itself: digest, sizes, metadata.\n\n"
+	"IMAGE may be an http or https URL; only what is needed is fetched.\n\n"
 	"  --json                one JSON object\n"
 	"  --signed-bytes=FILE   write the bytes that signatures are made over\n",
 	run_info,

@@ -10,7 +10,7 @@
  * group descriptors, metadata_csum without a seed of its own.  Offsets are those of the
  * kernel's Documentation/filesystems/ext4.
  */
-#include "imgfmt/tool/input.h"
+#include "imgfmt/tool/mkfs.h"
 
 #include <errno.h>
 

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
+#include "imgfmt/tool/http.h"
 #include "imgfmt/tool/tool.h"
 
 #define KEY_BYTES_MAX 65536
@@ -28,10 +29,28 @@ int image_refuse_chunk(const struct image_file *f, const struct img_chunk *chunk
 	return EXIT_REFUSED;
 }
 
+static int refuse_end(const struct image_file *f, uint64_t end)
+{
+	tool_fail(f->path, "ends at offset %" PRIu64 ", before its time", end);
+	return EXIT_REFUSED;
+}
+
+static int read_remote(const struct image_file *f, uint64_t src_off, void *buf,
+		       size_t n_bytes)
+{
+	uint64_t end;
+
+	if (!checked_add(src_off, n_bytes, &end) || end > f->file_bytes)
+		return refuse_end(f, f->file_bytes);
+	return http_read(f->http, src_off, buf, n_bytes);
+}
+
 int image_read(const struct image_file *f, uint64_t src_off, void *buf, size_t n_bytes)
 {
 	size_t done = 0;
 
+	if (f->http)
+		return read_remote(f, src_off, buf, n_bytes);
 	while (done < n_bytes) {
 		ssize_t n = pread(f->fd, (char *)buf + done, n_bytes - done,
 				  (off_t)(src_off + done));
@@ -40,14 +59,51 @@ int image_read(const struct image_file *f, uint64_t src_off, void *buf, size_t n
 			continue;
 		if (n < 0)
 			return tool_fail_errno(f->path, "cannot read");
-		if (n == 0) {
-			tool_fail(f->path, "ends at offset %" PRIu64 ", before its time",
-				  src_off + done);
-			return EXIT_REFUSED;
-		}
+		if (n == 0)
+			return refuse_end(f, src_off + done);
 		done += (size_t)n;
 	}
 	return EXIT_DONE;
+}
+
+static int refuse_digest(const struct image_file *f,
+			 const uint8_t wanted[IMG_DIGEST_BYTES])
+{
+	char has[IMG_HEX_BYTES], want[IMG_HEX_BYTES];
+
+	img_digest_hex(img_info(f->img)->digest, has);
+	img_digest_hex(wanted, want);
+	tool_fail(
+		f->path,
+		"HEAD: its digest sha256:%s is not the one that was asked for, sha256:%s",
+		has, want);
+	return EXIT_REFUSED;
+}
+
+void image_key_text(const uint8_t id[IMG_KEY_ID_BYTES], char ret[IMAGE_KEY_TEXT_BYTES])
+{
+	for (unsigned i = 0; i < IMG_KEY_ID_BYTES; i++)
+		snprintf(ret + 2 * i, 3, "%02x", id[i]);
+}
+
+static int refuse_key(const struct image_file *f, const char *key_path, const char *pem,
+		      size_t n_bytes, int err)
+{
+	char wanted[IMAGE_KEY_TEXT_BYTES] = "";
+	char has[IMG_SIGNATURES_MAX * (IMAGE_KEY_TEXT_BYTES + 2)] = "";
+	uint8_t id[IMG_KEY_ID_BYTES];
+	size_t n = 0;
+
+	if (img_public_key_id(pem, n_bytes, id) == 0)
+		image_key_text(id, wanted);
+	for (uint32_t i = 0; img_signature_key_id(f->img, i, id); i++) {
+		n += (size_t)snprintf(has + n, sizeof has - n, "%s", i ? ", " : "");
+		image_key_text(id, has + n);
+		n += IMAGE_KEY_TEXT_BYTES - 1;
+	}
+	tool_fail(f->path, "HEAD: %s %s (key id %s)%s%s", img_strerror(err), key_path,
+		  wanted, n ? "; it has signatures of " : "", has);
+	return EXIT_REFUSED;
 }
 
 static int check_trust(const struct image_file *f, const struct image_trust *trust)
@@ -56,20 +112,16 @@ static int check_trust(const struct image_file *f, const struct image_trust *tru
 	size_t n = 0;
 	int r;
 
-	if (trust->digest && img_check_digest(f->img, trust->digest) < 0) {
-		tool_fail(f->path, "its digest is not the one that was asked for");
-		return EXIT_REFUSED;
-	}
+	if (trust->digest && img_check_digest(f->img, trust->digest) < 0)
+		return refuse_digest(f, trust->digest);
 	if (!trust->public_key_path)
 		return EXIT_DONE;
 	r = tool_read_file(trust->public_key_path, KEY_BYTES_MAX, &pem, &n);
 	if (r != EXIT_DONE)
 		return r;
 	r = img_check_signature(f->img, pem, n);
-	if (r == IMG_ERR_UNSIGNED || r == IMG_ERR_SIGNATURE) {
-		tool_fail(f->path, "%s", img_strerror(r));
-		return EXIT_REFUSED;
-	}
+	if (r == IMG_ERR_UNSIGNED || r == IMG_ERR_SIGNATURE)
+		return refuse_key(f, trust->public_key_path, pem, n, r);
 	return r < 0 ? tool_fail(trust->public_key_path, "%s", img_strerror(r))
 		     : EXIT_DONE;
 }
@@ -144,6 +196,15 @@ static int make_buffers(struct image_file *f)
 	return EXIT_DONE;
 }
 
+static int load_tables(struct image_file *f)
+{
+	int r = read_meta(f);
+
+	if (r == EXIT_DONE)
+		r = read_table(f);
+	return r == EXIT_DONE ? make_buffers(f) : r;
+}
+
 static int load(struct image_file *f, const struct image_trust *trust)
 {
 	int r = read_head(f);
@@ -152,16 +213,7 @@ static int load(struct image_file *f, const struct image_trust *trust)
 		r = check_trust(f, trust);
 	if (r == EXIT_DONE)
 		r = check_file_bytes(f);
-	if (r == EXIT_DONE)
-		r = read_meta(f);
-	if (r == EXIT_DONE)
-		r = read_table(f);
-	return r == EXIT_DONE ? make_buffers(f) : r;
-}
-
-static bool is_url(const char *path)
-{
-	return strncmp(path, "http://", 7) == 0 || strncmp(path, "https://", 8) == 0;
+	return r == EXIT_DONE ? load_tables(f) : r;
 }
 
 int image_open(const char *path, const struct image_trust *trust, struct image_file *ret)
@@ -170,8 +222,8 @@ int image_open(const char *path, const struct image_trust *trust, struct image_f
 	struct stat st;
 	int r;
 
-	if (is_url(path))
-		return tool_fail(path, "URLs are not supported yet; download it first");
+	if (http_is_url(path))
+		return tool_fail(path, "only 'info' takes a URL; download it first");
 	f.fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (f.fd < 0 || fstat(f.fd, &st) < 0)
 		r = tool_fail_errno(path, "cannot open");
@@ -189,6 +241,45 @@ int image_open(const char *path, const struct image_trust *trust, struct image_f
 	return EXIT_DONE;
 }
 
+/* Two requests: HEAD, and all tables that HEAD tells of as far as they are small. */
+static int load_remote(struct image_file *f)
+{
+	const struct img_info *info;
+	uint64_t n_bytes;
+	int r = read_head(f);
+
+	if (r == EXIT_DONE)
+		r = check_file_bytes(f);
+	if (r != EXIT_DONE)
+		return r;
+	info = img_info(f->img);
+	n_bytes = min_u64(info->pages_off + info->pages_bytes, IMG_FIRST_READ_BYTES) -
+		  IMG_HEAD_BYTES;
+	r = http_prefetch(f->http, IMG_HEAD_BYTES, n_bytes);
+	return r == EXIT_DONE ? load_tables(f) : r;
+}
+
+int image_open_anywhere(const char *path, struct image_file *ret)
+{
+	const struct image_trust none = {NULL, NULL};
+	struct image_file f = {.path = path, .fd = -1};
+	int r;
+
+	if (!http_is_url(path))
+		return image_open(path, &none, ret);
+	r = http_open(path, IMG_HEAD_BYTES, &f.http, &f.file_bytes);
+	if (r == EXIT_DONE) {
+		f.path = http_name(f.http);
+		r = load_remote(&f);
+	}
+	if (r != EXIT_DONE) {
+		image_close(&f);
+		return r;
+	}
+	*ret = f;
+	return EXIT_DONE;
+}
+
 void image_close(struct image_file *f)
 {
 	img_free(f->img);
@@ -196,6 +287,7 @@ void image_close(struct image_file *f)
 	free(f->page);
 	free(f->stored);
 	img_decoder_free(f->decoder);
+	http_close(f->http);
 	if (f->fd >= 0)
 		close(f->fd);
 	*f = (struct image_file){.fd = -1};
@@ -244,6 +336,65 @@ int image_chunk_read(struct image_file *f, const struct img_chunk *chunk, void *
 	if (r == IMG_ERR_INTERNAL)
 		return tool_fail(f->path, "%s", img_strerror(r));
 	return r < 0 ? image_refuse_chunk(f, chunk, img_strerror(r)) : EXIT_DONE;
+}
+
+void image_reader_free(struct image_reader *reader)
+{
+	if (!reader)
+		return;
+	img_decoder_free(reader->decoder);
+	free(reader->stored);
+	free(reader);
+}
+
+struct image_reader *image_reader_new(const struct image_file *f)
+{
+	struct image_reader *reader = calloc(1, sizeof *reader);
+
+	if (!reader)
+		return NULL;
+	reader->decoder = img_decoder_new();
+	reader->stored = malloc(img_stored_bytes_max(img_info(f->img)->chunk_bytes));
+	if (!reader->decoder || !reader->stored) {
+		image_reader_free(reader);
+		return NULL;
+	}
+	return reader;
+}
+
+int image_reader_chunk(const struct image_file *f, struct image_reader *reader,
+		       const struct img_chunk *chunk, void *dst, int *ret_errno)
+{
+	size_t done = 0, n_bytes = chunk->is_zero ? 0 : chunk->stored_bytes;
+
+	while (done < n_bytes) {
+		ssize_t n = pread(f->fd, reader->stored + done, n_bytes - done,
+				  (off_t)(chunk->src_off + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			*ret_errno = n < 0 ? errno : 0;
+			return IMG_ERR_IO;
+		}
+		done += (size_t)n;
+	}
+	return img_chunk_decode(reader->decoder, chunk, reader->stored, n_bytes, dst,
+				chunk->raw_bytes);
+}
+
+int image_fail_chunk(const struct image_file *f, const struct img_chunk *chunk, int err,
+		     int error_number)
+{
+	if (err == IMG_ERR_IO && error_number == 0)
+		return image_refuse_chunk(f, chunk, "the file ends before its time");
+	if (err == IMG_ERR_IO) {
+		errno = error_number;
+		return tool_fail_errno(f->path, "cannot read");
+	}
+	if (err == IMG_ERR_INTERNAL || err == IMG_ERR_MEMORY)
+		return tool_fail(f->path, "%s", img_strerror(err));
+	return image_refuse_chunk(f, chunk, img_strerror(err));
 }
 
 int image_with(const char *path, int (*what)(struct image_file *f, void *arguments),

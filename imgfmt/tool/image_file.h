@@ -15,7 +15,8 @@ struct image_trust {
 
 struct image_file {
 	const char *path; /* the caller's */
-	int fd;
+	int fd; /* -1: it is at a URL */
+	struct http_file *http; /* then */
 	uint64_t file_bytes;
 	struct img *img;
 	char *meta; /* NUL-terminated */
@@ -35,6 +36,9 @@ int image_open(const char *path, const struct image_trust *trust,
 	       struct image_file *ret) _must_check_;
 void image_close(struct image_file *f);
 
+/* The same for what only looks at the tables, where a path may also be an http(s) URL. */
+int image_open_anywhere(const char *path, struct image_file *ret) _must_check_;
+
 int image_read(const struct image_file *f, uint64_t src_off, void *buf,
 	       size_t n_bytes) _must_check_;
 
@@ -46,6 +50,32 @@ int image_with(const char *path, int (*what)(struct image_file *f, void *argumen
 int image_chunk(struct image_file *f, uint64_t ci, struct img_chunk *ret) _must_check_;
 int image_chunk_read(struct image_file *f, const struct img_chunk *chunk,
 		     void *dst) _must_check_;
+
+/* The same for several threads: each brings its own reader, and nothing is printed. */
+struct image_reader {
+	struct img_decoder *decoder;
+	uint8_t *stored; /* room for a frame */
+};
+
+/* NULL without memory; NULL may be freed. */
+struct image_reader *image_reader_new(const struct image_file *f);
+void image_reader_free(struct image_reader *reader);
+
+/*
+ * Errors: those of img_chunk_decode, and IO with *ret_errno set, which is 0 when the file
+ * ends too early.
+ */
+int image_reader_chunk(const struct image_file *f, struct image_reader *reader,
+		       const struct img_chunk *chunk, void *dst,
+		       int *ret_errno) _must_check_;
+
+/* What such an error of chunk is called; returns the exit code. */
+int image_fail_chunk(const struct image_file *f, const struct img_chunk *chunk, int err,
+		     int error_number);
+
+/* A key id in hex. */
+#define IMAGE_KEY_TEXT_BYTES (2 * IMG_KEY_ID_BYTES + 1)
+void image_key_text(const uint8_t id[IMG_KEY_ID_BYTES], char ret[IMAGE_KEY_TEXT_BYTES]);
 
 /* "path: what, at offset N: why"; returns EXIT_REFUSED. */
 int image_refuse(const struct image_file *f, const char *what, uint64_t src_off, int err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * input_file.c - a filesystem image in a file, on a block device, or from standard input
+ * input_file.c - bytes from a file, a block device, or a stream
  */
 #include "imgfmt/tool/input.h"
 
@@ -45,9 +45,24 @@ static int fill_peek(struct input *in)
 	return EXIT_DONE;
 }
 
+/* What is written while it is read makes an image of no moment at all. */
+static void warn_of_mount(const char *name, int fd)
+{
+	char path[32];
+	int exclusive;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	exclusive = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+	if (exclusive < 0 && errno == EBUSY)
+		tool_warn(name, "is mounted or in use; if that writes to it, the image "
+				"will be damaged");
+	if (exclusive >= 0)
+		close(exclusive);
+}
+
 int input_open_fd(const char *name, int fd, struct input *ret)
 {
-	struct input in = {.name = name, .fd = fd};
+	struct input in = {.name = name, .fd = fd, .tree = TEMPTREE_NONE};
 	struct stat st;
 	off_t end;
 	int r;
@@ -61,6 +76,8 @@ int input_open_fd(const char *name, int fd, struct input *ret)
 		in.can_seek = end >= 0 && lseek(fd, 0, SEEK_SET) == 0;
 		in.n_bytes = in.can_seek ? (uint64_t)end : 0;
 	}
+	if (S_ISBLK(st.st_mode))
+		warn_of_mount(name, fd);
 	r = fill_peek(&in);
 	if (r == EXIT_DONE && in.n_peek == 0)
 		r = tool_fail(name, "is empty");
@@ -94,6 +111,38 @@ void input_close(struct input *in)
 	if (in->fd >= 0)
 		close(in->fd);
 	in->fd = -1;
+	in->tree_path = NULL;
+	temptree_free(&in->tree);
+}
+
+int input_replace(struct input *in, int fd)
+{
+	struct input other;
+	int r = input_open_fd(in->name, fd, &other);
+
+	if (r != EXIT_DONE)
+		return r;
+	other.tree = in->tree;
+	other.tree_path = in->tree_path;
+	in->tree = (struct temptree)TEMPTREE_NONE;
+	input_close(in);
+	*in = other;
+	return EXIT_DONE;
+}
+
+int input_narrow(struct input *in, uint64_t base, uint64_t n_bytes)
+{
+	ssize_t n;
+
+	if (base > in->n_bytes || n_bytes > in->n_bytes - base)
+		return tool_fail(in->name, "ends inside the partition");
+	n = pread(in->fd, in->peek, min_u64(INPUT_PEEK_BYTES, n_bytes), (off_t)base);
+	if (n < 0)
+		return tool_fail_errno(in->name, "cannot read");
+	in->n_peek = (size_t)n;
+	in->base = base;
+	in->n_bytes = n_bytes;
+	return EXIT_DONE;
 }
 
 /*
@@ -102,7 +151,7 @@ void input_close(struct input *in)
  */
 static void find_data(struct input *in)
 {
-	off_t start = lseek(in->fd, (off_t)in->pos, SEEK_DATA), end;
+	off_t start = lseek(in->fd, (off_t)(in->base + in->pos), SEEK_DATA), end;
 
 	if (start < 0) {
 		/* ENXIO: nothing but hole up to the end; else it cannot tell */
@@ -111,8 +160,9 @@ static void find_data(struct input *in)
 		return;
 	}
 	end = lseek(in->fd, start, SEEK_HOLE);
-	in->data_start = (uint64_t)start;
-	in->data_end = end < 0 ? in->n_bytes : (uint64_t)end;
+	in->data_start = min_u64((uint64_t)start - in->base, in->n_bytes);
+	in->data_end =
+		end < 0 ? in->n_bytes : min_u64((uint64_t)end - in->base, in->n_bytes);
 }
 
 static int read_seekable(struct input *in, void *buf, size_t n, size_t *ret_n,
@@ -127,7 +177,7 @@ static int read_seekable(struct input *in, void *buf, size_t n, size_t *ret_n,
 	*ret_n = n;
 	if (*ret_hole)
 		return EXIT_DONE;
-	if (lseek(in->fd, (off_t)in->pos, SEEK_SET) < 0 ||
+	if (lseek(in->fd, (off_t)(in->base + in->pos), SEEK_SET) < 0 ||
 	    (got = read_all(in->fd, buf, n)) < 0)
 		return tool_fail_errno(in->name, "cannot read");
 	if ((size_t)got < n)

@@ -5,16 +5,14 @@
 #include "imgfmt/tool/tool.h"
 
 static const struct command *const commands[] = {
-	&cmd_build,
-	&cmd_info,
-	&cmd_verify,
-	&cmd_extract,
+	&cmd_build,  &cmd_info, &cmd_verify,  &cmd_extract,
+	&cmd_keygen, &cmd_sign, &cmd_publish, &cmd_pack,
 };
 
 static void print_help(FILE *to)
 {
 	fputs("Usage: hydroot-image COMMAND [OPTION...] ARGUMENT...\n"
-	      "Make, inspect, verify and extract hydroot images.\n\n",
+	      "Make, inspect, verify, extract, sign and publish hydroot images.\n\n",
 	      to);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		const char *line = strchr(commands[i]->help, '\n') + 1;

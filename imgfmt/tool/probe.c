@@ -113,6 +113,18 @@ static bool is_partitioned(const uint8_t *p, size_t n)
 	       le32_load(p + 458) != 0;
 }
 
+const char *probe_name(const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(probes); i++) {
+		uint64_t unit = 0;
+		const char *name = probes[i].match(p, n, &unit);
+
+		if (name)
+			return name;
+	}
+	return NULL;
+}
+
 int probe_filesystem(const struct input *in, const char **ret_name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(probes); i++) {
@@ -128,9 +140,10 @@ int probe_filesystem(const struct input *in, const char **ret_name)
 		return EXIT_DONE;
 	}
 	if (is_partitioned(in->peek, in->n_peek))
-		return tool_fail(in->name,
-				 "a partitioned disk; give the filesystem alone "
-				 "(--partition is not supported yet)");
+		return tool_fail(
+			in->name,
+			"looks like a partitioned disk, but its table is damaged "
+			"or empty");
 	tool_warn(in->name,
 		  "no filesystem that is known; it needs blocks and sectors of at "
 		  "least 4096 bytes");

@@ -27,6 +27,15 @@ int tool_fail(const char *subject, const char *format, ...)
 	return EXIT_FAILED;
 }
 
+void tool_say(const char *subject, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	put_message(subject, "", format, args);
+	va_end(args);
+}
+
 int tool_fail_errno(const char *subject, const char *action)
 {
 	return tool_fail(subject, "%s: %s", action, strerror(errno));

@@ -18,7 +18,8 @@ struct command {
 	int (*run)(int argc, char **argv);
 };
 
-extern const struct command cmd_build, cmd_info, cmd_verify, cmd_extract;
+extern const struct command cmd_build, cmd_info, cmd_verify, cmd_extract, cmd_keygen,
+	cmd_sign, cmd_publish, cmd_pack;
 
 /*
  * `hydroot-image: subject: text`; returns EXIT_FAILED.  tool_fail_errno adds what
@@ -26,6 +27,7 @@ extern const struct command cmd_build, cmd_info, cmd_verify, cmd_extract;
  */
 int tool_fail(const char *subject, const char *format, ...) _printf_(2, 3);
 int tool_fail_errno(const char *subject, const char *action);
+void tool_say(const char *subject, const char *format, ...) _printf_(2, 3);
 void tool_warn(const char *subject, const char *format, ...) _printf_(2, 3);
 
 /* Returns EXIT_USAGE, and says where the help is. */

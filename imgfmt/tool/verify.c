@@ -13,15 +13,34 @@
 #include "imgfmt/hotpack.h"
 #include "imgfmt/layout.h"
 #include "imgfmt/tool/progress.h"
+#include "imgfmt/tool/ring.h"
 #include "imgfmt/tool/tool.h"
 
 #define PIECE_BYTES (1u << 20)
 
 struct verify {
 	struct image_file *f;
-	struct img_hash *raw; /* of the expanded image */
+	struct img_hash *raw; /* the raw digest */
 	struct img_hash *seek; /* of the seek table as it should be */
 	uint8_t *buf; /* a chunk, or a piece of something else */
+	uint8_t zero_frame[IMG_ZERO_FRAME_BYTES_MAX]; /* of a whole chunk */
+	unsigned n_jobs;
+	uint64_t next_ci;
+	struct progress progress;
+};
+
+struct slot {
+	struct img_chunk chunk;
+	bool zero_frame_is_bad;
+	bool is_all_zero;
+	int error, error_number;
+	uint8_t raw_digest[IMG_DIGEST_BYTES];
+};
+
+struct worker {
+	struct image_reader *reader;
+	struct img_hash *hash;
+	uint8_t *raw;
 };
 
 static int fail_internal(const struct verify *v)
@@ -62,53 +81,146 @@ static int check_skip_headers(const struct verify *v)
 }
 
 /* No digest covers a zero chunk's frame; it has one right content. */
-static int check_zero_frame(const struct verify *v, const struct img_chunk *chunk)
+static int compare_zero_frame(const struct verify *v, const struct img_chunk *chunk,
+			      bool *ret_differs)
 {
-	uint8_t want[IMG_ZERO_FRAME_BYTES_MAX], got[IMG_ZERO_FRAME_BYTES_MAX];
-	uint32_t n = img_zero_frame(chunk->raw_bytes, want);
+	uint8_t made[IMG_ZERO_FRAME_BYTES_MAX], got[IMG_ZERO_FRAME_BYTES_MAX];
+	bool is_whole = chunk->raw_bytes == img_info(v->f->img)->chunk_bytes;
+	const uint8_t *want = is_whole ? v->zero_frame : made;
+	uint32_t n = chunk->stored_bytes;
 	int r = image_read(v->f, chunk->src_off, got, n);
 
 	if (r != EXIT_DONE)
 		return r;
-	if (memcmp(got, want, n) != 0)
-		return image_refuse_chunk(v->f, chunk, "not the frame of a zero chunk");
+	/* To make one costs as many rounds as the chunk has bytes to speak of. */
+	if (!is_whole)
+		img_zero_frame(chunk->raw_bytes, made);
+	*ret_differs = memcmp(got, want, n) != 0;
 	return EXIT_DONE;
 }
 
-static int check_chunk(const struct verify *v, const struct img_chunk *chunk)
+/*
+ * The seek table as it should be is hashed as chunks go into the ring, the raw digest as
+ * they come out.  Zero chunks do not go in at all, unless there is something to say of
+ * them when their turn comes.
+ */
+static int take_chunk(struct verify *v, struct slot *slot, enum ring_fill *ret)
 {
 	uint8_t entry[IMG_SEEK_ENTRY_BYTES];
-	size_t n = img_seek_entry(chunk->stored_bytes, chunk->raw_bytes, entry);
-	int r = chunk->is_zero ? check_zero_frame(v, chunk) : EXIT_DONE;
+	int r = image_chunk(v->f, v->next_ci, &slot->chunk);
+	size_t n;
 
-	if (r == EXIT_DONE)
-		r = image_chunk_read(v->f, chunk, v->buf);
 	if (r != EXIT_DONE)
 		return r;
-	if (!chunk->is_zero && img_is_zero(v->buf, chunk->raw_bytes))
-		return image_refuse_chunk(v->f, chunk, "all zero and not marked so");
-	if (img_hash_update(v->seek, entry, n) < 0 ||
-	    img_hash_update(v->raw, v->buf, chunk->raw_bytes) < 0)
+	n = img_seek_entry(slot->chunk.stored_bytes, slot->chunk.raw_bytes, entry);
+	if (img_hash_update(v->seek, entry, n) < 0)
+		return fail_internal(v);
+	slot->zero_frame_is_bad = false;
+	*ret = RING_WORK;
+	if (!slot->chunk.is_zero)
+		return EXIT_DONE;
+	r = compare_zero_frame(v, &slot->chunk, &slot->zero_frame_is_bad);
+	*ret = slot->zero_frame_is_bad ? RING_READY : RING_END;
+	return r;
+}
+
+static int fill(void *arg, void *p, enum ring_fill *ret)
+{
+	struct verify *v = arg;
+	const struct img_info *info = img_info(v->f->img);
+	int r = EXIT_DONE;
+
+	*ret = RING_END;
+	for (; r == EXIT_DONE && *ret == RING_END && v->next_ci < info->n_chunks;
+	     v->next_ci++) {
+		r = take_chunk(v, p, ret);
+		progress_show(&v->progress, v->next_ci * info->chunk_bytes);
+	}
+	return r;
+}
+
+static void work(void *arg, void *p, void *q)
+{
+	const struct verify *v = arg;
+	struct worker *worker = p;
+	struct slot *slot = q;
+
+	slot->error = IMG_ERR_MEMORY;
+	if (!worker)
+		return;
+	slot->error = image_reader_chunk(v->f, worker->reader, &slot->chunk, worker->raw,
+					 &slot->error_number);
+	if (slot->error < 0)
+		return;
+	slot->is_all_zero = img_is_zero(worker->raw, slot->chunk.raw_bytes);
+	slot->error = img_hash_once(worker->hash, worker->raw, slot->chunk.raw_bytes,
+				    slot->raw_digest);
+}
+
+static int drain(void *arg, void *p)
+{
+	const struct verify *v = arg;
+	const struct slot *slot = p;
+
+	if (slot->zero_frame_is_bad)
+		return image_refuse_chunk(v->f, &slot->chunk,
+					  "not the frame of a zero chunk");
+	if (slot->error < 0)
+		return image_fail_chunk(v->f, &slot->chunk, slot->error,
+					slot->error_number);
+	if (slot->is_all_zero)
+		return image_refuse_chunk(v->f, &slot->chunk,
+					  "all zero and not marked so");
+	if (img_hash_raw_chunk(v->raw, slot->chunk.ci, slot->raw_digest) < 0)
 		return fail_internal(v);
 	return EXIT_DONE;
 }
 
-static int check_chunks(const struct verify *v)
+static void free_worker(void *p)
 {
-	const struct img_info *info = img_info(v->f->img);
-	struct progress progress;
-	int r = EXIT_DONE;
+	struct worker *worker = p;
 
-	progress_start(&progress, "verify", info->image_bytes);
-	for (uint64_t ci = 0; r == EXIT_DONE && ci < info->n_chunks; ci++) {
-		struct img_chunk chunk;
+	if (!worker)
+		return;
+	image_reader_free(worker->reader);
+	img_hash_free(worker->hash);
+	free(worker->raw);
+	free(worker);
+}
 
-		r = image_chunk(v->f, ci, &chunk);
-		if (r == EXIT_DONE)
-			r = check_chunk(v, &chunk);
-		progress_show(&progress, ci * info->chunk_bytes);
+static void *new_worker(void *arg)
+{
+	const struct verify *v = arg;
+	struct worker *worker = calloc(1, sizeof *worker);
+
+	if (!worker)
+		return NULL;
+	worker->reader = image_reader_new(v->f);
+	worker->hash = img_hash_new();
+	worker->raw = malloc(img_info(v->f->img)->chunk_bytes);
+	if (!worker->reader || !worker->hash || !worker->raw) {
+		free_worker(worker);
+		return NULL;
 	}
-	progress_stop(&progress);
+	return worker;
+}
+
+static const struct ring_ops chunk_ops = {
+	.slot_bytes = sizeof(struct slot),
+	.worker_new = new_worker,
+	.worker_free = free_worker,
+	.fill = fill,
+	.drain = drain,
+	.work = work,
+};
+
+static int check_chunks(struct verify *v)
+{
+	int r;
+
+	progress_start(&v->progress, "verify", img_info(v->f->img)->image_bytes);
+	r = ring_run(&chunk_ops, v->n_jobs, v);
+	progress_stop(&v->progress);
 	return r;
 }
 
@@ -135,7 +247,7 @@ static int end_hashes(const struct verify *v)
 		return fail_internal(v);
 	if (memcmp(raw, info->raw_digest, sizeof raw) != 0) {
 		tool_fail(v->f->path,
-			  "the expanded image has another SHA-256 than HEAD says");
+			  "its content has another raw digest than HEAD says");
 		return EXIT_REFUSED;
 	}
 	if (memcmp(seek, img_digests(v->f->img)->seek, sizeof seek) != 0)
@@ -241,7 +353,7 @@ static int check_hot_pack(const struct verify *v)
 	return r;
 }
 
-static int run_checks(const struct verify *v)
+static int run_checks(struct verify *v)
 {
 	const struct img_info *info = img_info(v->f->img);
 	int r = check_skip_headers(v);
@@ -260,11 +372,12 @@ static int run_checks(const struct verify *v)
 	return r;
 }
 
-int verify_all(struct image_file *f)
+int verify_all(struct image_file *f, unsigned n_jobs)
 {
-	struct verify v = {.f = f};
+	struct verify v = {.f = f, .n_jobs = n_jobs};
 	int r;
 
+	img_zero_frame(img_info(f->img)->chunk_bytes, v.zero_frame);
 	v.raw = img_hash_new();
 	v.seek = img_hash_new();
 	v.buf = malloc(max_u64(PIECE_BYTES, img_info(f->img)->chunk_bytes));

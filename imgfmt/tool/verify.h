@@ -7,7 +7,7 @@
 
 #include "imgfmt/tool/image_file.h"
 
-/* Prints what is wrong and where; returns an exit code. */
-int verify_all(struct image_file *f) _must_check_;
+/* Prints what is wrong and where, the same for any n_jobs; returns an exit code. */
+int verify_all(struct image_file *f, unsigned n_jobs) _must_check_;
 
 #endif

@@ -6,9 +6,12 @@
 
 #include <assert.h>
 
+#include "imgfmt/hotpack.h"
 #include "imgfmt/writer.h"
 
 #define META "{\"filesystem\":\"ext4\",\"version_number\":7}"
+const char *testimage_meta = META;
+
 #define BLOCKS_PER_CHUNK (TESTIMAGE_CHUNK_BYTES / IMG_BLOCK_BYTES)
 
 void testimage_block(const struct testimage *t, uint64_t block, uint8_t *ret)
@@ -58,7 +61,67 @@ static void add_chunk(struct testimage *t, struct img_writer *w, struct img_enco
 	(void)err;
 }
 
-static void join(struct testimage *t, struct img_writer_tables *tables, const void *data)
+/* The table and the frames of a hot pack; both are the caller's to free(). */
+struct hot_parts {
+	void *table;
+	uint8_t *frames;
+	size_t table_bytes;
+	uint64_t hot_bytes;
+};
+
+static void encode_frame(const struct testimage *t, struct img_hot_writer *w, uint32_t i,
+			 struct hot_parts *ret, size_t *at)
+{
+	const struct img_hot *hot = img_hot_writer_layout(w);
+	const struct img_hot_frame *f = &hot->frames[i];
+	uint32_t room = img_stored_bytes_max(IMG_HOT_FRAME_RAW_MAX), n = 0;
+	uint8_t *raw = malloc(IMG_HOT_FRAME_RAW_MAX), *p = raw;
+	int err;
+
+	for (uint32_t k = f->first_run; k < f->first_run + f->n_runs; k++) {
+		const struct img_hot_run *run = &hot->runs[k];
+
+		testimage_read(t,
+			       run->ci * TESTIMAGE_CHUNK_BYTES +
+				       run->first_block * IMG_BLOCK_BYTES,
+			       p, run->n_blocks * IMG_BLOCK_BYTES);
+		p += run->n_blocks * IMG_BLOCK_BYTES;
+	}
+	if (t->spoil_hot_block)
+		raw[100] ^= 1;
+	ret->frames = realloc(ret->frames, *at + room);
+	assert(ret->frames);
+	err = img_hot_writer_encode(w, i, raw, ret->frames + *at, room, &n);
+	assert(err == 0);
+	(void)err;
+	*at += n;
+	free(raw);
+}
+
+static void make_hot(const struct testimage *t, uint64_t image_bytes,
+		     const struct testimage_hot *runs, unsigned n_runs,
+		     const uint8_t *raw_digest, struct hot_parts *ret)
+{
+	struct img_hot_writer *w;
+	size_t at = 0;
+	int err = img_hot_writer_new(image_bytes, TESTIMAGE_CHUNK_BYTES, 1, &w);
+
+	assert(err == 0);
+	for (unsigned i = 0; i < n_runs; i++) {
+		err = img_hot_writer_add(w, runs[i].block, runs[i].n);
+		assert(err == 0);
+	}
+	for (uint32_t i = 0; i < img_hot_writer_layout(w)->n_frames; i++)
+		encode_frame(t, w, i, ret, &at);
+	err = img_hot_writer_finish(w, raw_digest, &ret->table, &ret->table_bytes,
+				    &ret->hot_bytes);
+	assert(err == 0);
+	(void)err;
+	img_hot_writer_free(w);
+}
+
+static void join(struct testimage *t, struct img_writer_tables *tables,
+		 const struct hot_parts *hot, const void *data)
 {
 	const struct img_info *info = &tables->info;
 
@@ -66,6 +129,9 @@ static void join(struct testimage *t, struct img_writer_tables *tables, const vo
 	t->file = malloc(t->n_bytes);
 	assert(t->file);
 	memcpy(t->file, tables->front, tables->front_bytes);
+	if (hot->hot_bytes)
+		memcpy(t->file + tables->front_bytes, hot->frames,
+		       hot->hot_bytes - hot->table_bytes);
 	memcpy(t->file + info->data_off, data, info->data_bytes);
 	memcpy(t->file + info->seek_off, tables->seek, tables->seek_bytes);
 	free(tables->front);
@@ -86,25 +152,44 @@ static void open_it(struct testimage *t)
 void testimage_new(struct testimage *t, uint64_t n_chunks, uint32_t last_bytes,
 		   bool (*is_zero)(uint64_t ci))
 {
+	testimage_new_hot(t, n_chunks, last_bytes, is_zero, NULL, 0);
+}
+
+void testimage_new_hot(struct testimage *t, uint64_t n_chunks, uint32_t last_bytes,
+		       bool (*is_zero)(uint64_t ci), const struct testimage_hot *runs,
+		       unsigned n_runs)
+{
 	const uint8_t raw_digest[IMG_DIGEST_BYTES] = {1};
-	struct img_writer_head head = {META, strlen(META), 7, raw_digest};
+	struct img_writer_head head = {
+		testimage_meta, strlen(testimage_meta), 7, raw_digest, NULL, 0, 0};
 	struct img_encoder *e = img_encoder_new(TESTIMAGE_CHUNK_BYTES, 1);
 	uint8_t *data = malloc(n_chunks * img_stored_bytes_max(TESTIMAGE_CHUNK_BYTES));
 	struct img_writer_tables tables;
+	struct hot_parts hot = {0};
 	struct img_writer *w;
 	size_t at = 0;
 	int err = img_writer_new(TESTIMAGE_CHUNK_BYTES, &w);
 
 	assert(err == 0 && e && data);
-	*t = (struct testimage){.is_zero = is_zero};
+	*t = (struct testimage){.is_zero = is_zero,
+				.spoil_hot_block = n_runs && runs[0].is_spoilt};
 	for (uint64_t ci = 0; ci < n_chunks; ci++)
 		add_chunk(t, w, e, ci,
 			  ci + 1 < n_chunks ? TESTIMAGE_CHUNK_BYTES : last_bytes, data,
 			  &at);
+	if (n_runs) {
+		make_hot(t, (n_chunks - 1) * TESTIMAGE_CHUNK_BYTES + last_bytes, runs,
+			 n_runs, raw_digest, &hot);
+		head.hot_table = hot.table;
+		head.hot_table_bytes = hot.table_bytes;
+		head.hot_bytes = hot.hot_bytes;
+	}
 	err = img_writer_finish(w, &head, &tables);
 	assert(err == 0);
 	(void)err;
-	join(t, &tables, data);
+	join(t, &tables, &hot, data);
+	free(hot.table);
+	free(hot.frames);
 	img_writer_free(w);
 	img_encoder_free(e);
 	free(data);

@@ -18,11 +18,25 @@ struct testimage {
 	struct img *img; /* with its page table */
 	const struct img_info *info;
 	bool (*is_zero)(uint64_t ci);
+	bool spoil_hot_block;
 };
+
+/* Blocks of a hot pack. */
+struct testimage_hot {
+	uint64_t block, n;
+	bool is_spoilt; /* of the first run: a byte in each frame's first block is wrong */
+};
+
+/* META of the next ones; the caller's. */
+extern const char *testimage_meta;
 
 /* last_bytes: length of the last chunk.  is_zero: which chunks are zero; NULL: none. */
 void testimage_new(struct testimage *t, uint64_t n_chunks, uint32_t last_bytes,
 		   bool (*is_zero)(uint64_t ci));
+/* The same with a hot pack, unless n_runs is 0. */
+void testimage_new_hot(struct testimage *t, uint64_t n_chunks, uint32_t last_bytes,
+		       bool (*is_zero)(uint64_t ci), const struct testimage_hot *runs,
+		       unsigned n_runs);
 void testimage_free(struct testimage *t);
 
 /* What the image has in one block. */

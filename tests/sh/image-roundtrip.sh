@@ -20,13 +20,19 @@ head -c 3000000 "$tool" >"$tmp/tree/program"
 truncate -s 64M "$tmp/fs"
 mke2fs -q -F -t ext4 -b 4096 -d "$tmp/tree" "$tmp/fs"
 
-for size in 64K 512K 4M; do
+for size in 64K 128K 256K 512K 1M 2M 4M; do
 	"$tool" build --chunk-size=$size --jobs=1 "$tmp/fs" "$tmp/1.hri"
 	"$tool" build --chunk-size=$size --jobs=7 "$tmp/fs" "$tmp/7.hri"
 	cmp "$tmp/1.hri" "$tmp/7.hri" || fail "$size: bytes depend on --jobs"
 	"$tool" build --chunk-size=$size - "$tmp/stdin.hri" <"$tmp/fs"
 	cmp "$tmp/1.hri" "$tmp/stdin.hri" || fail "$size: standard input gives other bytes"
 	"$tool" verify "$tmp/1.hri" || fail "$size: verify"
+	"$tool" verify --jobs=1 "$tmp/1.hri" || fail "$size: verify with one thread"
+	for jobs in 1 5; do
+		rm -f "$tmp/out"
+		"$tool" extract --jobs=$jobs "$tmp/1.hri" "$tmp/out"
+		cmp "$tmp/out" "$tmp/fs" || fail "$size: extract gives other bytes"
+	done
 	zstd -dcq "$tmp/1.hri" | cmp - "$tmp/fs" || fail "$size: zstd -dc gives other bytes"
 	zstd -tq "$tmp/1.hri" || fail "$size: zstd -t"
 done

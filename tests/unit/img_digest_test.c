@@ -37,6 +37,20 @@ static void pieces(void **state _unused_)
 	img_hash_free(NULL);
 }
 
+/* 40 bytes for each chunk, and of no chunk the digest of nothing. */
+static void raw_digest(void **state _unused_)
+{
+	struct img_hash *h = img_hash_new();
+	uint8_t bytes[40] = {5, 0, 0, 0, 1}, got[IMG_DIGEST_BYTES];
+
+	memset(bytes + 8, 7, IMG_DIGEST_BYTES);
+	assert_int_equal(img_hash_begin(h), 0);
+	assert_int_equal(img_hash_raw_chunk(h, 0x100000005, bytes + 8), 0);
+	assert_int_equal(img_hash_end(h, got), 0);
+	assert_int_equal(img_sha256_check(bytes, sizeof bytes, got), 0);
+	img_hash_free(h);
+}
+
 static void text(void **state _unused_)
 {
 	static const char *const wrong[] = {
@@ -81,9 +95,8 @@ static void zero(void **state _unused_)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(known_answer),
-		cmocka_unit_test(pieces),
-		cmocka_unit_test(text),
+		cmocka_unit_test(known_answer), cmocka_unit_test(pieces),
+		cmocka_unit_test(raw_digest),	cmocka_unit_test(text),
 		cmocka_unit_test(zero),
 	};
 

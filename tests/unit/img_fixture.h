@@ -55,6 +55,26 @@ static inline void fixture_join(struct fixture *f, struct img_writer_tables *t,
 	free(t->seek);
 }
 
+static inline void fixture_raw_digest(const uint8_t *raw, size_t n, uint32_t chunk_bytes,
+				      uint8_t ret[IMG_DIGEST_BYTES])
+{
+	struct img_hash *h = img_hash_new();
+	uint8_t digest[IMG_DIGEST_BYTES];
+
+	assert_non_null(h);
+	assert_int_equal(img_hash_begin(h), 0);
+	for (size_t off = 0; off < n; off += chunk_bytes) {
+		size_t len = min_u64(chunk_bytes, n - off);
+
+		assert_int_equal(img_sha256(raw + off, len, digest), 0);
+		if (!img_is_zero(raw + off, len))
+			assert_int_equal(img_hash_raw_chunk(h, off / chunk_bytes, digest),
+					 0);
+	}
+	assert_int_equal(img_hash_end(h, ret), 0);
+	img_hash_free(h);
+}
+
 static inline struct fixture fixture_build_meta(const uint8_t *raw, size_t n,
 						uint32_t chunk_bytes, const void *meta,
 						size_t meta_bytes)
@@ -63,7 +83,7 @@ static inline struct fixture fixture_build_meta(const uint8_t *raw, size_t n,
 	uint32_t room = img_stored_bytes_max(chunk_bytes);
 	uint8_t *data = malloc((n / chunk_bytes + 1) * room),
 		raw_digest[IMG_DIGEST_BYTES];
-	struct img_writer_head head = {meta, meta_bytes, 7, raw_digest};
+	struct img_writer_head head = {meta, meta_bytes, 7, raw_digest, NULL, 0, 0};
 	struct img_writer_tables tables;
 	struct img_writer *w;
 	struct fixture f;
@@ -80,7 +100,7 @@ static inline struct fixture fixture_build_meta(const uint8_t *raw, size_t n,
 		assert_int_equal(img_writer_add(w, &chunk), 0);
 		at += chunk.stored_bytes;
 	}
-	assert_int_equal(img_sha256(raw, n, raw_digest), 0);
+	fixture_raw_digest(raw, n, chunk_bytes, raw_digest);
 	assert_int_equal(img_writer_finish(w, &head, &tables), 0);
 	fixture_join(&f, &tables, data);
 	img_writer_free(w);

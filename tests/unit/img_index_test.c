@@ -17,8 +17,13 @@ static struct img_page page;
  */
 static int setup(void **state _unused_)
 {
-	struct img_writer_head head = {FIXTURE_META, strlen(FIXTURE_META), 7,
-				       (const uint8_t[IMG_DIGEST_BYTES]){1}};
+	struct img_writer_head head = {FIXTURE_META,
+				       strlen(FIXTURE_META),
+				       7,
+				       (const uint8_t[IMG_DIGEST_BYTES]){1},
+				       NULL,
+				       0,
+				       0};
 	struct img_writer_tables t;
 	struct img_writer *w;
 

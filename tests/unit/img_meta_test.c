@@ -29,6 +29,10 @@ static void good(void **state _unused_)
 	check_text("{\"filesystem\":\"unknown\",\"version_number\":7,\"name\":\"x\","
 		   "\"annotations\":{\"a\":[1,2,{}]},\"later\":null}",
 		   0);
+	check_text("{\"filesystem\":\"ext4\",\"version_number\":7,"
+		   "\"architecture\":\"x86_64\",\"kernels\":[\"6.1.0\",\"6.12\"],"
+		   "\"os_release\":{\"ID\":\"debian\"}}",
+		   0);
 }
 
 static void refused(void **state _unused_)
@@ -51,6 +55,16 @@ static void refused(void **state _unused_)
 		"{\"filesystem\":\"ext4\",\"version_number\":7,\"annotations\":[]}",
 		"{\"filesystem\":\"ext4\",\"version_number\":7,\"version_number\":7}",
 		"{\"filesystem\":\"ext4\",\"version_number\":7} x",
+		"{\"filesystem\":\"ext4\",\"version_number\":7,\"architecture\":\"\"}",
+		"{\"filesystem\":\"ext4\",\"version_number\":7,\"architecture\":\"X\"}",
+		"{\"filesystem\":\"ext4\",\"version_number\":7,\"architecture\":1}",
+		"{\"filesystem\":\"ext4\",\"version_number\":7,\"architecture\":"
+		"\"abcdefghijklmnopqrstuvwxyz012345\"}",
+		"{\"filesystem\":\"ext4\",\"version_number\":7,\"kernels\":\"6.1\"}",
+		"{\"filesystem\":\"ext4\",\"version_number\":7,\"kernels\":[6]}",
+		"{\"filesystem\":\"ext4\",\"version_number\":7,\"os_release\":[]}",
+		"{\"filesystem\":\"ext4\",\"version_number\":7,\"os_release\":{"
+		"\"ID\":1}}",
 		"{\"filesystem\":\"ext4\",\"version_number\":7,}",
 		"{\"filesystem\":\"ext4\",\"version_number\":7,\"name\":\"\xff\"}",
 		"{\"filesystem\":\"ext4\",\"version_number\":7,\"name\":\"\\u0000\"}",
@@ -60,6 +74,27 @@ static void refused(void **state _unused_)
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		check_text(texts[i], IMG_ERR_META);
 	check(FIXTURE_META, strlen(FIXTURE_META) + 1, IMG_ERR_META); /* a NUL behind it */
+}
+
+static void architectures(void **state _unused_)
+{
+	static const char meta[] = "{\"architecture\":\"riscv64\"}";
+	char name[IMG_ARCHITECTURE_BYTES];
+
+	img_meta_architecture(meta, strlen(meta), name);
+	assert_string_equal(name, "riscv64");
+	img_meta_architecture(FIXTURE_META, strlen(FIXTURE_META), name);
+	assert_string_equal(name, "");
+	img_meta_architecture("{", 1, name);
+	assert_string_equal(name, "");
+	assert_true(img_architecture_runs_on("x86_64", "x86_64"));
+	assert_true(img_architecture_runs_on("i686", "i386"));
+	assert_true(img_architecture_runs_on("i386", "x86_64"));
+	assert_true(img_architecture_runs_on("arm", "armv7l"));
+	assert_true(img_architecture_runs_on("arm", "aarch64"));
+	assert_false(img_architecture_runs_on("x86_64", "i686"));
+	assert_false(img_architecture_runs_on("aarch64", "x86_64"));
+	assert_false(img_architecture_runs_on("aarch64", "armv8l"));
 }
 
 static void name_too_long(void **state _unused_)
@@ -105,11 +140,9 @@ static void length_and_digest(void **state _unused_)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good),
-		cmocka_unit_test(refused),
-		cmocka_unit_test(name_too_long),
-		cmocka_unit_test(depth_bomb),
-		cmocka_unit_test(length_and_digest),
+		cmocka_unit_test(good),	      cmocka_unit_test(architectures),
+		cmocka_unit_test(refused),    cmocka_unit_test(name_too_long),
+		cmocka_unit_test(depth_bomb), cmocka_unit_test(length_and_digest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

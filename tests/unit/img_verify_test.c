@@ -10,8 +10,10 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "imgfmt/tool/http.c"
 #include "imgfmt/tool/image_file.c"
 #include "imgfmt/tool/progress.c"
+#include "imgfmt/tool/ring.c"
 #include "imgfmt/tool/tool.c"
 #include "imgfmt/tool/verify.c"
 
@@ -51,7 +53,7 @@ static int verify(void)
 	r = image_open(path, &trust, &file);
 	if (r != EXIT_DONE)
 		return r;
-	r = verify_all(&file);
+	r = verify_all(&file, 2);
 	image_close(&file);
 	return r;
 }

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * temptree.c - mkdtemp, and a process that removes what it made
+ *
+ * A tree cannot be nameless as a file can, and a signal handler cannot remove one.  So a
+ * child is started first: it has all signals blocked, waits until the pipe that we hold open
+ * closes, and removes.  Tools that still write are killed by the same death (child.c), so
+ * it tries more than once.
+ */
+#include "imgfmt/tool/temptree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <libgen.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "imgfmt/tool/tool.h"
+
+#define REMOVE_TRIES 50
+#define SETTLED_TIME 1
+
+static int remove_entry(const char *path, const struct stat *st _unused_, int type,
+			struct FTW *ftw _unused_)
+{
+	if (type == FTW_DP || type == FTW_DNR)
+		return rmdir(path) < 0 && errno != ENOENT ? -1 : 0;
+	return unlink(path) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+/* Folders of an archive may forbid to be emptied. */
+static int open_folder(const char *path, const struct stat *st, int type,
+		       struct FTW *ftw _unused_)
+{
+	if ((type == FTW_D || type == FTW_DNR) && (st->st_mode & 0700) != 0700 &&
+	    chmod(path, 0700) < 0)
+		return errno == ENOENT ? 0 : -1;
+	return 0;
+}
+
+static void remove_tree(const char *path)
+{
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		if (geteuid() != 0 && nftw(path, open_folder, 32, FTW_PHYS) < 0)
+			continue;
+		if (nftw(path, remove_entry, 32, FTW_PHYS | FTW_DEPTH) == 0)
+			return;
+		usleep(100 * 1000);
+	}
+}
+
+/* All signals are blocked, and stay so. */
+static void run_remover(const char *path, int pipe_fd)
+{
+	char byte;
+
+	/* Whoever waits for the end of our output must not wait for this. */
+	close(STDIN_FILENO);
+	close(STDOUT_FILENO);
+	close(STDERR_FILENO);
+	while (read(pipe_fd, &byte, 1) < 0 && errno == EINTR)
+		;
+	remove_tree(path);
+	_exit(0);
+}
+
+static int start_remover(struct temptree *t)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return tool_fail_errno(t->path, "cannot make a pipe");
+	t->remover = fork();
+	if (t->remover == 0) {
+		close(fds[1]);
+		run_remover(t->path, fds[0]);
+	}
+	close(fds[0]);
+	t->alive_fd = fds[1];
+	if (t->remover < 0)
+		return tool_fail_errno(t->path, "cannot start a process");
+	return EXIT_DONE;
+}
+
+static bool make_names(const char *output_path, struct temptree *t)
+{
+	cleanup_free char *copy = strdup(output_path), *copy2 = strdup(output_path);
+	const char *folder = copy ? dirname(copy) : NULL;
+
+	if (!copy || !copy2 ||
+	    asprintf(&t->path, "%s/.%s.tree.XXXXXX", folder, basename(copy2)) < 0)
+		return false;
+	return true;
+}
+
+static int make_root(struct temptree *t)
+{
+	struct stat st;
+
+	/* chmod, because of the umask */
+	if (asprintf(&t->root, "%s/root", t->path) < 0 || mkdir(t->root, 0755) < 0 ||
+	    chmod(t->root, 0755) < 0 || stat(t->root, &st) < 0)
+		return tool_fail_errno(t->path, "cannot create a folder in it");
+	t->born = st.st_mtime;
+	return EXIT_DONE;
+}
+
+int temptree_new(const char *output_path, struct temptree *ret)
+{
+	struct temptree t = TEMPTREE_NONE;
+	sigset_t all, old;
+	int r = EXIT_DONE;
+
+	if (!make_names(output_path, &t))
+		return tool_fail(output_path, "out of memory");
+	/* Between the folder's birth and its remover's nothing may end us. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	if (!mkdtemp(t.path))
+		r = tool_fail_errno(output_path, "cannot create a folder beside it");
+	else
+		r = start_remover(&t);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (r == EXIT_DONE)
+		r = make_root(&t);
+	if (r == EXIT_DONE)
+		*ret = t;
+	else
+		temptree_free(&t);
+	return r;
+}
+
+void temptree_free(struct temptree *t)
+{
+	if (t->alive_fd >= 0)
+		close(t->alive_fd);
+	t->alive_fd = -1;
+	if (t->remover > 0)
+		while (waitpid(t->remover, NULL, 0) < 0 && errno == EINTR)
+			;
+	else if (t->path)
+		rmdir(t->path);
+	t->remover = 0;
+	free(t->path);
+	free(t->root);
+	t->path = t->root = NULL;
+}
+
+/* nftw has no argument to hand on. */
+static time_t newest;
+
+static int settle_entry(const char *path, const struct stat *st, int type,
+			struct FTW *ftw _unused_)
+{
+	struct timespec times[2] = {{.tv_sec = SETTLED_TIME}, {.tv_sec = SETTLED_TIME}};
+
+	if (type == FTW_NS)
+		return -1;
+	if (!S_ISDIR(st->st_mode) || st->st_mtime < newest)
+		return 0;
+	return utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
+}
+
+int temptree_settle_times(const struct temptree *t)
+{
+	newest = t->born;
+	if (nftw(t->root, settle_entry, 32, FTW_PHYS) != 0)
+		return tool_fail_errno(t->root, "cannot set times");
+	return EXIT_DONE;
+}

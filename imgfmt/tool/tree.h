@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tree.h - contract: looking into the tree that an image is made of
+ *
+ * Best effort: what cannot be read is as good as not there, and nothing is printed.
+ * Paths begin with / and are of the tree; links are followed inside it and never lead
+ * out.
+ */
+#ifndef IMGFMT_TREE_H
+#define IMGFMT_TREE_H
+
+#include "imgfmt/base.h"
+
+struct tree;
+
+struct tree_names {
+	char **list; /* without . and .. */
+	size_t n;
+};
+
+struct tree_ops {
+	/* The first `max` bytes of a regular file, with a NUL behind; the caller's. */
+	bool (*read)(struct tree *t, const char *path, size_t max, char **ret,
+		     size_t *ret_n);
+	bool (*list)(struct tree *t, const char *path, struct tree_names *ret);
+};
+
+struct tree {
+	const struct tree_ops *ops;
+	int fd; /* of the folder, or of the image */
+	uint64_t offset; /* of the filesystem in the image */
+};
+
+/* A folder; tree_close closes what this opens.  False when it cannot be opened. */
+bool tree_open_dir(const char *path, struct tree *ret) _must_check_;
+
+/*
+ * An ext2, ext3 or ext4 in an open file or device, which stays the caller's, through
+ * debugfs of e2fsprogs.  False when there is no debugfs or it cannot read it.
+ */
+bool tree_open_ext(int fd, uint64_t offset, struct tree *ret) _must_check_;
+
+void tree_close(struct tree *t);
+
+static inline bool tree_read(struct tree *t, const char *path, size_t max, char **ret,
+			     size_t *ret_n)
+{
+	return t->ops->read(t, path, max, ret, ret_n);
+}
+
+static inline bool tree_list(struct tree *t, const char *path, struct tree_names *ret)
+{
+	return t->ops->list(t, path, ret);
+}
+
+/* False without memory. */
+bool tree_names_add(struct tree_names *names, const char *name, size_t n) _must_check_;
+void tree_names_free(struct tree_names *names);
+
+#endif
