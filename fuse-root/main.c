@@ -137,14 +137,21 @@ static int read_boot_options(struct options *o, const struct arguments *args)
 static int load_public_key(struct daemon *d)
 {
 	const char *path = d->options.public_key;
+	uint8_t id[IMG_KEY_ID_BYTES];
+	int err;
 
 	if (!*path)
 		return 0;
 	d->public_key = read_file(path, &d->public_key_bytes);
-	if (d->public_key)
-		return 0;
-	log_error("public-key %s: %s", path, strerror(errno));
-	return -errno;
+	if (!d->public_key) {
+		err = -errno;
+		log_error("public-key %s: %s", path, strerror(errno));
+		return err;
+	}
+	err = img_public_key_id(d->public_key, d->public_key_bytes, id);
+	if (err < 0)
+		log_error("public-key %s: %s", path, img_strerror(err));
+	return err < 0 ? -EINVAL : 0;
 }
 
 static int check_options(struct options *o)
@@ -209,6 +216,7 @@ static int prepare(struct daemon *d)
 	d->kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	d->log_fd = openat(d->rundir_fd, "log",
 			   O_WRONLY | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0644);
+	log_file(d->log_fd);
 	d->channel = channel_new();
 	if (!d->channel ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

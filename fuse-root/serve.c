@@ -106,7 +106,26 @@ static int control_detach(void *ctx, char *why, size_t why_bytes)
 	return 0;
 }
 
+/* The text can be longer than a packet may be, so it goes into the run directory. */
+static int control_trace(void *ctx, bool ends, char *why, size_t why_bytes)
+{
+	struct serve *s = ctx;
+	int err;
+
+	if (!s->trace) {
+		snprintf(why, why_bytes, "nothing has been read yet");
+		return -EAGAIN;
+	}
+	if (ends)
+		trace_end(s->trace);
+	err = trace_write(s->trace, img_info(s->image.img), s->d->rundir_fd);
+	if (err < 0)
+		snprintf(why, why_bytes, "cannot write the trace: %s", strerror(-err));
+	return err;
+}
+
 static const struct control_ops control_ops = {
+	.trace = control_trace,
 	.status = control_status,
 	.pause = control_pause,
 	.detach = control_detach,
@@ -257,6 +276,9 @@ static int make_parts(struct serve *s)
 	int err =
 		chunkmap_new(info->image_bytes, info->chunk_bytes, on_wanted, s, &s->cm);
 
+	if (err == 0)
+		err = trace_new(info->image_bytes, &s->trace);
+	file.trace = s->trace;
 	file.cm = engine.cm = s->cm;
 	if (err == 0)
 		err = fusefile_new(&file, &s->file);
@@ -375,8 +397,12 @@ static void stop(struct serve *s)
 		fusefile_stop(s->file);
 	if (s->handover_done || s->state == STATE_FAILED)
 		serve_write_status(s);
+	/* Nobody can be asked for it any more. */
+	if (s->handover_done && s->trace)
+		(void)!trace_write(s->trace, img_info(s->image.img), s->d->rundir_fd);
 	engine_free(s->engine);
 	fusefile_free(s->file);
+	trace_free(s->trace);
 	chunkmap_free(s->cm);
 	if (s->store && s->handover_done && s->store->device[0])
 		store_zram_leave_device(s->store);

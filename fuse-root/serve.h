@@ -24,6 +24,7 @@ struct serve {
 	struct openimage image;
 	struct store *store;
 	struct chunkmap *cm;
+	struct trace *trace; /* what is read, for `hydroot trace` */
 	struct fusefile *file;
 	struct engine *engine;
 

@@ -75,6 +75,7 @@ static void fill_progress(struct serve *s, struct status *st)
 	st->resident_bytes = counts.ready_bytes;
 	st->demand_chunks = engine.demand_chunks;
 	st->demand_bytes = engine.demand_bytes;
+	st->hot_bytes = engine.hot_bytes;
 	st->fill_bytes = engine.fill_bytes;
 	st->demand_waiting = counts.n_waiting;
 	st->wait_ms_p50 = reads.wait_ms_p50;

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -18,12 +19,13 @@
 #define LINE_BYTES 1024u
 #define FILE_BYTES_MAX (1024 * 1024)
 
-/* Set before threads start. */
+/* Set before threads start, but for the change to the daemon's sinks. */
 static struct {
 	const char *program;
 	bool debug;
-	bool is_daemon;
-	int kmsg_fd, file_fd;
+	atomic_bool is_daemon; /* set after kmsg_fd */
+	atomic_int kmsg_fd;
+	atomic_int file_fd;
 	char name[72]; /* "NAME: ", or "" */
 } sink = {.program = "hydroot", .kmsg_fd = -1, .file_fd = -1};
 
@@ -35,9 +37,14 @@ void log_init(const char *program, bool debug)
 
 void log_daemon(int kmsg_fd, int file_fd)
 {
-	sink.is_daemon = true;
-	sink.kmsg_fd = kmsg_fd;
-	sink.file_fd = file_fd;
+	atomic_store(&sink.kmsg_fd, kmsg_fd);
+	atomic_store(&sink.file_fd, file_fd);
+	atomic_store(&sink.is_daemon, true);
+}
+
+void log_file(int file_fd)
+{
+	atomic_store(&sink.file_fd, file_fd);
 }
 
 void log_set_name(const char *name)

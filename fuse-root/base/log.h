@@ -20,6 +20,9 @@ enum log_level { LOG_L_ERROR = 3, LOG_L_WARNING = 4, LOG_L_NOTICE = 5, LOG_L_DEB
 /* `program` is kept, not copied.  debug: show log_debug. */
 void log_init(const char *program, bool debug);
 
+/* To this file as well as to stderr; before log_daemon. */
+void log_file(int file_fd);
+
 /*
  * From now on to kmsg_fd and file_fd instead of stderr; -1 for neither.  The fds are kept.
  * The file is bounded: when it has grown past 1 MiB it is truncated and starts anew.

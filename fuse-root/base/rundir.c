@@ -17,7 +17,7 @@
 #define NAME_BYTES_MAX 63u
 
 static const char *const known_files[] = {"control", "status.json", ".status.json",
-					  "log"};
+					  "log",     "trace",	    ".trace"};
 
 bool rundir_name_is_valid(const char *name)
 {

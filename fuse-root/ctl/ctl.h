@@ -23,6 +23,7 @@ int cmd_status(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
 int cmd_pause(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_detach(int argc, char **argv);
 
 /* One subcommand's --help, to stdout. */

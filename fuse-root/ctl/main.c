@@ -25,9 +25,10 @@ static const struct command commands[] = {
 	 "wait for it; exit 3: timed out, 4: will never be"},
 	{"pause", cmd_pause, "[NAME]", "stop the background fill"},
 	{"resume", cmd_resume, "[NAME]", "let the background fill go on"},
+	{"trace", cmd_trace, "[--end] [NAME]",
+	 "print what was read, in the order of first access; --end: stop recording"},
 	{"detach", cmd_detach, "[NAME]", "give device and memory back"},
 	{"set", NULL, NULL, NULL},
-	{"trace", NULL, NULL, NULL},
 	{"report", NULL, NULL, NULL},
 };
 

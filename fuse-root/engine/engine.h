@@ -32,7 +32,8 @@ struct engine_config {
 
 struct engine_stats {
 	uint64_t demand_chunks; /* fetched because a read waited */
-	uint64_t demand_bytes, fill_bytes; /* stored (compressed) bytes by class */
+	uint64_t demand_bytes, hot_bytes,
+		fill_bytes; /* stored (compressed) bytes by class */
 	uint64_t n_rejected; /* chunks or index pages that did not verify */
 	bool is_paused;
 	char error[256]; /* newest failure that holds something up, or "" */

@@ -23,6 +23,7 @@ int fetcher_init(struct fetcher *f, const struct engine_config *config,
 	int err;
 
 	*f = (struct fetcher){.config = *config, .workers = workers, .next_id = 1};
+	hot_init(&f->hot, config->img, config->cm);
 	f->page_copy = malloc(IMG_PAGE_ENTRIES * IMG_PAGE_ENTRY_BYTES);
 	err = f->page_copy ? 0 : -ENOMEM;
 	if (err == 0)
@@ -39,6 +40,7 @@ void fetcher_fini(struct fetcher *f)
 	free(steal_pointer(&f->page_copy));
 	pages_free(steal_pointer(&f->pages));
 	queue_fini(&f->parked);
+	hot_fini(&f->hot);
 }
 
 /* -- index pages -------------------------------------------------------------------------- */
@@ -85,6 +87,7 @@ void fetcher_seed(struct fetcher *f, const uint8_t *first, size_t n_first)
 {
 	const struct img_info *info = img_info(f->config.img);
 
+	hot_seed(&f->hot, first, n_first);
 	for (uint64_t page = 0; page < info->n_pages && page < PAGES_MAX; page++) {
 		struct img_range range;
 
@@ -313,6 +316,73 @@ static bool send_fill(struct fetcher *f)
 	return true;
 }
 
+static unsigned n_hot_fetches(const struct fetcher *f)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < FETCHES_MAX; i++)
+		n += f->fetches[i].kind == FETCH_HOT_TABLE ||
+		     f->fetches[i].kind == FETCH_HOT_FRAMES;
+	return n;
+}
+
+static bool send_hot_table(struct fetcher *f, struct fetch *fetch)
+{
+	struct img_range range = hot_table_range(&f->hot);
+
+	*fetch = (struct fetch){
+		.kind = FETCH_HOT_TABLE,
+		.class = SOURCE_HOT,
+		.src_off = range.src_off,
+		.n_bytes = (uint32_t)range.n_bytes,
+	};
+	if (!send_fetch(f, fetch, 0))
+		return false;
+	f->hot.state = HOT_TABLE_SENT;
+	return true;
+}
+
+static bool send_hot_frames(struct fetcher *f, struct fetch *fetch)
+{
+	struct hot_range range = hot_next(&f->hot, f->fill.throughput, FETCH_CHUNKS_MAX);
+
+	*fetch = (struct fetch){
+		.kind = FETCH_HOT_FRAMES,
+		.class = SOURCE_HOT,
+		.src_off = range.src_off,
+		.n_bytes = range.n_bytes,
+		.first_frame = range.first,
+		.n_chunks = range.n,
+	};
+	if (!send_fetch(f, fetch, 0))
+		return false;
+	hot_sent(&f->hot, &range);
+	return true;
+}
+
+/* The table of the hot pack, or its next frames.  False: nothing to send, or not now. */
+static bool send_hot(struct fetcher *f)
+{
+	struct fetch *fetch = free_fetch(f);
+	bool is_sent = false;
+
+	if (f->hot.state == HOT_TABLE)
+		is_sent = send_hot_table(f, fetch);
+	else if (f->hot.state == HOT_FRAMES && n_hot_fetches(f) < HOT_FETCHES_MAX)
+		is_sent = send_hot_frames(f, fetch);
+	else
+		return false;
+	if (!is_sent)
+		fetch->kind = FETCH_NONE;
+	return is_sent;
+}
+
+/* The fill comes when the pack is there: until then the line is the boot's. */
+static bool hot_is_busy(const struct fetcher *f)
+{
+	return f->hot.state != HOT_NONE || n_hot_fetches(f) > 0;
+}
+
 static bool send_failed_page(struct fetcher *f, struct failed *x)
 {
 	struct img_range range;
@@ -363,6 +433,33 @@ static int64_t retry_failed(struct fetcher *f, int64_t now_ms)
 			delay_ms = left;
 	}
 	return delay_ms;
+}
+
+/* A read waits for blocks that the hot pack is bringing. */
+static bool hot_is_wanted(const struct fetcher *f, const struct fetch *fetch)
+{
+	for (unsigned i = fetch->n_handed; i < fetch->n_chunks; i++)
+		if (hot_is_waited_for(&f->hot, fetch->first_frame + i))
+			return true;
+	return false;
+}
+
+static void promote_hot(struct fetcher *f)
+{
+	struct chunkmap_counts counts;
+
+	if (n_hot_fetches(f) == 0)
+		return;
+	chunkmap_counts(f->config.cm, &counts);
+	for (unsigned i = 0; counts.n_waiting && i < FETCHES_MAX; i++) {
+		struct fetch *fetch = &f->fetches[i];
+
+		if (fetch->kind != FETCH_HOT_FRAMES || fetch->is_promoted ||
+		    fetch->is_done || !hot_is_wanted(f, fetch))
+			continue;
+		fetch->is_promoted = true;
+		source_promote(f->config.source, fetch->id);
+	}
 }
 
 /* A read has come to wait for a chunk that the fill asked for: it must not stand in line. */
@@ -420,6 +517,11 @@ int64_t fetcher_submit(struct fetcher *f, int64_t now_ms)
 		while (has_room(f, SOURCE_DEMAND) && send_demand(f))
 			;
 	promote_waited_for(f);
+	promote_hot(f);
+	while (has_room(f, SOURCE_HOT) && send_hot(f))
+		;
+	if (hot_is_busy(f))
+		return delay_ms;
 	while (f->config.fill && !f->stats.is_paused && has_room(f, SOURCE_FILL)) {
 		int64_t pause_ms = fill_pause_ms(f, now_ms);
 
@@ -498,6 +600,21 @@ static void page_arrived(struct fetcher *f, struct fetch *fetch,
 	fetch->kind = FETCH_NONE;
 }
 
+static void hot_table_arrived(struct fetcher *f, struct fetch *fetch,
+			      const struct source_event *ev)
+{
+	cleanup_free uint8_t *copy = malloc(fetch->n_bytes);
+
+	if (copy) {
+		memcpy(copy, ev->data, fetch->n_bytes);
+		hot_take_table(&f->hot, copy, fetch->n_bytes);
+	} else {
+		hot_abandon(&f->hot, "out of memory");
+	}
+	source_release(f->config.source, fetch->id);
+	fetch->kind = FETCH_NONE;
+}
+
 static void end_fetch_if_done(struct fetcher *f, struct fetch *fetch)
 {
 	if (!fetch->is_done || fetch->n_results < fetch->n_chunks)
@@ -526,6 +643,29 @@ static void hand_out(struct fetcher *f, struct fetch *fetch,
 	}
 }
 
+static void hand_out_frames(struct fetcher *f, struct fetch *fetch,
+			    const struct source_event *ev)
+{
+	const struct img_hot *hot = f->hot.table;
+	uint64_t start = hot->frames[fetch->first_frame].hot_off;
+
+	for (; fetch->n_handed < fetch->n_chunks; fetch->n_handed++) {
+		uint32_t i = fetch->first_frame + fetch->n_handed;
+		uint64_t at = hot->frames[i].hot_off - start;
+		struct worker_job job = {
+			.hot = hot,
+			.frame = i,
+			.data = ev->data + at,
+			.fetch = (unsigned)(fetch - f->fetches),
+			.server = ev->server,
+		};
+
+		if (at + hot->frames[i].stored_bytes > fetch->n_received)
+			return;
+		workers_push(f->workers, &job);
+	}
+}
+
 static struct fetch *find_fetch(struct fetcher *f, uint64_t id)
 {
 	for (unsigned i = 0; i < FETCHES_MAX; i++)
@@ -548,15 +688,35 @@ void fetcher_event(struct fetcher *f, const struct source_event *ev, int64_t now
 	if (fetch->class == SOURCE_DEMAND) {
 		fill_demand(&f->fill, now_ms);
 		f->stats.demand_bytes += n_new;
+	} else if (fetch->class == SOURCE_HOT) {
+		f->stats.hot_bytes += n_new;
 	} else {
 		f->stats.fill_bytes += n_new;
 	}
 	if (fetch->kind == FETCH_CHUNKS) {
 		hand_out(f, fetch, ev);
 		end_fetch_if_done(f, fetch);
+	} else if (fetch->kind == FETCH_HOT_FRAMES) {
+		hand_out_frames(f, fetch, ev);
+		end_fetch_if_done(f, fetch);
+	} else if (fetch->is_done && fetch->kind == FETCH_HOT_TABLE) {
+		hot_table_arrived(f, fetch, ev);
 	} else if (fetch->is_done) {
 		page_arrived(f, fetch, ev, now_ms);
 	}
+}
+
+/* A pack costs bytes at most: what it failed to bring is fetched when it is wanted. */
+static void hot_frame_done(struct fetcher *f, const struct worker_result *r)
+{
+	char why[128];
+
+	if (r->img_err == 0 && r->store_err == 0)
+		return;
+	hot_frame_failed(&f->hot, r->frame);
+	snprintf(why, sizeof why, "frame %u: %s", r->frame,
+		 r->img_err < 0 ? img_strerror(r->img_err) : strerror(-r->store_err));
+	hot_abandon(&f->hot, why);
 }
 
 static void chunk_refused(struct fetcher *f, const struct worker_result *r,
@@ -597,7 +757,9 @@ void fetcher_result(struct fetcher *f, const struct worker_result *r, int64_t no
 {
 	struct fetch *fetch = &f->fetches[r->fetch];
 
-	if (r->img_err < 0) {
+	if (r->is_hot) {
+		hot_frame_done(f, r);
+	} else if (r->img_err < 0) {
 		chunk_refused(f, r, now_ms);
 	} else if (r->store_err < 0) {
 		chunk_not_stored(f, r, now_ms);

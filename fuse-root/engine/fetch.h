@@ -2,7 +2,7 @@
 /*
  * fetch.h - requests to the source that are under way, and the chunks they carry
  *
- * A fetch asks for one index page, or for a run of chunks that lie side by side in the image
+ * A fetch asks for one index page, for the hot pack's table or some of its frames, or for a run of chunks that lie side by side in the image
  * file; between two of them there may be the tiny frames of zero chunks, which are skipped.  Its
  * chunks are claimed in the chunk map and go to the workers one by one as their bytes arrive.
  * Chunks that failed stay claimed and wait in `failed` for their next try.  All of it is the engine thread's own.
@@ -12,6 +12,7 @@
 
 #include "engine/engine.h"
 #include "engine/fill.h"
+#include "engine/hot.h"
 #include "engine/pages.h"
 #include "engine/workers.h"
 #include "map/queue.h"
@@ -20,7 +21,15 @@
 #define FETCH_CHUNKS_MAX 64u
 #define FAILED_MAX 64u
 
-enum fetch_kind { FETCH_NONE, FETCH_PAGE, FETCH_CHUNKS };
+#define HOT_FETCHES_MAX 2u /* the next is on its way while one arrives */
+
+enum fetch_kind {
+	FETCH_NONE,
+	FETCH_PAGE,
+	FETCH_CHUNKS,
+	FETCH_HOT_TABLE,
+	FETCH_HOT_FRAMES,
+};
 
 struct fetch {
 	enum fetch_kind kind;
@@ -30,7 +39,10 @@ struct fetch {
 	uint32_t n_bytes, n_received;
 	bool is_done; /* every byte is there */
 	uint64_t page; /* FETCH_PAGE */
-	unsigned n_chunks, n_handed, n_results; /* FETCH_CHUNKS */
+	/* FETCH_CHUNKS; of FETCH_HOT_FRAMES the frames */
+	unsigned n_chunks, n_handed, n_results;
+	uint32_t first_frame; /* FETCH_HOT_FRAMES */
+	bool is_promoted; /* FETCH_HOT_*: treated as demand, counted as hot */
 	struct img_chunk chunks[FETCH_CHUNKS_MAX];
 };
 
@@ -49,6 +61,7 @@ struct fetcher {
 	struct workers *workers;
 	struct fill fill;
 	int64_t now_ms; /* of the call that is running */
+	struct hot hot;
 	uint64_t next_id;
 	uint64_t fill_ci; /* the fill has asked for everything before it, once */
 	struct fetch fetches[FETCHES_MAX];

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sys/utsname.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -21,6 +22,8 @@ struct attempt {
 	uint32_t avoid;
 	unsigned server; /* that gave the newest bytes */
 	uint64_t next_id;
+	uint32_t moved; /* servers that were asked for the image by its digest */
+	bool is_other; /* refused because it is not the image that was pinned */
 	char *why;
 	size_t why_bytes;
 };
@@ -65,19 +68,58 @@ static ssize_t read_range(struct attempt *a, uint64_t src_off, uint32_t n_bytes,
 	return err;
 }
 
+static void key_text(const uint8_t id[IMG_KEY_ID_BYTES],
+		     char ret[2 * IMG_KEY_ID_BYTES + 1])
+{
+	for (unsigned i = 0; i < IMG_KEY_ID_BYTES; i++)
+		snprintf(ret + 2 * i, 3, "%02x", id[i]);
+}
+
+static int refuse_digest(struct attempt *a, const struct img *img)
+{
+	char has[IMG_HEX_BYTES], wanted[IMG_HEX_BYTES];
+
+	img_digest_hex(img_info(img)->digest, has);
+	img_digest_hex(a->config->trust.digest, wanted);
+	snprintf(a->why, a->why_bytes,
+		 "HEAD: refused: digest is sha256:%s, wanted sha256:%s", has, wanted);
+	a->is_other = true;
+	return -EKEYREJECTED;
+}
+
+static int refuse_key(struct attempt *a, const struct img *img, int img_err)
+{
+	const struct openimage_trust *t = &a->config->trust;
+	char wanted[2 * IMG_KEY_ID_BYTES + 1] = "unknown", has[2 * IMG_KEY_ID_BYTES + 1];
+	uint8_t id[IMG_KEY_ID_BYTES];
+	int n;
+
+	if (img_public_key_id(t->public_key, t->public_key_bytes, id) == 0)
+		key_text(id, wanted);
+	n = snprintf(a->why, a->why_bytes, "HEAD: refused: %s, key id %s",
+		     img_strerror(img_err), wanted);
+	for (uint32_t i = 0; n > 0 && (size_t)n < a->why_bytes; i++) {
+		if (!img_signature_key_id(img, i, id))
+			break;
+		key_text(id, has);
+		n += snprintf(a->why + n, a->why_bytes - (size_t)n, "%s %s",
+			      i ? "," : "; signed by", has);
+	}
+	return -EKEYREJECTED;
+}
+
+/* Before anything else of the image is used. */
 static int check_trust(struct attempt *a, const struct img *img)
 {
 	const struct openimage_trust *t = &a->config->trust;
-	int err = 0;
+	int err;
 
-	if (t->has_digest)
-		err = img_check_digest(img, t->digest);
-	if (err == 0 && t->public_key)
-		err = img_check_signature(img, t->public_key, t->public_key_bytes);
-	if (err < 0) {
-		snprintf(a->why, a->why_bytes, "HEAD: refused: %s", img_strerror(err));
-		return -EKEYREJECTED;
-	}
+	if (t->has_digest && img_check_digest(img, t->digest) < 0)
+		return refuse_digest(a, img);
+	err = t->public_key ? img_check_signature(img, t->public_key, t->public_key_bytes)
+			    : 0;
+	if (err < 0)
+		return refuse_key(a, img, err);
 	if (img_info(img)->version_number < t->min_version) {
 		snprintf(a->why, a->why_bytes,
 			 "HEAD: refused: version number %" PRIu64
@@ -86,6 +128,22 @@ static int check_trust(struct attempt *a, const struct img *img)
 		return -EKEYREJECTED;
 	}
 	return 0;
+}
+
+/* Programs for another CPU would not even start; better said before the root is mounted. */
+static int check_architecture(struct attempt *a, const uint8_t *meta, size_t n_bytes)
+{
+	char architecture[IMG_ARCHITECTURE_BYTES];
+	struct utsname host;
+
+	img_meta_architecture(meta, n_bytes, architecture);
+	if (!architecture[0] || uname(&host) < 0 ||
+	    img_architecture_runs_on(architecture, host.machine))
+		return 0;
+	snprintf(a->why, a->why_bytes,
+		 "META: refused: the image is for %s, this machine is %s", architecture,
+		 host.machine);
+	return -EKEYREJECTED;
 }
 
 /* A part of the image file: out of the first bytes, or fetched.  *ret_copy is malloc'ed if so. */
@@ -134,6 +192,9 @@ static int load_meta_and_table(struct attempt *a, struct openimage *o)
 	err = img_check_meta(o->img, meta, info->meta_bytes);
 	if (err < 0)
 		return refuse(a, "META", err);
+	err = check_architecture(a, meta, info->meta_bytes);
+	if (err < 0)
+		return err;
 	err = get_part(a, o, info->table_off, info->table_bytes, &table, &table_copy);
 	if (err < 0)
 		return err;
@@ -159,8 +220,21 @@ static int try_once(struct attempt *a, struct openimage *o)
 	if (err < 0)
 		return err;
 	/* Not earlier: the length of a spoilt image must not shut out the servers with a good one. */
-	source_pin(a->source, img_info(o->img)->file_bytes);
+	source_pin(a->source, img_info(o->img)->file_bytes, img_info(o->img)->digest);
 	return 0;
+}
+
+/* Another image under the name: the pinned one may be beside it.  Once for each server. */
+static bool may_move_on(struct attempt *a)
+{
+	const uint32_t bit = UINT32_C(1) << a->server;
+	const bool is_other = a->is_other;
+
+	a->is_other = false;
+	if (!is_other || a->moved & bit)
+		return false;
+	a->moved |= bit;
+	return source_move_on(a->source, a->server);
 }
 
 /* Without any key or digest the image is only protected against accidents. */
@@ -187,6 +261,9 @@ int openimage_open(const struct openimage_config *config, struct openimage *ret,
 	int err = o.first ? 0 : -ENOMEM;
 
 	snprintf(why, why_bytes, "no server answered in time");
+	/* A name that has moved on already is no obstacle to who knows the digest. */
+	if (config->trust.has_digest)
+		source_pin(a.source, 0, config->trust.digest);
 	while (err == 0) {
 		err = try_once(&a, &o);
 		if (err == 0) {
@@ -197,6 +274,10 @@ int openimage_open(const struct openimage_config *config, struct openimage *ret,
 		img_free(steal_pointer(&o.img));
 		if (err != -EKEYREJECTED)
 			break;
+		if (may_move_on(&a)) {
+			err = 0;
+			continue;
+		}
 		source_reject(a.source, a.server, 0, why);
 		a.avoid |= UINT32_C(1) << a.server;
 		if ((a.avoid & everybody) != everybody)

@@ -5,11 +5,14 @@
 #include "engine/workers.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 #include "base/lock.h"
+#include "base/log.h"
 #include "base/thread.h"
 
 #define WORKERS_MAX 16u
+#define COMPARE_BLOCKS 16u
 
 /* Owned by one worker thread. */
 struct worker {
@@ -17,8 +20,10 @@ struct worker {
 	pthread_t thread;
 	struct img_decoder *decoder;
 	uint8_t *stored; /* private copy of the zstd frame */
-	uint8_t *raw; /* the expanded chunk, aligned for the store */
+	uint8_t *raw; /* the expanded chunk or hot frame, aligned for the store */
+	uint8_t *there; /* COMPARE_BLOCKS out of the store */
 	uint8_t valid[IMG_CHUNK_BYTES_MAX / IMG_BLOCK_BYTES / 8];
+	uint8_t packed[IMG_CHUNK_BYTES_MAX / IMG_BLOCK_BYTES / 8];
 };
 
 struct workers {
@@ -42,13 +47,15 @@ struct workers {
 
 static int init_worker(struct workers *w, struct worker *one)
 {
-	uint32_t chunk_bytes = img_info(w->config.img)->chunk_bytes;
+	uint32_t chunk_bytes = (uint32_t)max_u64(img_info(w->config.img)->chunk_bytes,
+						 IMG_HOT_FRAME_RAW_MAX);
 
 	one->all = w;
 	one->decoder = img_decoder_new();
 	one->stored = malloc(img_stored_bytes_max(chunk_bytes));
 	one->raw = aligned_alloc(IMG_BLOCK_BYTES, chunk_bytes);
-	return one->decoder && one->stored && one->raw ? 0 : -ENOMEM;
+	one->there = aligned_alloc(IMG_BLOCK_BYTES, COMPARE_BLOCKS * IMG_BLOCK_BYTES);
+	return one->decoder && one->stored && one->raw && one->there ? 0 : -ENOMEM;
 }
 
 int workers_new(const struct engine_config *config, void (*wake)(void *ctx), void *ctx,
@@ -82,6 +89,7 @@ void workers_free(struct workers *w)
 		img_decoder_free(w->worker[i].decoder);
 		free(w->worker[i].stored);
 		free(w->worker[i].raw);
+		free(w->worker[i].there);
 	}
 	PTHREAD_OK(pthread_cond_destroy(&w->work_added));
 	lock_fini(&w->lock);
@@ -90,33 +98,39 @@ void workers_free(struct workers *w)
 
 /* -- one job ------------------------------------------------------------------------------ */
 
-static bool block_is_valid(const struct worker *one, uint32_t block)
+static bool bit_is_set(const uint8_t *bits, uint32_t i)
 {
-	return one->valid[block / 8] >> (block % 8) & 1;
+	return bits[i / 8] >> (i % 8) & 1;
 }
 
+/* Blocks [first, end) of chunk ci, raw[0] being the first of them. */
+struct stretch {
+	uint64_t ci;
+	uint32_t first, end;
+	uint8_t *raw;
+};
+
 /* Write the runs of blocks that are not valid yet, STORE_IO_MAX runs at a time. */
-static int store_missing(struct worker *one, const struct img_chunk *chunk)
+static int store_missing(struct worker *one, const struct stretch *s)
 {
-	uint64_t start = chunk->ci * img_info(one->all->config.img)->chunk_bytes;
-	uint32_t n_blocks = chunk->raw_bytes / IMG_BLOCK_BYTES;
+	uint64_t start = s->ci * img_info(one->all->config.img)->chunk_bytes;
 	struct store_io io[STORE_IO_MAX];
 	unsigned n = 0;
 	int err = 0;
 
-	for (uint32_t b = 0; err == 0 && b < n_blocks;) {
+	for (uint32_t b = s->first; err == 0 && b < s->end;) {
 		uint32_t end = b;
 
-		while (end < n_blocks && !block_is_valid(one, end))
+		while (end < s->end && !bit_is_set(one->valid, end))
 			end++;
 		if (end > b)
 			io[n++] = (struct store_io){
 				.slot_off = start + (uint64_t)b * IMG_BLOCK_BYTES,
-				.buf = one->raw + (size_t)b * IMG_BLOCK_BYTES,
+				.buf = s->raw + (size_t)(b - s->first) * IMG_BLOCK_BYTES,
 				.n_bytes = (end - b) * IMG_BLOCK_BYTES,
 			};
 		b = end + 1;
-		if (n == STORE_IO_MAX || (n && b >= n_blocks)) {
+		if (n == STORE_IO_MAX || (n && b >= s->end)) {
 			err = store_write(one->all->config.store, io, n);
 			n = 0;
 		}
@@ -124,29 +138,133 @@ static int store_missing(struct worker *one, const struct img_chunk *chunk)
 	return err;
 }
 
-static void do_job(struct worker *one, const struct worker_job *job,
-		   struct worker_result *ret)
+/* Of n blocks from `first` on, which differ from the store's?  They are made not valid. */
+static int compare_blocks(struct worker *one, const struct stretch *s, uint32_t first,
+			  uint32_t n, uint32_t *n_wrong, uint32_t *first_wrong)
+{
+	uint64_t start = s->ci * img_info(one->all->config.img)->chunk_bytes;
+	struct store_io io = {
+		.slot_off = start + (uint64_t)first * IMG_BLOCK_BYTES,
+		.buf = one->there,
+		.n_bytes = n * IMG_BLOCK_BYTES,
+	};
+	int err = store_read(one->all->config.store, &io, 1);
+
+	for (uint32_t i = 0; err == 0 && i < n; i++) {
+		const uint8_t *right =
+			s->raw + (size_t)(first + i - s->first) * IMG_BLOCK_BYTES;
+
+		if (memcmp(one->there + (size_t)i * IMG_BLOCK_BYTES, right,
+			   IMG_BLOCK_BYTES) == 0)
+			continue;
+		one->valid[(first + i) / 8] &= (uint8_t) ~(1u << ((first + i) % 8));
+		if ((*n_wrong)++ == 0)
+			*first_wrong = first + i;
+	}
+	return err;
+}
+
+/* The chunk's blocks are the right ones: what the hot pack brought is held against them. */
+static int compare_packed(struct worker *one, const struct stretch *s)
+{
+	uint32_t n_wrong = 0, first_wrong = 0;
+	int err = 0;
+
+	if (!chunkmap_store_packed(one->all->config.cm, s->ci, one->packed))
+		return 0;
+	for (uint32_t b = s->first; err == 0 && b < s->end;) {
+		uint32_t end = b;
+
+		while (end < s->end && end - b < COMPARE_BLOCKS &&
+		       bit_is_set(one->packed, end))
+			end++;
+		if (end > b)
+			err = compare_blocks(one, s, b, end - b, &n_wrong, &first_wrong);
+		b = end > b ? end : b + 1;
+	}
+	if (n_wrong)
+		log_warning("hot pack: chunk %" PRIu64
+			    ": block %u and %u more differ from "
+			    "the image: replaced by the image's",
+			    s->ci, first_wrong, n_wrong - 1);
+	return err;
+}
+
+static void do_chunk(struct worker *one, const struct worker_job *job,
+		     struct worker_result *ret)
 {
 	const struct engine_config *config = &one->all->config;
 	const struct img_chunk *chunk = &job->chunk;
+	const struct stretch s = {chunk->ci, 0, chunk->raw_bytes / IMG_BLOCK_BYTES,
+				  one->raw};
 	struct chunk_waiter *list;
 
-	*ret = (struct worker_result){
-		.ci = chunk->ci,
-		.fetch = job->fetch,
-		.server = job->server,
-		.src_off = chunk->src_off,
-	};
 	memcpy(one->stored, job->data, chunk->stored_bytes);
 	ret->img_err = img_chunk_decode(one->decoder, chunk, one->stored,
 					chunk->stored_bytes, one->raw, chunk->raw_bytes);
 	if (ret->img_err < 0)
 		return;
 	chunkmap_store_begin(config->cm, chunk->ci, one->valid);
-	ret->store_err = store_missing(one, chunk);
+	ret->store_err = compare_packed(one, &s);
+	if (ret->store_err == 0)
+		ret->store_err = store_missing(one, &s);
 	list = chunkmap_store_end(config->cm, chunk->ci, ret->store_err == 0);
 	if (list)
 		config->resume(config->ctx, list);
+}
+
+/* One run of the hot pack: those of its blocks that nobody has brought or written yet. */
+static int store_run(struct worker *one, const struct img_hot_run *run, uint8_t *raw)
+{
+	const struct engine_config *config = &one->all->config;
+	const struct stretch s = {run->ci, run->first_block,
+				  run->first_block + run->n_blocks, raw};
+	struct chunk_waiter *list;
+	int err;
+
+	if (!chunkmap_part_begin(config->cm, run->ci, one->valid))
+		return 0;
+	err = store_missing(one, &s);
+	list = chunkmap_part_end(config->cm, run->ci, run->first_block, run->n_blocks,
+				 err == 0);
+	if (list)
+		config->resume(config->ctx, list);
+	return err;
+}
+
+static void do_hot_frame(struct worker *one, const struct worker_job *job,
+			 struct worker_result *ret)
+{
+	const struct img_hot_frame *frame = &job->hot->frames[job->frame];
+	uint8_t *raw = one->raw;
+
+	memcpy(one->stored, job->data, frame->stored_bytes);
+	ret->img_err = img_hot_frame_decode(one->decoder, frame, one->stored,
+					    frame->stored_bytes, one->raw);
+	for (uint32_t i = 0;
+	     ret->img_err == 0 && ret->store_err == 0 && i < frame->n_runs; i++) {
+		const struct img_hot_run *run = &job->hot->runs[frame->first_run + i];
+
+		ret->store_err = store_run(one, run, raw);
+		raw += (size_t)run->n_blocks * IMG_BLOCK_BYTES;
+	}
+}
+
+static void do_job(struct worker *one, const struct worker_job *job,
+		   struct worker_result *ret)
+{
+	*ret = (struct worker_result){
+		.is_hot = job->hot,
+		.frame = job->frame,
+		.ci = job->chunk.ci,
+		.fetch = job->fetch,
+		.server = job->server,
+		.src_off = job->chunk.src_off,
+	};
+	if (job->hot)
+		do_hot_frame(one, job, ret);
+	else
+		do_chunk(one, job, ret);
 }
 
 /* -- the threads -------------------------------------------------------------------------- */

@@ -2,9 +2,10 @@
 /*
  * workers.h - threads that turn fetched bytes into stored chunks
  *
- * A job is one chunk's bytes in shared memory.  The worker copies them, because an unprivileged
+ * A job is one chunk's bytes in shared memory, or one frame of the hot pack.  The worker copies them, because an unprivileged
  * process may still change them, then verifies and decompresses the copy, stores the blocks that
- * were not written meanwhile, and hands the waiting reads on.  Each job gives one result.
+ * were not written meanwhile, and hands the waiting reads on.  Blocks that the hot pack brought before
+ * are compared with the chunk's, which are the right ones.  Each job gives one result.
  */
 #ifndef ENGINE_WORKERS_H
 #define ENGINE_WORKERS_H
@@ -18,9 +19,14 @@ struct worker_job {
 	const uint8_t *data; /* chunk.stored_bytes, until the result is taken */
 	unsigned fetch; /* the caller's: which fetch this belongs to */
 	unsigned server;
+	/* A frame of the hot pack instead of a chunk, which is then not looked at; else NULL. */
+	const struct img_hot *hot;
+	uint32_t frame;
 };
 
 struct worker_result {
+	bool is_hot;
+	uint32_t frame; /* is_hot */
 	uint64_t ci;
 	unsigned fetch;
 	unsigned server;

@@ -238,6 +238,10 @@ static bool run_command(struct control *c, int fd, const char *command)
 		err = c->ops->pause(c->ctx, true, why, sizeof why);
 	else if (strcmp(command, "resume") == 0)
 		err = c->ops->pause(c->ctx, false, why, sizeof why);
+	else if (strcmp(command, "trace") == 0)
+		err = c->ops->trace(c->ctx, false, why, sizeof why);
+	else if (strcmp(command, "trace-end") == 0)
+		err = c->ops->trace(c->ctx, true, why, sizeof why);
 	else if (strcmp(command, "detach") == 0)
 		err = c->ops->detach(c->ctx, why, sizeof why);
 	else

@@ -3,7 +3,7 @@
  * control.h - the root-only control socket of one attachment, /run/hydroot/NAME/control
  *
  * SOCK_SEQPACKET; a request is one packet of at most CONTROL_REQUEST_BYTES holding one JSON
- * object {"command": "status"|"pause"|"resume"|"detach"}, the answer one packet
+ * object {"command": "status"|"pause"|"resume"|"trace"|"trace-end"|"detach"}, the answer one packet
  * {"ok": true, "status": {...}} or {"ok": false, "error": "..."}.  Peers other than uid 0 (or the
  * daemon's own uid) are refused.  Runs in the main thread's poll loop; a slow or silent client
  * never holds it up.
@@ -23,6 +23,8 @@
 struct control_ops {
 	void (*status)(void *ctx, struct status *ret);
 	int (*pause)(void *ctx, bool paused, char *why, size_t why_bytes);
+	/* Write the file `trace` in the run directory; `ends`: what is read from now on does not count. */
+	int (*trace)(void *ctx, bool ends, char *why, size_t why_bytes);
 	int (*detach)(void *ctx, char *why, size_t why_bytes);
 };
 

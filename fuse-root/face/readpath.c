@@ -130,6 +130,8 @@ void readpath_read(struct readpath *rp, void *handle, uint64_t img_off, size_t n
 		rp->config.reply(handle, -EINVAL, NULL, 0);
 		return;
 	}
+	if (rp->config.trace)
+		trace_note(rp->config.trace, img_off, n_bytes);
 	if (chunkmap_is_valid(rp->config.cm, img_off, n_bytes)) {
 		answer(rp, handle, img_off, n_bytes);
 		return;

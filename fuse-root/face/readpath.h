@@ -8,6 +8,7 @@
 #ifndef FACE_READPATH_H
 #define FACE_READPATH_H
 
+#include "face/trace.h"
 #include "map/chunkmap.h"
 #include "store/store.h"
 
@@ -18,6 +19,7 @@ struct readpath_config {
 	struct store *store;
 	unsigned n_waiting_max; /* reads set aside; one more makes its thread wait */
 	unsigned n_threads; /* that call read or resume at a time */
+	struct trace *trace; /* every good read is noted there first; NULL: not */
 	/* err 0: the n_bytes of buf are the answer; else -errno.  Any thread, no locks held. */
 	void (*reply)(void *handle, int err, const void *buf, size_t n_bytes);
 };

@@ -6,6 +6,9 @@
  * PARTIAL: a READY chunk needs none, an ABSENT one has none set.  The array and the bytes are
  * anonymous shared memory, so that they can outlive the thread of execution that fills them.
  *
+ * Two more arrays say which blocks came from the hot pack, and which are on their way from it.  A mark
+ * of the chunk says whether they have to be looked at, so what no pack touches takes no memory.
+ *
  * Writers and the storing of fetched bytes exclude each other chunk by chunk: a registered
  * writer keeps store_begin waiting, and a chunk in `storing` keeps new writers waiting.  storing
  * is entered before waiting for the writers to leave, so a stream of writes cannot starve it.
@@ -21,6 +24,8 @@
 #define STATE_MASK 0x03u
 #define MARK_DEMANDED 0x04u
 #define MARK_CLAIMED 0x08u
+#define MARK_PACKED 0x10u /* bits of `packed` may be set */
+#define MARK_PROMISED 0x20u /* bits of `promised` may be set */
 
 #define BLOCK_BYTES 4096u
 #define WAITER_BUCKETS 1024u
@@ -41,6 +46,8 @@ struct chunkmap {
 	pthread_cond_t storing_ended;
 	uint8_t *marks; /* a chunk: state and marks */
 	uint8_t *valid; /* a bit a block */
+	uint8_t *packed; /* a bit a block: valid, from the hot pack, to be compared */
+	uint8_t *promised; /* a bit a block: the hot pack brings it soon */
 	struct queue demand;
 	struct chunk_waiter *waiters[WAITER_BUCKETS]; /* oldest first */
 	struct chunk_writer *writers;
@@ -105,13 +112,21 @@ int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *
 	cond_init(&cm->storing_ended);
 	cm->marks = shared_zeros(cm->n_chunks);
 	cm->valid = shared_zeros(cm->n_chunks * cm->blocks_per_chunk / 8);
-	if (!cm->marks || !cm->valid ||
+	cm->packed = shared_zeros(cm->n_chunks * cm->blocks_per_chunk / 8);
+	cm->promised = shared_zeros(cm->n_chunks * cm->blocks_per_chunk / 8);
+	if (!cm->marks || !cm->valid || !cm->packed || !cm->promised ||
 	    queue_init(&cm->demand, min_u64(cm->n_chunks, DEMAND_MAX)) < 0) {
 		chunkmap_free(cm);
 		return -ENOMEM;
 	}
 	*ret = cm;
 	return 0;
+}
+
+static void free_bits(const struct chunkmap *cm, uint8_t *bits)
+{
+	if (bits)
+		munmap(bits, cm->n_chunks * cm->blocks_per_chunk / 8);
 }
 
 void chunkmap_free(struct chunkmap *cm)
@@ -121,8 +136,9 @@ void chunkmap_free(struct chunkmap *cm)
 	assert(cm->n_waiting == 0 && !cm->writers);
 	if (cm->marks)
 		munmap(cm->marks, cm->n_chunks);
-	if (cm->valid)
-		munmap(cm->valid, cm->n_chunks * cm->blocks_per_chunk / 8);
+	free_bits(cm, cm->valid);
+	free_bits(cm, cm->packed);
+	free_bits(cm, cm->promised);
 	queue_fini(&cm->demand);
 	PTHREAD_OK(pthread_cond_destroy(&cm->writer_left));
 	PTHREAD_OK(pthread_cond_destroy(&cm->storing_ended));
@@ -146,7 +162,9 @@ static void check_locked(struct chunkmap *cm)
 			n_valid += bit_is_set(cm->valid, b);
 		assert(state_of(cm, ci) <= CHUNK_READY);
 		assert(state_of(cm, ci) != CHUNK_ABSENT || n_valid == 0);
-		assert(state_of(cm, ci) != CHUNK_PARTIAL || (n_valid > 0 && n_valid < n));
+		assert(state_of(cm, ci) != CHUNK_PARTIAL || n_valid > 0);
+		assert(state_of(cm, ci) != CHUNK_PARTIAL || n_valid < n ||
+		       cm->marks[ci] & MARK_PACKED);
 		if (state_of(cm, ci) == CHUNK_READY) {
 			n_ready++;
 			ready_blocks += n;
@@ -185,7 +203,8 @@ static void make_ready_locked(struct chunkmap *cm, uint64_t ci)
 	lock_assert_held(&cm->lock);
 	if (state_of(cm, ci) == CHUNK_READY)
 		return;
-	cm->marks[ci] = (uint8_t)((cm->marks[ci] & ~STATE_MASK) | CHUNK_READY);
+	cm->marks[ci] &= (uint8_t) ~(STATE_MASK | MARK_PACKED | MARK_PROMISED);
+	cm->marks[ci] |= CHUNK_READY;
 	cm->n_ready++;
 	cm->ready_blocks += end_block_of(cm, ci) - first_block_of(cm, ci);
 }
@@ -199,7 +218,31 @@ static bool all_valid_locked(struct chunkmap *cm, uint64_t first, uint64_t end)
 	return true;
 }
 
-/* Blocks [first, end) of chunk ci have become valid. */
+static bool any_set(const uint8_t *bits, uint64_t first, uint64_t end)
+{
+	for (uint64_t b = first; b < end; b++)
+		if (bit_is_set(bits, b))
+			return true;
+	return false;
+}
+
+/* Clear bits [first, end) of chunk ci in an array, and the mark when none is left. */
+static void clear_bits_locked(struct chunkmap *cm, uint8_t *bits, unsigned mark,
+			      uint64_t ci, uint64_t first, uint64_t end)
+{
+	lock_assert_held(&cm->lock);
+	if (!(cm->marks[ci] & mark))
+		return;
+	for (uint64_t b = first; b < end; b++)
+		bits[b / 8] &= (uint8_t) ~(1u << (b % 8));
+	if (!any_set(bits, first_block_of(cm, ci), end_block_of(cm, ci)))
+		cm->marks[ci] &= (uint8_t)~mark;
+}
+
+/*
+ * Blocks [first, end) of chunk ci have become valid.  A chunk with blocks of the hot pack is not READY
+ * before these were compared with the image.
+ */
 static void make_valid_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
 			      uint64_t end)
 {
@@ -209,7 +252,8 @@ static void make_valid_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
 	for (uint64_t b = first; b < end; b++)
 		cm->valid[b / 8] |= (uint8_t)(1u << (b % 8));
 	cm->marks[ci] = (uint8_t)((cm->marks[ci] & ~STATE_MASK) | CHUNK_PARTIAL);
-	if (all_valid_locked(cm, first_block_of(cm, ci), end_block_of(cm, ci)))
+	if (!(cm->marks[ci] & MARK_PACKED) &&
+	    all_valid_locked(cm, first_block_of(cm, ci), end_block_of(cm, ci)))
 		make_ready_locked(cm, ci);
 }
 
@@ -302,6 +346,22 @@ static bool part_is_valid_locked(struct chunkmap *cm, uint64_t ci, uint64_t firs
 				min_u64(end, end_block_of(cm, ci)));
 }
 
+/* What is missing of [first, end) in chunk ci is on its way from the hot pack. */
+static bool part_is_promised_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
+				    uint64_t end)
+{
+	lock_assert_held(&cm->lock);
+	if (!(cm->marks[ci] & MARK_PROMISED))
+		return false;
+	first = max_u64(first, first_block_of(cm, ci));
+	end = min_u64(end, end_block_of(cm, ci));
+	for (uint64_t b = first; b < end; b++)
+		if (!bit_is_set(cm->promised, b) &&
+		    !(state_of(cm, ci) == CHUNK_PARTIAL && bit_is_set(cm->valid, b)))
+			return false;
+	return true;
+}
+
 bool chunkmap_want(struct chunkmap *cm, struct chunk_waiter *w)
 {
 	uint64_t first = w->img_off / BLOCK_BYTES;
@@ -319,7 +379,8 @@ bool chunkmap_want(struct chunkmap *cm, struct chunk_waiter *w)
 			w->ci = ci;
 			add_waiter_locked(cm, w);
 		}
-		demand_locked(cm, ci);
+		if (!part_is_promised_locked(cm, ci, first, end))
+			demand_locked(cm, ci);
 	}
 	leave(cm);
 	if (is_missing)
@@ -459,12 +520,16 @@ struct chunk_waiter *chunkmap_write_end(struct chunkmap *cm, struct chunk_writer
 	if (!w->is_registered)
 		return NULL;
 	enter(cm);
-	for (uint64_t b = w->first_block; ok && b < w->end_block;) {
+	for (uint64_t b = w->first_block; b < w->end_block;) {
 		uint64_t ci = b / cm->blocks_per_chunk;
 		uint64_t end = min_u64(w->end_block, end_block_of(cm, ci));
 
-		make_valid_locked(cm, ci, b, end);
-		list = take_waiters_locked(cm, ci, list);
+		/* Also where the write failed: the user may have been told so, and it is his now. */
+		clear_bits_locked(cm, cm->packed, MARK_PACKED, ci, b, end);
+		if (ok) {
+			make_valid_locked(cm, ci, b, end);
+			list = take_waiters_locked(cm, ci, list);
+		}
 		b = end;
 	}
 	unregister_locked(cm, w);
@@ -510,19 +575,35 @@ static bool has_writer_locked(struct chunkmap *cm, uint64_t ci)
 	return false;
 }
 
-void chunkmap_store_begin(struct chunkmap *cm, uint64_t ci, uint8_t *valid)
+/* One stores at a time, and nobody writes meanwhile. */
+static void begin_storing_locked(struct chunkmap *cm, uint64_t ci)
 {
-	size_t n_bytes = cm->blocks_per_chunk / 8;
-
-	enter(cm);
-	assert(cm->marks[ci] & MARK_CLAIMED && cm->n_storing < STORING_MAX);
+	lock_assert_held(&cm->lock);
+	while (is_storing_locked(cm, ci, ci))
+		cond_wait(&cm->storing_ended, &cm->lock);
+	assert(cm->n_storing < STORING_MAX);
 	cm->storing[cm->n_storing++] = ci;
 	while (has_writer_locked(cm, ci))
 		cond_wait(&cm->writer_left, &cm->lock);
+}
+
+static void copy_valid_locked(struct chunkmap *cm, uint64_t ci, uint8_t *ret)
+{
+	size_t n_bytes = cm->blocks_per_chunk / 8;
+
+	lock_assert_held(&cm->lock);
 	if (state_of(cm, ci) == CHUNK_PARTIAL)
-		memcpy(valid, cm->valid + ci * n_bytes, n_bytes);
+		memcpy(ret, cm->valid + ci * n_bytes, n_bytes);
 	else
-		memset(valid, state_of(cm, ci) == CHUNK_READY ? 0xff : 0, n_bytes);
+		memset(ret, state_of(cm, ci) == CHUNK_READY ? 0xff : 0, n_bytes);
+}
+
+void chunkmap_store_begin(struct chunkmap *cm, uint64_t ci, uint8_t *valid)
+{
+	enter(cm);
+	assert(cm->marks[ci] & MARK_CLAIMED);
+	begin_storing_locked(cm, ci);
+	copy_valid_locked(cm, ci, valid);
 	leave(cm);
 }
 
@@ -553,13 +634,122 @@ struct chunk_waiter *chunkmap_store_end(struct chunkmap *cm, uint64_t ci, bool o
 	return list;
 }
 
-struct chunk_waiter *chunkmap_mark_zero(struct chunkmap *cm, uint64_t ci)
+bool chunkmap_store_packed(struct chunkmap *cm, uint64_t ci, uint8_t *packed)
 {
-	struct chunk_waiter *list;
+	size_t n_bytes = cm->blocks_per_chunk / 8;
+	bool any;
 
 	enter(cm);
-	make_ready_locked(cm, ci);
-	list = take_waiters_locked(cm, ci, NULL);
+	assert(is_storing_locked(cm, ci, ci));
+	any = cm->marks[ci] & MARK_PACKED;
+	if (any)
+		memcpy(packed, cm->packed + ci * n_bytes, n_bytes);
+	leave(cm);
+	return any;
+}
+
+struct chunk_waiter *chunkmap_mark_zero(struct chunkmap *cm, uint64_t ci)
+{
+	struct chunk_waiter *list = NULL;
+
+	enter(cm);
+	/* A pack has put something where the image has zeros: it goes the way of other chunks. */
+	if (!(cm->marks[ci] & MARK_PACKED) && !is_storing_locked(cm, ci, ci)) {
+		make_ready_locked(cm, ci);
+		list = take_waiters_locked(cm, ci, NULL);
+	}
+	leave(cm);
+	return list;
+}
+
+/* -- the hot pack ------------------------------------------------------------------------- */
+
+/* Demand ci again for those who relied on the promise. */
+static bool unpromise_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
+			     uint64_t end)
+{
+	lock_assert_held(&cm->lock);
+	if (!(cm->marks[ci] & MARK_PROMISED))
+		return false;
+	clear_bits_locked(cm, cm->promised, MARK_PROMISED, ci, first, end);
+	if (!has_waiters_locked(cm, ci))
+		return false;
+	demand_locked(cm, ci);
+	return true;
+}
+
+void chunkmap_promise(struct chunkmap *cm, uint64_t ci, uint32_t first, uint32_t n)
+{
+	uint64_t start = first_block_of(cm, ci) + first;
+
+	enter(cm);
+	assert(n && start + n <= end_block_of(cm, ci));
+	if (state_of(cm, ci) != CHUNK_READY) {
+		for (uint64_t b = start; b < start + n; b++)
+			cm->promised[b / 8] |= (uint8_t)(1u << (b % 8));
+		cm->marks[ci] |= MARK_PROMISED;
+	}
+	leave(cm);
+}
+
+void chunkmap_unpromise(struct chunkmap *cm, uint64_t ci, uint32_t first, uint32_t n)
+{
+	uint64_t start = first_block_of(cm, ci) + first;
+	bool is_wanted;
+
+	enter(cm);
+	is_wanted = unpromise_locked(cm, ci, start, start + n);
+	leave(cm);
+	if (is_wanted)
+		cm->wake(cm->wake_ctx);
+}
+
+bool chunkmap_part_begin(struct chunkmap *cm, uint64_t ci, uint8_t *valid)
+{
+	bool ok;
+
+	enter(cm);
+	ok = state_of(cm, ci) != CHUNK_READY;
+	if (ok) {
+		begin_storing_locked(cm, ci);
+		ok = state_of(cm, ci) != CHUNK_READY;
+		if (ok)
+			copy_valid_locked(cm, ci, valid);
+		else
+			end_storing_locked(cm, ci);
+	}
+	leave(cm);
+	return ok;
+}
+
+/* Blocks [first, end) that were not valid at begin are in the store now. */
+static void add_part_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
+			    uint64_t end)
+{
+	lock_assert_held(&cm->lock);
+	/* First of all, so that the chunk does not become READY. */
+	for (uint64_t b = first; b < end; b++)
+		if (state_of(cm, ci) == CHUNK_ABSENT || !bit_is_set(cm->valid, b)) {
+			cm->packed[b / 8] |= (uint8_t)(1u << (b % 8));
+			cm->marks[ci] |= MARK_PACKED;
+		}
+	make_valid_locked(cm, ci, first, end);
+}
+
+struct chunk_waiter *chunkmap_part_end(struct chunkmap *cm, uint64_t ci, uint32_t first,
+				       uint32_t n, bool ok)
+{
+	uint64_t start = first_block_of(cm, ci) + first;
+	struct chunk_waiter *list = NULL;
+
+	enter(cm);
+	assert(n && start + n <= end_block_of(cm, ci));
+	end_storing_locked(cm, ci);
+	if (ok) {
+		add_part_locked(cm, ci, start, start + n);
+		clear_bits_locked(cm, cm->promised, MARK_PROMISED, ci, start, start + n);
+		list = take_waiters_locked(cm, ci, NULL);
+	}
 	leave(cm);
 	return list;
 }

@@ -11,16 +11,19 @@
  *	     +--------------------------------+------------------------------> READY
  *
  *	ABSENT	no block is valid
- *	PARTIAL	a block is valid where its bit is set: it was written or discarded here
+ *	PARTIAL	a block is valid where its bit is set: it was written or discarded here, or came
+ *		from the hot pack (chunkmap_part_end); such a chunk is not READY, even with all its blocks
+ *		valid, before the pack's blocks were compared with the image's or written over
  *	READY	every block is valid; terminal
  *
  * A valid block is wholly in the store, or was never stored and reads as zeros because the
  * image has zeros there.  Beside the state a chunk has marks: DEMANDED (in the demand queue),
  * CLAIMED (a fetch has it; one at a time), STORING (its fetched bytes go into the store; writers
- * wait, they wait for memory only, never for the network).
+ * wait, they wait for memory only, never for the network), PROMISED (the hot pack is bringing some of
+ * its blocks: a read that misses only these waits without demanding the chunk).
  *
  * Every function may be called from any thread and takes the map's own lock for a short time;
- * only chunkmap_write_begin and chunkmap_store_begin wait, for each other.
+ * only chunkmap_write_begin, chunkmap_store_begin and chunkmap_part_begin wait, for each other.
  */
 #ifndef MAP_CHUNKMAP_H
 #define MAP_CHUNKMAP_H
@@ -112,7 +115,34 @@ void chunkmap_store_begin(struct chunkmap *cm, uint64_t ci, uint8_t *valid);
 struct chunk_waiter *chunkmap_store_end(struct chunkmap *cm, uint64_t ci,
 					bool ok) _must_check_;
 
-/* The image has only zeros in this chunk: what was not written here reads as zeros. */
+/*
+ * Between the two: which of the valid blocks came from the hot pack and were not written since.  They
+ * are to be compared and, where they differ, stored.  False: none, `packed` is untouched.
+ */
+bool chunkmap_store_packed(struct chunkmap *cm, uint64_t ci,
+			   uint8_t *packed) _must_check_;
+
+/*
+ * The hot pack brings blocks [first, +n) of chunk ci soon; or it does not after all: reads that relied
+ * on it demand the chunk.  Blocks count from the chunk's first.
+ */
+void chunkmap_promise(struct chunkmap *cm, uint64_t ci, uint32_t first, uint32_t n);
+void chunkmap_unpromise(struct chunkmap *cm, uint64_t ci, uint32_t first, uint32_t n);
+
+/*
+ * Blocks [first, +n) of a chunk, claimed or not, are in memory.  begin waits until nobody writes to the
+ * chunk or stores it, and copies its valid bits as chunkmap_store_begin does; false: it is READY,
+ * there is nothing to do and no end.  end: those of the blocks that were not valid are in the store, the
+ * promise is kept; with ok false nothing has changed, and the promise stands until it is taken back.
+ */
+bool chunkmap_part_begin(struct chunkmap *cm, uint64_t ci, uint8_t *valid) _must_check_;
+struct chunk_waiter *chunkmap_part_end(struct chunkmap *cm, uint64_t ci, uint32_t first,
+				       uint32_t n, bool ok) _must_check_;
+
+/*
+ * The image has only zeros in this chunk: what was not written here reads as zeros.  A chunk into
+ * which a hot pack put something stays as it is, to be fetched and compared like any other.
+ */
 struct chunk_waiter *chunkmap_mark_zero(struct chunkmap *cm, uint64_t ci) _must_check_;
 
 /* Every read that waits, out of the map: to be failed at the end. */

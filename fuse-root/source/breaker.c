@@ -74,6 +74,13 @@ void breaker_refuse(struct breaker *b, int64_t now_ms)
 	open_until(b, SERVER_REFUSED, now_ms + BREAKER_REFUSED_MS);
 }
 
+void breaker_renew(struct breaker *b)
+{
+	b->next_try_ms = 0;
+	b->is_probing = false;
+	b->epoch++;
+}
+
 void breaker_lost(struct breaker *b, uint32_t epoch)
 {
 	if (epoch == b->epoch)

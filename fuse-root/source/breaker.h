@@ -47,6 +47,9 @@ bool breaker_failed(struct breaker *b, uint32_t epoch, int64_t now_ms, uint32_t 
 /* It has another file: look again every BREAKER_REFUSED_MS. */
 void breaker_refuse(struct breaker *b, int64_t now_ms);
 
+/* It is asked for another file from now on: what is under way says nothing about that. */
+void breaker_renew(struct breaker *b);
+
 /* The attempt ended without saying anything about the server. */
 void breaker_lost(struct breaker *b, uint32_t epoch);
 

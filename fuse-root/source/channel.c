@@ -13,9 +13,9 @@
 #define BUFFERS_BYTES ((size_t)TRANSPORT_SLOTS * SOURCE_REQUEST_BYTES_MAX)
 
 _Static_assert(SOURCE_REQUEST_BYTES_MAX % 4096 == 0, "buffers start on a page");
-_Static_assert(sizeof(struct channel_msg) == 64 + TRANSPORT_ETAG_BYTES +
-						     TRANSPORT_TEXT_BYTES +
-						     TRANSPORT_ADDRESS_BYTES,
+_Static_assert(sizeof(struct channel_msg) ==
+		       72 + IMG_DIGEST_BYTES + TRANSPORT_ETAG_BYTES +
+			       TRANSPORT_TEXT_BYTES + TRANSPORT_ADDRESS_BYTES,
 	       "messages have no holes that would carry stack contents across");
 
 struct channel *channel_new(void)
@@ -88,7 +88,7 @@ static bool is_range_sane(const struct channel_msg *m)
 static bool is_request_sane(const struct channel_msg *m)
 {
 	return m->n_bytes > 0 && m->server < SOURCE_SERVERS_MAX &&
-	       m->class <= SOURCE_FILL && m->may_end <= 1;
+	       m->class <= SOURCE_FILL && m->may_end <= 1 && m->is_by_digest <= 1;
 }
 
 static bool is_sane(const struct channel_msg *m)

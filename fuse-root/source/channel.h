@@ -44,6 +44,9 @@ struct channel_msg {
 	uint32_t may_end;
 	uint32_t fault;
 	uint32_t retry_after_ms;
+	uint32_t is_by_digest;
+	uint32_t unused; /* 0; makes the size a multiple of 8 */
+	uint8_t digest[IMG_DIGEST_BYTES];
 	char etag[TRANSPORT_ETAG_BYTES];
 	char text[TRANSPORT_TEXT_BYTES];
 	char address[TRANSPORT_ADDRESS_BYTES];

@@ -337,8 +337,10 @@ void httpcheck_judge(const struct httpcheck *h, const struct httpcheck_want *wan
 	else if (h->status == 416)
 		judge_416(h, want, ret);
 	else if (h->status != 200 && h->status != 206)
-		say(ret, TRANSPORT_AWAY, "HTTP %d: %s", h->status,
-		    status_text(h->status));
+		say(ret,
+		    h->status == 404 || h->status == 410 ? TRANSPORT_GONE
+							 : TRANSPORT_AWAY,
+		    "HTTP %d: %s", h->status, status_text(h->status));
 	else if (h->is_html)
 		say(ret, TRANSPORT_AWAY, "an HTML page instead of the file");
 	else if (h->is_encoded)

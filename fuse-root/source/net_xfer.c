@@ -239,7 +239,10 @@ int net_xfer_begin(struct net_xfer *x, const struct channel_msg *rq,
 		   struct net_name *name)
 {
 	const char *url = x->cfg->o->servers[rq->server];
+	char beside[OPTIONS_URL_BYTES + 128];
 
+	if (rq->is_by_digest && url_by_digest(url, rq->digest, beside, sizeof beside))
+		url = beside;
 	x->rq = *rq;
 	x->name = name;
 	x->http = (struct httpcheck){0};

@@ -151,13 +151,47 @@ static bool open_breaker_locked(struct server *s, uint32_t epoch,
 {
 	struct breaker *b = &s->breaker;
 
-	if (ev->fault == TRANSPORT_AWAY)
-		return breaker_failed(b, epoch, now_ms, random, ev->retry_after_ms);
-	if (epoch != b->epoch && b->state == SERVER_REFUSED)
+	if (epoch != b->epoch)
 		return false;
+	if (ev->fault == TRANSPORT_AWAY || ev->fault == TRANSPORT_GONE)
+		return breaker_failed(b, epoch, now_ms, random, ev->retry_after_ms);
 	s->ignores_range = ev->fault == TRANSPORT_NO_RANGES;
 	breaker_refuse(b, now_ms);
 	return true;
+}
+
+bool servers_move_on(struct servers *sv, unsigned i, const char *why)
+{
+	struct server *s = &sv->list[i];
+
+	if (i >= sv->n || !sv->has_digest || s->is_by_digest)
+		return false;
+	s->is_by_digest = true;
+	s->etag[0] = '\0';
+	s->file_bytes = 0;
+	lock_acquire(&sv->lock);
+	breaker_renew(&s->breaker);
+	s->n_errors++;
+	snprintf(s->last_error, sizeof s->last_error, "%s", why);
+	lock_release(&sv->lock);
+	log_notice("%s: %s: going on from by-digest/ beside it", s->url, why);
+	return true;
+}
+
+/* Not the pinned file, or none: elsewhere it may be. */
+static bool is_moved(struct servers *sv, unsigned i, uint32_t epoch,
+		     const struct transport_event *ev)
+{
+	struct server *s = &sv->list[i];
+
+	if ((ev->fault != TRANSPORT_REFUSED && ev->fault != TRANSPORT_GONE) ||
+	    epoch != s->breaker.epoch)
+		return false;
+	if (servers_move_on(sv, i, ev->text))
+		return true;
+	/* Not there either: the next try begins with the name again. */
+	s->is_by_digest = false;
+	return false;
 }
 
 void servers_failed(struct servers *sv, unsigned i, uint32_t epoch,
@@ -174,6 +208,8 @@ void servers_failed(struct servers *sv, unsigned i, uint32_t epoch,
 			    range.n_bytes, ev->text);
 		return;
 	}
+	if (is_moved(sv, i, epoch, ev))
+		return;
 	lock_acquire(&sv->lock);
 	const bool counts = open_breaker_locked(s, epoch, ev, random, now_ms);
 	if (counts)
@@ -182,13 +218,13 @@ void servers_failed(struct servers *sv, unsigned i, uint32_t epoch,
 	log_failure(s, range, ev->text, counts && news, now_ms);
 }
 
-static void refuse(struct servers *sv, unsigned i, struct servers_range range,
-		   const char *text, int64_t now_ms)
+static void refuse(struct servers *sv, unsigned i, uint32_t epoch,
+		   struct servers_range range, const char *text, int64_t now_ms)
 {
 	struct transport_event ev = {.fault = TRANSPORT_REFUSED};
 
 	snprintf(ev.text, sizeof ev.text, "%s", text);
-	servers_failed(sv, i, sv->list[i].breaker.epoch, range, &ev, now_ms);
+	servers_failed(sv, i, epoch, range, &ev, now_ms);
 }
 
 static bool is_other_length(const struct servers *sv, uint64_t file_bytes)
@@ -197,17 +233,18 @@ static bool is_other_length(const struct servers *sv, uint64_t file_bytes)
 }
 
 /* The network process has checked this too, but it is not to be believed. */
-static bool is_pinned_file(struct servers *sv, unsigned i, struct servers_range range,
-			   const struct transport_event *ev, int64_t now_ms)
+static bool is_pinned_file(struct servers *sv, unsigned i, uint32_t epoch,
+			   struct servers_range range, const struct transport_event *ev,
+			   int64_t now_ms)
 {
 	const struct server *s = &sv->list[i];
 
 	if (is_other_length(sv, ev->file_bytes))
-		refuse(sv, i, range, "another length: the published file was replaced",
-		       now_ms);
+		refuse(sv, i, epoch, range,
+		       "another length: the published file was replaced", now_ms);
 	else if (s->etag[0] && ev->etag[0] && !httpcheck_same_etag(s->etag, ev->etag))
-		refuse(sv, i, range, "another ETag: the published file was replaced",
-		       now_ms);
+		refuse(sv, i, epoch, range,
+		       "another ETag: the published file was replaced", now_ms);
 	else
 		return true;
 	return false;
@@ -215,7 +252,7 @@ static bool is_pinned_file(struct servers *sv, unsigned i, struct servers_range 
 
 static void learn(struct server *s, const struct transport_event *ev)
 {
-	if (!s->etag[0])
+	if (!s->etag[0] && !s->is_by_digest)
 		memcpy(s->etag, ev->etag, sizeof s->etag);
 	if (ev->file_bytes)
 		s->file_bytes = ev->file_bytes;
@@ -237,7 +274,7 @@ bool servers_bytes(struct servers *sv, unsigned i, uint32_t epoch,
 	struct server *s = &sv->list[i];
 	const unsigned n_failures = s->breaker.n_failures;
 
-	if (!is_pinned_file(sv, i, range, ev, now_ms))
+	if (!is_pinned_file(sv, i, epoch, range, ev, now_ms))
 		return false;
 	learn(s, ev);
 	lock_acquire(&sv->lock);
@@ -301,15 +338,23 @@ int64_t servers_reject_delay(struct servers *sv, uint32_t avoid)
 	       breaker_backoff_ms(least == UINT32_MAX ? 0 : least, random_next(sv));
 }
 
-void servers_pin(struct servers *sv, uint64_t file_bytes, int64_t now_ms)
+void servers_pin(struct servers *sv, uint64_t file_bytes, const uint8_t *digest,
+		 int64_t now_ms)
 {
+	if (digest) {
+		sv->has_digest = true;
+		memcpy(sv->digest, digest, sizeof sv->digest);
+	}
+	if (!file_bytes)
+		return;
 	sv->pinned_bytes = file_bytes;
 	lock_acquire(&sv->lock);
 	sv->file_bytes = file_bytes;
 	lock_release(&sv->lock);
 	for (unsigned i = 0; i < sv->n; i++)
 		if (is_other_length(sv, sv->list[i].file_bytes))
-			refuse(sv, i, (struct servers_range){0},
+			refuse(sv, i, sv->list[i].breaker.epoch,
+			       (struct servers_range){0},
 			       "another length than the image says", now_ms);
 }
 

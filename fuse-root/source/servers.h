@@ -4,8 +4,9 @@
  *
  * Policy `order`: the first in the list that works.  A better one that failed gets a probe when its
  * backoff is over, from a request nobody waits for where there is one.  Identity: the file's length
- * must be the pinned one and its ETag the one the server gave first, or the server is refused and
- * looked at again now and then.
+ * must be the pinned one and its ETag the one the server gave first.  If not, or if the file is gone,
+ * the name has moved on to another image: the server is then asked for the pinned one by its digest.
+ * Only when that is not there either it is refused, and looked at again now and then, by its name first.
  *
  * All functions but servers_status belong to the engine thread.
  */
@@ -27,7 +28,8 @@ struct server {
 	bool ignores_range;
 
 	/* owned by the engine thread */
-	char etag[TRANSPORT_ETAG_BYTES];
+	char etag[TRANSPORT_ETAG_BYTES]; /* "" by digest: there the name is the content */
+	bool is_by_digest; /* asked for by-digest/HEX.hri beside its URL */
 	uint64_t file_bytes; /* as it said last; 0: not yet */
 	bool is_failure_logged;
 	int64_t logged_ms;
@@ -50,6 +52,8 @@ struct servers {
 
 	/* owned by the engine thread */
 	uint64_t pinned_bytes; /* 0: not pinned yet */
+	bool has_digest;
+	uint8_t digest[IMG_DIGEST_BYTES];
 	uint64_t random;
 };
 
@@ -96,7 +100,11 @@ void servers_reject(struct servers *sv, unsigned i, uint64_t src_off, const char
 /* How long to wait before asking those in `avoid` again, for want of others. */
 int64_t servers_reject_delay(struct servers *sv, uint32_t avoid);
 
-void servers_pin(struct servers *sv, uint64_t file_bytes, int64_t now_ms);
+void servers_pin(struct servers *sv, uint64_t file_bytes, const uint8_t *digest,
+		 int64_t now_ms);
+
+/* As source_move_on. */
+bool servers_move_on(struct servers *sv, unsigned i, const char *why);
 
 /* Any thread. */
 void servers_status(struct servers *sv, struct source_status *ret, int64_t now_ms);

@@ -91,8 +91,17 @@ struct source_ops {
 	/* The bytes that `server` gave at src_off were wrong: count and log it.  Engine thread. */
 	void (*reject)(struct source *s, unsigned server, uint64_t src_off,
 		       const char *what);
-	/* From now on a server whose file has another length is refused.  Engine thread. */
-	void (*pin)(struct source *s, uint64_t file_bytes);
+	/*
+	 * From now on a server whose file has another length is refused (0: not known yet).  With
+	 * the image's digest (NULL: not known yet) one whose file was replaced or is gone is asked
+	 * for by-digest/HEX.hri beside it before it counts as refused.  Engine thread.
+	 */
+	void (*pin)(struct source *s, uint64_t file_bytes, const uint8_t *digest);
+	/*
+	 * What `server` gives is another image than the pinned one.  True: it will be asked for
+	 * that by its digest now.  False: it was, or the digest is not known.  Engine thread.
+	 */
+	bool (*move_on)(struct source *s, unsigned server);
 	/* How many requests of this class may be submitted now.  Engine thread. */
 	unsigned (*room)(struct source *s, enum source_class class);
 	/* A consistent copy.  Any thread; takes the source's own lock. */
@@ -136,9 +145,15 @@ static inline void source_reject(struct source *s, unsigned server, uint64_t src
 	s->ops->reject(s, server, src_off, what);
 }
 
-static inline void source_pin(struct source *s, uint64_t file_bytes)
+static inline void source_pin(struct source *s, uint64_t file_bytes,
+			      const uint8_t *digest)
 {
-	s->ops->pin(s, file_bytes);
+	s->ops->pin(s, file_bytes, digest);
+}
+
+static inline bool source_move_on(struct source *s, unsigned server)
+{
+	return s->ops->move_on(s, server);
 }
 
 static inline unsigned source_room(struct source *s, enum source_class class)

@@ -153,6 +153,8 @@ static void build_attempt(const struct failover *f, const struct request *r,
 		.file_bytes = f->servers.pinned_bytes,
 	};
 	memcpy(ret->etag, f->servers.list[server].etag, sizeof ret->etag);
+	ret->is_by_digest = f->servers.list[server].is_by_digest;
+	memcpy(ret->digest, f->servers.digest, sizeof ret->digest);
 }
 
 static void send_to(struct failover *f, struct request *r, unsigned server,
@@ -470,11 +472,16 @@ static void failover_reject(struct source *s, unsigned server, uint64_t src_off,
 	servers_reject(&f->servers, server, src_off, what, now_of(f));
 }
 
-static void failover_pin(struct source *s, uint64_t file_bytes)
+static void failover_pin(struct source *s, uint64_t file_bytes, const uint8_t *digest)
 {
 	struct failover *f = failover_of(s);
 
-	servers_pin(&f->servers, file_bytes, now_of(f));
+	servers_pin(&f->servers, file_bytes, digest, now_of(f));
+}
+
+static bool failover_move_on(struct source *s, unsigned server)
+{
+	return servers_move_on(&failover_of(s)->servers, server, "it is another image");
 }
 
 static unsigned failover_room(struct source *s, enum source_class class)
@@ -511,6 +518,7 @@ static const struct source_ops failover_ops = {
 	.promote = failover_promote,
 	.reject = failover_reject,
 	.pin = failover_pin,
+	.move_on = failover_move_on,
 	.room = failover_room,
 	.status = failover_status,
 	.free = failover_free,

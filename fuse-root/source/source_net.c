@@ -71,12 +71,14 @@ static int net_submit(struct transport *t, const struct transport_request *rq)
 		.n_bytes = rq->n_bytes,
 		.class = rq->class,
 		.may_end = rq->may_end,
+		.is_by_digest = rq->is_by_digest,
 	};
 
 	/* Before HELLO nobody would take it; RESTARTED tells when to try again. */
 	if (sn->generation == 0 || sn->is_closed)
 		return -EAGAIN;
 	memcpy(msg.etag, rq->etag, sizeof msg.etag);
+	memcpy(msg.digest, rq->digest, sizeof msg.digest);
 	if (channel_send(sn->ch->serve_fd, &msg) < 0)
 		return -EAGAIN;
 	sn->attempts[rq->slot] = (struct attempt){.is_active = true, .rq = *rq};

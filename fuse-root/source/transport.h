@@ -12,6 +12,7 @@
 #ifndef SOURCE_TRANSPORT_H
 #define SOURCE_TRANSPORT_H
 
+#include "imgfmt/imgfmt.h"
 #include "source/source.h"
 
 #define TRANSPORT_SLOTS 8u
@@ -30,6 +31,8 @@ struct transport_request {
 	bool may_end;
 	uint64_t file_bytes; /* the file must have this length; 0: not known */
 	char etag[TRANSPORT_ETAG_BYTES]; /* and this ETag; "": not known */
+	bool is_by_digest; /* ask for by-digest/HEX.hri beside the server's URL */
+	uint8_t digest[IMG_DIGEST_BYTES]; /* HEX */
 };
 
 enum transport_event_kind {
@@ -42,6 +45,7 @@ enum transport_event_kind {
 enum transport_fault {
 	TRANSPORT_FAULT_NONE,
 	TRANSPORT_AWAY, /* the server did not answer as it should; later it may */
+	TRANSPORT_GONE, /* it answers: there is no such file */
 	TRANSPORT_REFUSED, /* it answers, but this is not the file that was pinned */
 	TRANSPORT_NO_RANGES, /* it answers, but cannot give a part of a file */
 	TRANSPORT_LOCAL, /* not the server's fault */

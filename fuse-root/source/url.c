@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * url.c - which name a URL makes libcurl look up
+ * url.c - names in URLs, and the file beside the one that a URL names
  *
- * Only for libcurl's own cache of names: a mistake here costs a lookup, never sends anything
- * anywhere.
+ * The host is only for libcurl's own cache of names: a mistake there costs a lookup, never sends
+ * anything anywhere.
  */
 #include "source/url.h"
 
@@ -54,4 +54,23 @@ bool url_host_port(const char *url, char *ret_host, size_t host_bytes, unsigned 
 	memcpy(ret_host, host, host_n);
 	ret_host[host_n] = '\0';
 	return true;
+}
+
+bool url_by_digest(const char *url, const uint8_t digest[IMG_DIGEST_BYTES], char *ret,
+		   size_t ret_bytes)
+{
+	const char *authority = strstr(url, "://");
+	char hex[IMG_HEX_BYTES];
+
+	if (!authority)
+		return false;
+	authority += 3;
+	const size_t n_path = strcspn(url, "?#");
+	const char *slash = memrchr(url, '/', n_path);
+	if (!slash || slash < authority)
+		return false;
+	img_digest_hex(digest, hex);
+	const int n = snprintf(ret, ret_bytes, "%.*s/by-digest/%s.hri%s",
+			       (int)(slash - url), url, hex, url + n_path);
+	return n >= 0 && (size_t)n < ret_bytes;
 }

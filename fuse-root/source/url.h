@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * url.h - which name a URL makes libcurl look up
+ * url.h - names in URLs, and the file beside the one that a URL names
  */
 #ifndef SOURCE_URL_H
 #define SOURCE_URL_H
 
-#include "imgfmt/base.h"
+#include "imgfmt/imgfmt.h"
 
 /*
  * Host and port of an http or https URL; false when it is none, does not fit, or is an IPv6
@@ -13,5 +13,12 @@
  */
 bool url_host_port(const char *url, char *ret_host, size_t host_bytes,
 		   unsigned *ret_port);
+
+/*
+ * Where `hydroot-image publish` puts the image with this digest: by-digest/HEX.hri in the folder of
+ * the URL's file.  A query stays.  False when it does not fit or the URL has no path.
+ */
+bool url_by_digest(const char *url, const uint8_t digest[IMG_DIGEST_BYTES], char *ret,
+		   size_t ret_bytes);
 
 #endif

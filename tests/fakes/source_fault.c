@@ -316,14 +316,28 @@ static void fault_reject(struct source *s, unsigned server, uint64_t src_off,
 	pthread_mutex_unlock(&f->lock);
 }
 
-static void fault_pin(struct source *s, uint64_t file_bytes)
+static void fault_pin(struct source *s, uint64_t file_bytes, const uint8_t *digest)
 {
 	struct source_fault *f = fault_of(s);
 
+	(void)digest;
 	pthread_mutex_lock(&f->lock);
-	f->counts.n_pins++;
+	if (file_bytes)
+		f->counts.n_pins++;
 	f->counts.pinned_bytes = file_bytes;
 	pthread_mutex_unlock(&f->lock);
+}
+
+/* It has one file only. */
+static bool fault_move_on(struct source *s, unsigned server)
+{
+	struct source_fault *f = fault_of(s);
+
+	(void)server;
+	pthread_mutex_lock(&f->lock);
+	f->counts.n_moves++;
+	pthread_mutex_unlock(&f->lock);
+	return false;
 }
 
 static unsigned fault_room(struct source *s, enum source_class class)
@@ -380,6 +394,7 @@ static const struct source_ops fault_ops = {
 	.promote = fault_promote,
 	.reject = fault_reject,
 	.pin = fault_pin,
+	.move_on = fault_move_on,
 	.room = fault_room,
 	.status = fault_status,
 	.free = fault_free,

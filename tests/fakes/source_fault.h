@@ -41,6 +41,7 @@ struct source_fault_counts {
 	uint64_t n_promotes;
 	uint64_t n_pins;
 	uint64_t pinned_bytes;
+	uint64_t n_moves; /* asked for, always in vain */
 	unsigned n_outstanding; /* submitted and not released */
 	unsigned n_outstanding_max;
 	unsigned last_reject_server;

@@ -35,6 +35,7 @@ static int fake_submit(struct transport *t, const struct transport_request *rq)
 		.due_ms = f->now_ms + server->delay_ms,
 	};
 	server->n_submits++;
+	server->n_by_digest += rq->is_by_digest;
 	server->last = *rq;
 	if (count_active(f) > f->n_active_max)
 		f->n_active_max = count_active(f);
@@ -65,6 +66,13 @@ static uint8_t *buffer_of(struct transport_fake *f, unsigned slot)
 	return f->buffers + (size_t)slot * SOURCE_REQUEST_BYTES_MAX;
 }
 
+/* Of the two places where the file may be, is this one empty? */
+static bool is_missing(const struct transport_fault_server *server,
+		       const struct transport_fault_attempt *a)
+{
+	return a->rq.is_by_digest ? !server->has_by_digest : server->is_gone;
+}
+
 /* How much of the attempt's range this server will give at all. */
 static uint32_t bytes_to_come(const struct transport_fake *f,
 			      const struct transport_fault_attempt *a)
@@ -73,6 +81,8 @@ static uint32_t bytes_to_come(const struct transport_fake *f,
 	const uint64_t in_file = f->file_bytes - a->rq.src_off;
 	uint32_t n = (uint32_t)min_u64(in_file, a->rq.n_bytes);
 
+	if (is_missing(server, a))
+		return 0;
 	if (server->mode == FAKE_FAILS && n > server->good_bytes)
 		n = server->good_bytes;
 	return n;
@@ -101,7 +111,7 @@ static void build_event(struct transport_fake *f, struct transport_fault_attempt
 		.id = a->rq.id,
 		.slot = a->rq.slot,
 		.n_bytes = a->n_have,
-		.file_bytes = server->file_bytes,
+		.file_bytes = a->rq.is_by_digest ? f->file_bytes : server->file_bytes,
 	};
 	snprintf(ret->etag, sizeof ret->etag, "%s", server->etag);
 	snprintf(ret->address, sizeof ret->address, "127.0.0.%u", a->rq.server + 1);
@@ -109,6 +119,13 @@ static void build_event(struct transport_fake *f, struct transport_fault_attempt
 		return;
 	a->is_active = false;
 	ret->kind = TRANSPORT_DONE;
+	if (is_missing(server, a)) {
+		ret->kind = TRANSPORT_FAILED;
+		ret->file_bytes = 0;
+		ret->fault = TRANSPORT_GONE;
+		snprintf(ret->text, sizeof ret->text, "HTTP 404: no such file");
+		return;
+	}
 	if (server->mode != FAKE_FAILS)
 		return;
 	ret->kind = TRANSPORT_FAILED;

@@ -27,10 +27,13 @@ struct transport_fault_server {
 	int64_t delay_ms; /* from submit to the first event */
 	uint64_t file_bytes; /* what it says the length is */
 	const char *etag;
+	bool has_by_digest; /* by-digest/HEX.hri is there and right, whatever the name has */
+	bool is_gone; /* the name is not there */
 	uint32_t step; /* bytes an event; 0: all at once */
 
 	/* counted */
 	unsigned n_submits;
+	unsigned n_by_digest; /* of these */
 	struct transport_request last;
 };
 

@@ -11,14 +11,14 @@ expect_exit 0 hydroot --help
 assert_contains "help" '^Usage: hydroot COMMAND' "$T/out"
 expect_exit 0 hydroot --version
 assert_contains "version" '^hydroot [0-9]' "$T/out"
-for command in attach status wait pause resume detach; do
+for command in attach status wait pause resume trace detach; do
 	expect_exit 0 hydroot "$command" --help
 	assert_contains "help of $command" "^Usage: hydroot $command" "$T/out"
 done
 
 expect_exit 2 hydroot
 expect_exit 2 hydroot no-such-command
-for command in set trace report; do
+for command in set report; do
 	expect_exit 2 hydroot "$command"
 	assert_contains "$command" "^hydroot: $command: not supported by this version" "$T/out"
 done
@@ -28,10 +28,19 @@ expect_exit 2 hydroot status one two
 expect_exit 2 hydroot status ../etc
 expect_exit 2 hydroot wait --for=never
 expect_exit 2 hydroot wait --timeout=soon
-for command in status wait pause resume detach; do
+for command in status wait pause resume trace detach; do
 	expect_exit 1 hydroot "$command"
 	assert_contains "$command" '^hydroot: root: no such attachment' "$T/out"
 done
+
+# The trace of a daemon that has gone, and of one that left none.
+mkdir -p "$T/run/t"
+expect_exit 1 hydroot trace t
+assert_contains "no trace" '^hydroot: t: trace: no daemon answers, and it left none' "$T/out"
+expect_exit 0 hydroot trace --end t
+seq 30000 >"$T/run/t/trace"
+expect_exit 0 hydroot trace t
+assert "the trace is printed whole" cmp "$T/out" "$T/run/t/trace"
 
 # What a daemon left: $1 mode, $2 state, $3 seconds.ready
 leave()

@@ -26,7 +26,7 @@ static int dirfd = -1;
 static struct control *control;
 static pthread_t thread;
 static atomic_bool is_stopping;
-static atomic_int n_pauses, n_detaches;
+static atomic_int n_pauses, n_detaches, n_traces, n_trace_ends;
 
 static void op_status(void *ctx _unused_, struct status *ret)
 {
@@ -57,7 +57,15 @@ static int op_detach(void *ctx _unused_, char *why _unused_, size_t why_bytes _u
 	return -EBUSY;
 }
 
-static const struct control_ops ops = {op_status, op_pause, op_detach};
+static int op_trace(void *ctx _unused_, bool ends, char *why _unused_,
+		    size_t why_bytes _unused_)
+{
+	n_traces++;
+	n_trace_ends += ends;
+	return 0;
+}
+
+static const struct control_ops ops = {op_status, op_pause, op_trace, op_detach};
 
 static void *serve(void *arg _unused_)
 {
@@ -79,7 +87,7 @@ static int setup(void **state _unused_)
 		return 1;
 	dirfd = rundir_create("t");
 	is_stopping = false;
-	n_pauses = n_detaches = 0;
+	n_pauses = n_detaches = n_traces = n_trace_ends = 0;
 	return dirfd < 0 || control_open(dirfd, &ops, NULL, &control) ||
 	       pthread_create(&thread, NULL, serve, NULL);
 }
@@ -123,6 +131,10 @@ static void commands_are_answered(void **state _unused_)
 	assert_answer("{\"command\":\"status\"}",
 		      "{\"ok\":true,\"status\":{\"schema\":1,");
 	assert_answer("{\"command\":\"pause\"}", "{\"ok\":true}");
+	assert_answer("{\"command\":\"trace\"}", "{\"ok\":true}");
+	assert_answer("{\"command\":\"trace-end\"}", "{\"ok\":true}");
+	assert_int_equal(n_traces, 2);
+	assert_int_equal(n_trace_ends, 1);
 	assert_answer("{\"command\":\"resume\"}",
 		      "\"error\":\"it is \\\"not\\\" paused\"");
 	assert_answer("{\"command\":\"detach\"}",

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/utsname.h>
 
 #include <cmocka.h>
 
@@ -156,6 +157,71 @@ static void the_other_server_has_a_good_one(void **state _unused_)
 	}
 }
 
+static void wrong_digest_is_named_and_asked_for(void **state _unused_)
+{
+	struct source_fault_counts counts;
+	char has[IMG_HEX_BYTES], wanted[IMG_HEX_BYTES];
+
+	trust.digest[0] ^= 1;
+	img_digest_hex(image.info->digest, has);
+	img_digest_hex(trust.digest, wanted);
+	assert_int_equal(open_within(2, 1000), -EKEYREJECTED);
+	assert_non_null(strstr(why, "HEAD: refused: digest is sha256:"));
+	assert_non_null(strstr(why, has));
+	assert_non_null(strstr(why, wanted));
+	source_fault_counts(source, &counts);
+	assert_int_equal(counts.n_moves, 2);
+	assert_int_equal(counts.n_rejects, 2);
+}
+
+static void wrong_key_is_named(void **state _unused_)
+{
+	/* That of RFC 8410. */
+	static const char pem[] =
+		"-----BEGIN PUBLIC KEY-----\n"
+		"MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n"
+		"-----END PUBLIC KEY-----\n";
+
+	trust.public_key = pem;
+	trust.public_key_bytes = sizeof pem - 1;
+	assert_int_equal(open_within(1, 1000), -EKEYREJECTED);
+	assert_non_null(strstr(why, "HEAD: refused: the image is not signed, key id "));
+	assert_null(strstr(why, "unknown"));
+}
+
+static int open_for(const char *architecture)
+{
+	char meta[200];
+	int err;
+
+	snprintf(meta, sizeof meta,
+		 "{\"architecture\":\"%s\",\"filesystem\":\"ext4\","
+		 "\"version_number\":7}",
+		 architecture);
+	source_free(source);
+	testimage_free(&image);
+	testimage_meta = meta;
+	testimage_new(&image, 3, 8192, NULL);
+	testimage_meta = "{\"filesystem\":\"ext4\",\"version_number\":7}";
+	source = source_fault_new(image.file, image.n_bytes);
+	memcpy(trust.digest, image.info->digest, sizeof trust.digest);
+	err = open_within(1, 1000);
+	if (err == 0)
+		openimage_close(&opened);
+	return err;
+}
+
+static void another_architecture(void **state _unused_)
+{
+	struct utsname host;
+
+	assert_int_equal(uname(&host), 0);
+	assert_int_equal(open_for(host.machine), 0);
+	assert_int_equal(open_for("pdp11"), -EKEYREJECTED);
+	assert_non_null(strstr(why, "META: refused: the image is for pdp11, this"));
+	assert_non_null(strstr(why, host.machine));
+}
+
 static void not_an_image(void **state _unused_)
 {
 	static const uint8_t page[] = "<html>not found</html>";
@@ -175,7 +241,8 @@ int main(void)
 		T(nobody_answers),	 T(somebody_gives_up),
 		T(another_image),	 T(an_unsigned_image),
 		T(an_old_version),	 T(the_other_server_has_a_good_one),
-		T(not_an_image),
+		T(not_an_image),	 T(wrong_digest_is_named_and_asked_for),
+		T(wrong_key_is_named),	 T(another_architecture),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

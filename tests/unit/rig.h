@@ -44,6 +44,9 @@ struct rig_options {
 	uint64_t rate_bytes;
 	bool no_fill;
 	bool forget_pages; /* no index page is in the first bytes */
+	const struct testimage_hot *hot; /* n_hot runs of a hot pack */
+	unsigned n_hot;
+	struct trace *trace; /* records reads, or NULL */
 };
 
 struct rig {
@@ -57,6 +60,7 @@ struct rig {
 	struct engine *engine;
 	struct readpath *rp;
 	struct writepath *wp;
+	struct trace *trace;
 	atomic_uint n_complete, n_promoted;
 };
 
@@ -194,6 +198,7 @@ static inline void rig_new_paths(struct rig *g)
 		.store = g->store,
 		.n_waiting_max = 256,
 		.n_threads = 16,
+		.trace = g->trace,
 		.reply = rig_on_reply,
 	};
 
@@ -232,7 +237,9 @@ static inline void rig_init(struct rig *g, const struct rig_options *o)
 			},
 	};
 	log_daemon(-1, -1);
-	testimage_new(&g->image, o->n_chunks, 3 * RIG_BLOCK, o->is_zero);
+	testimage_new_hot(&g->image, o->n_chunks, 3 * RIG_BLOCK, o->is_zero, o->hot,
+			  o->n_hot);
+	g->trace = o->trace;
 	n_bytes = g->image.info->image_bytes;
 	rig_new_source(g);
 	assert_int_equal(store_mem_new(n_bytes, 0, &mem), 0);

@@ -277,7 +277,7 @@ static void another_length_is_refused(void **state)
 
 	(void)state;
 	make(1, 4);
-	source_pin(s, FILE_BYTES);
+	source_pin(s, FILE_BYTES, NULL);
 	t->servers[0].file_bytes = FILE_BYTES + 1;
 	submit(1, 0, 4096);
 	assert_false(done_within(1, 0, 29000, &ev));
@@ -300,7 +300,7 @@ static void pin_refuses_who_said_another_length(void **state)
 	make(2, 4);
 	t->servers[0].file_bytes = FILE_BYTES + 1;
 	fetch(1, 0, 4096, &ev);
-	source_pin(s, FILE_BYTES);
+	source_pin(s, FILE_BYTES, NULL);
 	fetch(2, 0, 4096, &ev);
 	assert_int_equal(ev.server, 1);
 }
@@ -321,6 +321,129 @@ static void another_etag_is_refused(void **state)
 	assert_int_equal(ev.server, 1);
 	source_status(s, &st);
 	assert_int_equal(st.servers[0].state, SERVER_REFUSED);
+}
+
+static const uint8_t digest[IMG_DIGEST_BYTES] = {0xab, 0xcd};
+
+static void goes_on_by_digest_when_the_name_moved_on(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].has_by_digest = true;
+	fetch(1, 0, 4096, &ev);
+	source_pin(s, FILE_BYTES, digest);
+	t->servers[0].file_bytes = FILE_BYTES - 4096;
+	t->servers[0].etag = "\"f\"";
+	fetch(2, 4096, 4096, &ev);
+	assert_true(t->servers[0].last.is_by_digest);
+	assert_memory_equal(t->servers[0].last.digest, digest, sizeof digest);
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].state, SERVER_OK);
+	assert_non_null(strstr(st.servers[0].last_error, "replaced"));
+	/* There the ETag may change: the name is the content. */
+	t->servers[0].etag = "\"g\"";
+	fetch(3, 8192, 4096, &ev);
+	assert_string_equal(t->servers[0].last.etag, "");
+	assert_int_equal(t->servers[0].n_submits, 4);
+}
+
+static void goes_on_by_digest_at_once_with_all_requests(void **state)
+{
+	struct source_event ev;
+	int64_t start_ms;
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].has_by_digest = true;
+	fetch(1, 0, 4096, &ev);
+	source_pin(s, FILE_BYTES, digest);
+	t->servers[0].is_gone = true;
+	start_ms = t->now_ms;
+	for (uint64_t id = 2; id < 6; id++)
+		submit(id, id * 4096, 4096);
+	for (uint64_t id = 2; id < 6; id++)
+		source_wait(s, 1, &ev, 1);
+	assert_true(t->now_ms - start_ms < 100);
+	assert_int_equal(t->servers[0].n_by_digest, 4);
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].n_errors, 1);
+}
+
+/* Neither is there: both are tried again with backoff, the name first. */
+static void gone_everywhere_is_tried_again(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	source_pin(s, FILE_BYTES, digest);
+	t->servers[0].is_gone = true;
+	submit(1, 0, 4096);
+	assert_false(done_within(1, 0, 600000, &ev));
+	assert_in_range(t->servers[0].n_submits, 60, 320);
+	assert_int_equal(t->servers[0].n_by_digest, t->servers[0].n_submits / 2);
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].state, SERVER_FAILING);
+	t->servers[0].is_gone = false;
+	assert_true(done_within(1, 0, 16000, &ev));
+	assert_false(t->servers[0].last.is_by_digest);
+}
+
+static void another_server_when_it_is_nowhere_here(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(2, 4);
+	source_pin(s, FILE_BYTES, digest);
+	t->servers[0].file_bytes = FILE_BYTES + 1;
+	fetch(1, 0, 4096, &ev);
+	assert_int_equal(ev.server, 1);
+	assert_false(t->servers[1].last.is_by_digest);
+	assert_int_equal(t->servers[0].n_by_digest, 1);
+}
+
+/* What was under way to the old name says nothing about the new place. */
+static void late_answers_of_the_name_do_not_count(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].has_by_digest = true;
+	source_pin(s, FILE_BYTES, digest);
+	t->servers[0].file_bytes = FILE_BYTES + 1;
+	t->servers[0].delay_ms = 50;
+	submit(1, 0, 4096);
+	t->servers[0].delay_ms = 500;
+	submit(2, 4096, 4096);
+	t->servers[0].delay_ms = 0;
+	assert_true(done_within(1, 0, 100, &ev));
+	assert_true(done_within(2, 4096, 1000, &ev));
+	assert_int_equal(t->servers[0].n_by_digest, 2);
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].n_errors, 1);
+	assert_int_equal(st.servers[0].state, SERVER_OK);
+}
+
+static void without_a_digest_nothing_moves(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].has_by_digest = true;
+	t->servers[0].is_gone = true;
+	submit(1, 0, 4096);
+	assert_false(done_within(1, 0, 10000, &ev));
+	assert_int_equal(t->servers[0].n_by_digest, 0);
+	assert_false(source_move_on(s, 0));
+	source_pin(s, 0, digest);
+	assert_true(source_move_on(s, 0));
+	assert_false(source_move_on(s, 0));
+	assert_true(done_within(1, 0, 1000, &ev));
 }
 
 static void server_without_ranges_is_named(void **state)
@@ -516,6 +639,12 @@ int main(void)
 		TEST(another_length_is_refused),
 		TEST(pin_refuses_who_said_another_length),
 		TEST(another_etag_is_refused),
+		TEST(goes_on_by_digest_when_the_name_moved_on),
+		TEST(goes_on_by_digest_at_once_with_all_requests),
+		TEST(gone_everywhere_is_tried_again),
+		TEST(another_server_when_it_is_nowhere_here),
+		TEST(late_answers_of_the_name_do_not_count),
+		TEST(without_a_digest_nothing_moves),
 		TEST(server_without_ranges_is_named),
 		TEST(restart_of_net_loses_nothing),
 		TEST(full_channel_is_tried_again),

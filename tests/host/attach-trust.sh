@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 120
+# What is not the image that was asked for is not attached, and the message says which and where:
+# key, digest, version, architecture, META, page table.  What is, is attached without a warning.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+requires root fuse loop zram nginx jq hydrootd
+tool=$TOP/build/hydroot-image
+www=$T/www
+mkdir "$www"
+head -c 3000000 /dev/urandom >"$T/fs"
+for name in good other; do "$tool" keygen "$T/$name"; done
+"$tool" build --key="$T/good.key" --version-number=5 "$T/fs" "$www/x.hri" 2>/dev/null
+"$tool" build "$T/fs" "$www/unsigned.hri" 2>/dev/null
+echo '{"architecture": "pdp11"}' >"$T/meta"
+"$tool" build --meta="$T/meta" "$T/fs" "$www/pdp.hri" 2>/dev/null
+digest=$("$tool" info "$www/x.hri" | sed -n 's/^digest: //p')
+start_nginx web "$www"
+
+refused() { # PATTERN FILE OPTION...
+	local pattern=$1 file=$2
+	shift 2
+	if hydroot attach --name=trust1 "$@" "$(nginx_url web "$file")" >"$T/out" 2>&1; then
+		hydroot detach trust1
+		fail "attached $file with $*"
+	fi
+	assert_contains "$file with $*" "$pattern" "$T/out"
+	refute "a device is left" test -e /dev/hydroot/trust1
+}
+
+flipped() { # OFFSET: one byte of x.hri turned round
+	local byte
+	cp "$www/x.hri" "$www/flipped.hri"
+	byte=$(od -An -tu1 -j "$1" -N1 "$www/x.hri")
+	# shellcheck disable=SC2059 # the format is the byte
+	printf "\\$(printf %03o $((255 - byte)))" |
+		dd of="$www/flipped.hri" bs=1 seek="$1" conv=notrunc status=none
+}
+
+attach trust2 --public-key="$T/good.pub" --digest="$digest" --min-version=5 "$(nginx_url web x.hri)" 2>"$T/attach"
+assert "the bytes" cmp -n 3000000 "$T/fs" "$device"
+refute "a warning about trust" grep -q 'not authenticated' "$T/attach"
+hydroot detach trust2
+
+refused 'HEAD: refused: no signature.* key id [0-9a-f]{16}; signed by [0-9a-f]{16}' x.hri \
+	--public-key="$T/other.pub"
+refused 'HEAD: refused: the image is not signed' unsigned.hri --public-key="$T/good.pub"
+refused 'HEAD: refused: digest is sha256:[0-9a-f]{64}, wanted sha256:' unsigned.hri --digest="$digest"
+refused 'HEAD: refused: version number 5 is lower than min-version 6' x.hri --min-version=6
+refused 'META: refused: the image is for pdp11, this machine is ' pdp.hri
+refused 'public-key .*good.key: not an Ed25519 public key' x.hri --public-key="$T/good.key"
+flipped 300
+refused 'HEAD: refused: the head is damaged' flipped.hri
+flipped 4110
+refused 'META: refused: wrong SHA-256' flipped.hri
+flipped $(($("$tool" info --json "$www/x.hri" | jq .sections.page_table.offset) + 9))
+refused 'page table: refused: wrong SHA-256' flipped.hri

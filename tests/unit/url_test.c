@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+/* url_test.c - host and port of URLs, and the image beside the one that a URL names */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "source/url.h"
+
+#define HEX "ab00000000000000000000000000000000000000000000000000000000000000"
+
+static const uint8_t digest[IMG_DIGEST_BYTES] = {0xab};
+
+static void hosts_and_ports(void **state _unused_)
+{
+	static const struct {
+		const char *url, *host;
+		unsigned port;
+	} cases[] = {
+		{"http://h/x", "h", 80},
+		{"HTTPS://h.example", "h.example", 443},
+		{"http://u:p@h:8080/x", "h", 8080},
+		{"http://h:0/", NULL, 0},
+		{"http://h:65536/", NULL, 0},
+		{"http://[::1]:80/", NULL, 0},
+		{"http:///x", NULL, 0},
+		{"file:///x", NULL, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char host[32] = "";
+		unsigned port = 0;
+		bool ok = url_host_port(cases[i].url, host, sizeof host, &port);
+
+		assert_int_equal(ok, cases[i].host != NULL);
+		if (!ok)
+			continue;
+		assert_string_equal(host, cases[i].host);
+		assert_int_equal(port, cases[i].port);
+	}
+}
+
+static void beside_the_image(void **state _unused_)
+{
+	static const char *const cases[][2] = {
+		{"http://h/n.hri", "http://h/by-digest/" HEX ".hri"},
+		{"https://u:p@h:8/a/b/n.hri",
+		 "https://u:p@h:8/a/b/by-digest/" HEX ".hri"},
+		{"http://h/a/n.hri?key=a/b", "http://h/a/by-digest/" HEX ".hri?key=a/b"},
+		{"http://h/a/", "http://h/a/by-digest/" HEX ".hri"},
+		{"file:///srv/n.hri", "file:///srv/by-digest/" HEX ".hri"},
+		{"http://h", NULL},
+		{"http://h?a/b", NULL},
+		{"n.hri", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char url[256] = "";
+		bool ok = url_by_digest(cases[i][0], digest, url, sizeof url);
+
+		assert_int_equal(ok, cases[i][1] != NULL);
+		if (ok)
+			assert_string_equal(url, cases[i][1]);
+	}
+}
+
+static void too_long(void **state _unused_)
+{
+	char url[64];
+
+	assert_false(url_by_digest("http://h/n.hri", digest, url, sizeof url));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hosts_and_ports),
+		cmocka_unit_test(beside_the_image),
+		cmocka_unit_test(too_long),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
