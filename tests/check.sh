@@ -5,7 +5,8 @@
 #
 #	tests/check.sh all | STAGE...
 #
-# Stages: lint unit sh host boot asan tsan.  Every stage runs, also after one has failed.
+# Stages: lint unit sh fuzz host boot asan tsan, and slow, which is not in "all".  Every stage
+# runs, also after one has failed.
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -72,6 +73,26 @@ stage_boot()
 	run 1 tests/boot-image.sh "${list[@]}"
 }
 
+# Each target for a few seconds; 60 in the slow stage.
+stage_fuzz()
+{
+	if ! command -v "${FUZZ_CC:-clang-14}" >/dev/null; then
+		echo "    fuzz: needs clang-14; see tests/setup.sh"
+		return
+	fi
+	build fuzz-build || return
+	mapfile -t list < <(tests_in fuzz)
+	run "$(nproc)" "${list[@]}"
+}
+
+stage_slow()
+{
+	build check-programs || return
+	mapfile -t list < <(tests_in slow)
+	run 1 "${list[@]}"
+	FUZZ_SECONDS=${FUZZ_SECONDS:-60} stage_fuzz
+}
+
 # sanitized LABEL SAN [WRAPPER...]: unit and host tests in a build of their own
 sanitized()
 {
@@ -104,7 +125,7 @@ if [ "${1-}" = --stage ]; then
 	exit
 fi
 export HYDROOT_OUTER_RESULTS=$results
-[ "${1-}" != all ] || set -- lint unit sh host boot asan tsan
+[ "${1-}" != all ] || set -- lint unit sh fuzz host boot asan tsan
 start=$SECONDS
 for stage in "$@"; do
 	title "$stage"

@@ -8,7 +8,11 @@
 #	make check-boot		boots Debian under qemu
 #	make check-asan		unit and host tests with address and undefined sanitizers
 #	make check-tsan		the same with the thread sanitizer
+#	make check-fuzz		the fuzz targets, 3 s each; make fuzz FUZZ_SECONDS=60: longer
+#	make check-slow		what takes minutes: fuzzing 60 s each, a sparse terabyte
+#	make bench-image	hydroot-image beside zstd: speed and size
 #	make figures		boot times, bytes and memory beside other ways to boot
+#	make chunk-table	login time and bytes by chunk size, over four kinds of network
 #	make demo		a few minutes to watch
 
 TEST_TOOLS := build/tests/guest build/tests/io
@@ -34,6 +38,8 @@ plain-image-tool:
 	+@$(MAKE) --no-print-directory SAN= build/hydroot-image
 endif
 
+include tests/fuzz/fuzz.mk
+
 setup:
 	@tests/setup.sh
 
@@ -43,14 +49,20 @@ check: setup
 check-unit:
 	@$(RUN_CHECK) unit sh
 
-check-host check-boot check-asan check-tsan lint:
+check-host check-boot check-asan check-tsan check-fuzz check-slow lint:
 	@$(RUN_CHECK) $(@:check-%=%)
 
 image: check-programs
 	@tests/image.sh all
 
+bench-image: all
+	@tests/bench-image.sh
+
 figures: check-programs
 	@tests/figures.sh
+
+chunk-table: check-programs
+	@tests/chunk-table.sh
 
 demo: setup
 	+@$(MAKE) --no-print-directory check-programs
@@ -59,5 +71,6 @@ demo: setup
 format:
 	clang-format-14 -i $(shell find imgfmt fuse-root kmod-hints tests -name '*.[ch]')
 
-.PHONY: check check-unit check-host check-boot check-asan check-tsan check-programs \
-	plain-image-tool setup lint image figures demo format
+.PHONY: check check-unit check-host check-boot check-asan check-tsan check-fuzz check-slow \
+	check-programs bench-image \
+	plain-image-tool setup lint image figures chunk-table demo format

@@ -1,0 +1,7 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 300
+# No index page leads outside DATA.
+
+. "$(dirname "$0")/../fuzzlib.sh"
+fuzz indexpage
