@@ -34,7 +34,9 @@ delayed_initramfs() # MS OUTPUT
 	cat >"$T/delay-$1.hook" <<-END
 		if [ "\$stage" = pre-attach ]; then
 			insmod /lib/hydroot/sch_netem.ko
-			tc qdisc add dev eth0 root netem delay $1ms limit 10000
+			# Not the tc of busybox.
+			/usr/sbin/tc qdisc add dev eth0 root netem delay $1ms limit 10000 ||
+				hr_fail "tc: no delay"
 		fi
 	END
 	for file in $(ldd "$(command -v tc)" | grep -o '/[^ ]*'); do
