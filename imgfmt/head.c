@@ -80,16 +80,12 @@ static void decode_fields(struct img *img)
 	decode_section(&h->seek, &info->seek_off, &info->seek_bytes, img->digests.seek);
 }
 
-/*
- * Is it ours, whole, and of a kind that we know?  In this order, so that the answer is
- * the one that helps.
- */
-static int check_identity(const struct disk_head *h)
+int img_head_identify(const struct disk_head *h, const void *magic, uint32_t version)
 {
 	if (le32_load(h->skip.magic) != DISK_SKIP_MAGIC ||
-	    memcmp(h->magic, DISK_MAGIC, sizeof h->magic) != 0)
+	    memcmp(h->magic, magic, sizeof h->magic) != 0)
 		return IMG_ERR_MAGIC;
-	if (le32_load(h->version) != DISK_VERSION)
+	if (le32_load(h->version) != version)
 		return IMG_ERR_VERSION;
 	if (img_sha256_check(h, offsetof(struct disk_head, checksum), h->checksum) < 0)
 		return IMG_ERR_CHECKSUM;
@@ -253,7 +249,7 @@ static int check_uuid(const struct disk_head *h)
 
 static int check_head(struct img *img)
 {
-	int r = check_identity(&img->head);
+	int r = img_head_identify(&img->head, DISK_MAGIC, DISK_VERSION);
 
 	if (r == 0)
 		r = check_reserved(&img->head);

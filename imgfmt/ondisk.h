@@ -186,6 +186,9 @@ struct disk_pack {
 	uint8_t checksum[32];
 };
 DISK_ASSERT_SIZE(disk_pack, 4096);
+DISK_ASSERT_AT(disk_pack, magic, offsetof(struct disk_head, magic));
+DISK_ASSERT_AT(disk_pack, version, offsetof(struct disk_head, version));
+DISK_ASSERT_AT(disk_pack, incompat, offsetof(struct disk_head, incompat));
 DISK_ASSERT_AT(disk_pack, image_digest, 32);
 DISK_ASSERT_AT(disk_pack, file_bytes, 64);
 DISK_ASSERT_AT(disk_pack, hot, 72);

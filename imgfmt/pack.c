@@ -15,20 +15,6 @@ struct img_pack {
 	struct disk_pack head; /* as read, for the signature */
 };
 
-static int check_identity(const struct disk_pack *h)
-{
-	if (le32_load(h->skip.magic) != DISK_SKIP_MAGIC ||
-	    memcmp(h->magic, DISK_PACK_MAGIC, sizeof h->magic) != 0)
-		return IMG_ERR_MAGIC;
-	if (le32_load(h->version) != DISK_PACK_VERSION)
-		return IMG_ERR_VERSION;
-	if (img_sha256_check(h, offsetof(struct disk_pack, checksum), h->checksum) < 0)
-		return IMG_ERR_CHECKSUM;
-	if (le32_load(h->incompat) & ~DISK_INCOMPAT_KNOWN)
-		return IMG_ERR_FEATURE;
-	return img_sha256_check(h, DISK_SIGNED_BYTES, h->digest);
-}
-
 static int check_reserved(const struct disk_pack *h)
 {
 	if (!img_is_zero(h->reserved_0, sizeof h->reserved_0) ||
@@ -72,7 +58,8 @@ int img_pack_new(const void *head, size_t n_bytes, struct img_pack **ret)
 	if (!pack)
 		return IMG_ERR_MEMORY;
 	memcpy(&pack->head, head, sizeof pack->head);
-	r = check_identity(&pack->head);
+	r = img_head_identify((const struct disk_head *)&pack->head, DISK_PACK_MAGIC,
+			      DISK_PACK_VERSION);
 	if (r == 0)
 		r = check_reserved(&pack->head);
 	if (r == 0)
