@@ -188,44 +188,44 @@ assert_manifest() # NAME
 		fail "guest $1: files differ: $(head -n 20 "$T/manifest.out")"
 }
 
-# A writer and reader in the background: files /var/tmp/work/N, their sums in /run/work.sums.
+# A writer and reader in the background: files /var/tmp/load/N, their sums in /run/load.sums.
 start_workload() # NAME
 {
 	guest "$1" 20 '
-		mkdir -p /var/tmp/work
-		cat >/run/work.sh <<"END"
+		mkdir -p /var/tmp/load
+		cat >/run/load.sh <<"END"
 		i=0
-		while [ ! -e /run/work.stop ]; do
+		while [ ! -e /run/load.stop ]; do
 			i=$((i + 1))
-			head -c $((i * 7919 % 300000 + 1)) /dev/urandom >/run/work.new
-			cp /run/work.new /var/tmp/work/$i || echo "cp $i failed" >>/run/work.errors
-			sum=$(sha256sum </run/work.new)
-			echo "${sum%% *}  /var/tmp/work/$i" >>/run/work.sums
+			head -c $((i * 7919 % 300000 + 1)) /dev/urandom >/run/load.new
+			cp /run/load.new /var/tmp/load/$i || echo "cp $i failed" >>/run/load.errors
+			sum=$(sha256sum </run/load.new)
+			echo "${sum%% *}  /var/tmp/load/$i" >>/run/load.sums
 			[ $((i % 8)) != 0 ] || sync
-			[ $((i % 5)) != 0 ] || rm -f /var/tmp/work/gone && cp /run/work.new /var/tmp/work/gone
+			[ $((i % 5)) != 0 ] || rm -f /var/tmp/load/gone && cp /run/load.new /var/tmp/load/gone
 			cat /usr/lib/x86_64-linux-gnu/libc.so.6 /usr/bin/git >/dev/null ||
-				echo "read $i failed" >>/run/work.errors
+				echo "read $i failed" >>/run/load.errors
 			sleep 0.1
 		done
-		touch /run/work.stopped
+		touch /run/load.stopped
 END
-		setsid sh /run/work.sh >/run/work.log 2>&1 </dev/null &
-		sleep 1; test -s /run/work.sums'
+		setsid sh /run/load.sh >/run/load.log 2>&1 </dev/null &
+		sleep 1; test -s /run/load.sums'
 }
 
-workload_files() { guest "$1" 10 'wc -l </run/work.sums' | tr -d ' '; } # NAME
+workload_files() { guest "$1" 10 'wc -l </run/load.sums' | tr -d ' '; } # NAME
 
 stop_workload() # NAME
 {
-	guest "$1" 60 'touch /run/work.stop
-		i=0; while [ ! -e /run/work.stopped ] && [ $i -lt 500 ]; do sleep 0.1; i=$((i + 1)); done
-		test -e /run/work.stopped' || fail "guest $1: the workload hangs"
-	refute "guest $1: the workload saw errors" guest "$1" 5 'cat /run/work.errors'
+	guest "$1" 60 'touch /run/load.stop
+		i=0; while [ ! -e /run/load.stopped ] && [ $i -lt 500 ]; do sleep 0.1; i=$((i + 1)); done
+		test -e /run/load.stopped' || fail "guest $1: the workload hangs"
+	refute "guest $1: the workload saw errors" guest "$1" 5 'cat /run/load.errors'
 }
 
 assert_workload() # NAME
 {
-	guest "$1" 120 'sync; echo 3 >/proc/sys/vm/drop_caches; sha256sum -c /run/work.sums |
+	guest "$1" 120 'sync; echo 3 >/proc/sys/vm/drop_caches; sha256sum -c /run/load.sums |
 		grep -v ": OK$"' >"$T/work.out" 2>&1 || true
 	[ ! -s "$T/work.out" ] || fail "guest $1: written files differ: $(head -n 5 "$T/work.out")"
 }
