@@ -139,7 +139,11 @@ include $(wildcard tests/tests.mk)
 clean:
 	rm -rf build build-*
 
-.PHONY: all help clean install
+# What a header needs to compile alone, for lint.
+print-cppflags:
+	@echo $(filter-out -MMD -MP,$(CPPFLAGS))
+
+.PHONY: all help clean install print-cppflags
 .SECONDARY:
 -include $(shell find $(addprefix $(BUILD)/,imgfmt fuse-root kmod-hints tests) \
 	-name "*.d" -type f 2>/dev/null)

@@ -90,11 +90,10 @@ check_banned()
 check_headers()
 {
 	local flags
-	flags=$(pkg-config --cflags fuse3 libcurl devmapper libzstd libcrypto jansson libkmod)
+	flags=$(make -s --no-print-directory print-cppflags)
 	files '*.h' | while read -r f; do
 		# shellcheck disable=SC2086 # a list of flags
-		cc -fsyntax-only -x c -std=gnu11 -D_GNU_SOURCE -DFUSE_USE_VERSION=314 \
-			-DHYDROOT_VERSION='""' -I. -Ifuse-root $flags "$f" 2>&1 |
+		cc -fsyntax-only -x c -std=gnu11 $flags "$f" 2>&1 |
 			grep -E 'error' | head -n 3 | sed 's/$/   (does not compile alone)/'
 	done
 }
