@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/process.h"
 #include "base/rundir.h"
 #include "daemon.h"
@@ -161,8 +162,10 @@ static int check_options(struct options *o)
 			"no image: give a URL, as in root=hydroot:http://server/image.hri");
 		return -EINVAL;
 	}
-	if (o->mode != MODE_HYBRID) {
-		log_error("mode: only hybrid is in this version");
+	if (o->mode == MODE_FULL && strcmp(o->store, "memory") == 0) {
+		log_error(
+			"mode full: not with store memory, which is no block device: use "
+			"zram");
 		return -EINVAL;
 	}
 	if (strcmp(o->store, "zram") != 0 && strcmp(o->store, "memory") != 0) {
@@ -213,6 +216,7 @@ static int prepare(struct daemon *d)
 			  strerror(-d->rundir_fd));
 		return d->rundir_fd;
 	}
+	d->meminfo_fd = memory_open();
 	d->kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	d->log_fd = openat(d->rundir_fd, "log",
 			   O_WRONLY | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0644);
@@ -327,7 +331,8 @@ static int read_options(struct daemon *d, struct arguments *args, int argc, char
 int main(int argc, char **argv)
 {
 	static struct net_config net = {.root_fd = -1};
-	static struct daemon d = {.kmsg_fd = -1, .log_fd = -1, .net = &net};
+	static struct daemon d = {
+		.meminfo_fd = -1, .kmsg_fd = -1, .log_fd = -1, .net = &net};
 	struct arguments args = {0};
 	int status;
 

@@ -61,6 +61,7 @@ static void on_resume(void *ctx, struct chunk_waiter *list)
 {
 	struct serve *s = ctx;
 
+	/* Without a file, in mode full, nobody reads. */
 	fusefile_resume(s->file, list);
 }
 
@@ -252,15 +253,6 @@ static int open_store(struct serve *s)
 static int make_parts(struct serve *s)
 {
 	const struct img_info *info = img_info(s->image.img);
-	struct fusefile_config file = {
-		.n_bytes = info->image_bytes,
-		.read_only = s->o->read_only,
-		.n_threads = FUSE_THREADS,
-		.store = s->store,
-		.n_workers = n_workers(),
-		.ended = on_fuse_ended,
-		.ctx = s,
-	};
 	struct engine_config engine = {
 		.img = s->image.img,
 		.source = s->source,
@@ -278,36 +270,61 @@ static int make_parts(struct serve *s)
 
 	if (err == 0)
 		err = trace_new(info->image_bytes, &s->trace);
-	file.trace = s->trace;
-	file.cm = engine.cm = s->cm;
-	if (err == 0)
-		err = fusefile_new(&file, &s->file);
+	engine.cm = s->cm;
 	if (err == 0)
 		err = engine_new(&engine, s->image.first, s->image.n_first, &s->engine);
 	return err < 0 ? fail(s, err, "engine") : 0;
 }
 
-/* Reads are answered from here on, so that the kernel can look at the device it gets. */
-static int expose(struct serve *s)
+static int make_file(struct serve *s)
 {
-	cleanup_fd int fd = -1;
+	const struct fusefile_config config = {
+		.n_bytes = img_info(s->image.img)->image_bytes,
+		.read_only = s->o->read_only,
+		.n_threads = FUSE_THREADS,
+		.cm = s->cm,
+		.store = s->store,
+		.n_workers = n_workers(),
+		.trace = s->trace,
+		.ended = on_fuse_ended,
+		.ctx = s,
+	};
+	int err = fusefile_new(&config, &s->file);
+
+	return err < 0 ? fail(s, err, "fuse") : 0;
+}
+
+static int start_engine(struct serve *s)
+{
 	int err;
 
-	s->is_paused = s->o->fill == FILL_MANUAL;
+	/* All of it first: there is nothing else to do than to fill. */
+	s->is_paused = s->mode != MODE_FULL && s->o->fill == FILL_MANUAL;
 	engine_pause(s->engine, s->is_paused);
 	err = engine_start(s->engine);
-	if (err < 0)
-		return fail(s, err, "engine");
-	err = fusefile_start(s->file, &fd);
-	if (err < 0)
-		return fail(s, err, "fuse");
-	s->attachment = (struct attachment){
+	return err < 0 ? fail(s, err, "engine") : 0;
+}
+
+static struct attachment attachment_of(const struct serve *s)
+{
+	return (struct attachment){
 		.name = s->o->name,
 		.read_only = s->o->read_only,
 		.n_bytes = img_info(s->image.img)->image_bytes,
 		.loop = {.fd = -1},
 		.dm = {.fd = -1},
 	};
+}
+
+/* Reads are answered from here on, so that the kernel can look at the device it gets. */
+static int expose(struct serve *s)
+{
+	cleanup_fd int fd = -1;
+	int err = fusefile_start(s->file, &fd);
+
+	if (err < 0)
+		return fail(s, err, "fuse");
+	s->attachment = attachment_of(s);
 	err = attachment_open(&s->attachment, fd);
 	return err < 0 ? fail(s, err, "block device") : 0;
 }
@@ -317,14 +334,24 @@ static void become_ready(struct serve *s)
 	char device[80];
 
 	s->is_attached = true;
-	s->state = STATE_FILLING;
 	s->seconds_ready = serve_seconds(s);
-	s->tick.last_ms = clock_ms();
 	snprintf(device, sizeof device, "/dev/hydroot/%s", s->o->name);
 	log_notice("%s: ready after %.1f s", device, s->seconds_ready);
 	serve_write_status(s);
 	daemon_tell(s->d->serve_end, KEEPER_READY, device);
 	daemon_leave_terminal(s->d);
+}
+
+/* Mode hybrid and stream: a device now, and what it lacks later. */
+static int attach(struct serve *s)
+{
+	int err = make_file(s);
+
+	if (err == 0)
+		err = expose(s);
+	if (err == 0)
+		become_ready(s);
+	return err;
 }
 
 /* -- end of the fill ---------------------------------------------------------------------- */
@@ -364,6 +391,44 @@ static void hand_over(struct serve *s)
 		   "server and daemon are not needed any more",
 		   s->seconds_resident, handover_method_name(method),
 		   (double)(clock_ns() - start_ns) / 1e6);
+}
+
+/* -- mode full --------------------------------------------------------------------------- */
+
+/* Everything is in the store: the store's device is all there is. */
+static int deliver(struct serve *s)
+{
+	int err;
+
+	s->seconds_resident = serve_seconds(s);
+	end_fetching(s);
+	s->attachment = attachment_of(s);
+	err = attachment_open_store(&s->attachment, s->store);
+	if (err < 0)
+		return fail(s, err, "block device");
+	s->state = STATE_RESIDENT;
+	s->handover_method = s->attachment.has_dm ? HANDOVER_DM : HANDOVER_PLAIN;
+	s->handover_done = true;
+	become_ready(s);
+	log_notice("resident after %.1f s: server and daemon are not needed any more",
+		   s->seconds_resident);
+	return 0;
+}
+
+/* Until all is there; or until what is there has to do, when memory runs low. */
+static int copy_all(struct serve *s)
+{
+	while (s->mode == MODE_FULL) {
+		if (s->is_leaving)
+			return -ECANCELED;
+		if (atomic_load(&s->is_complete))
+			return deliver(s);
+		serve_tick(s);
+		if (!serve_full_goes_on(s))
+			return fail(s, -ETIMEDOUT, "full");
+		wait_for_events(s, TICK_MS);
+	}
+	return attach(s);
 }
 
 /* -- main loop ---------------------------------------------------------------------------- */
@@ -424,13 +489,19 @@ static int start(struct serve *s)
 	err = open_source(s);
 	if (err == 0)
 		err = open_image(s);
+	if (err == 0 && (err = serve_preflight(s)) < 0)
+		err = fail(s, err, "memory");
 	if (err == 0)
 		err = open_store(s);
 	if (err == 0)
 		err = make_parts(s);
 	if (err == 0)
-		err = expose(s);
-	return err;
+		err = start_engine(s);
+	if (err < 0)
+		return err;
+	s->state = STATE_FILLING;
+	s->tick.last_ms = clock_ms();
+	return s->mode == MODE_FULL ? copy_all(s) : attach(s);
 }
 
 int serve_run(struct daemon *d)
@@ -442,16 +513,16 @@ int serve_run(struct daemon *d)
 		return 1;
 	s->d = d;
 	s->o = &d->options;
+	s->mode = s->o->mode;
+	s->reserve_bytes = s->o->reserve_bytes;
 	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->seconds_ready = s->seconds_resident = -1;
 	atomic_init(&s->is_complete, false);
 	atomic_init(&s->fuse_ended, false);
 	process_ignore_signals();
 	process_check_fuse_timeouts();
-	if (start(s) == 0) {
-		become_ready(s);
+	if (start(s) == 0)
 		run(s);
-	}
 	status = s->state == STATE_FAILED ? 1 : 0;
 	stop(s);
 	free(s);

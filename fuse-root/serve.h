@@ -36,10 +36,20 @@ struct serve {
 	struct control *control;
 	struct attachment attachment;
 	enum attach_state state;
+	enum option_mode mode; /* which is not always the one that was asked for */
+	uint64_t reserve_bytes; /* 0: the default */
+	bool is_sequential; /* the servers give whole files only */
+	bool is_held; /* the fill rests for want of memory */
+	char held_reason[160];
 	bool is_attached, is_paused, is_leaving, handover_failed;
 	enum handover_method handover_method;
 	bool handover_done;
 	char error[256];
+	struct { /* mode full: when something last came */
+		int64_t since_ms;
+		uint64_t n_ready;
+		struct source_status src;
+	} full;
 	double seconds_ready, seconds_resident;
 	struct { /* for eta and progress lines */
 		int64_t last_ms;
@@ -63,5 +73,24 @@ void serve_tick(struct serve *s);
 
 /* status.json now: the last word before the end. */
 void serve_write_status(struct serve *s);
+
+/* -- serve_mode.c ------------------------------------------------------------------------- */
+
+/* A warning in the log and in the status. */
+void serve_warn(struct serve *s, const char *fmt, ...) _printf_(2, 3);
+const char *serve_mode_name(enum option_mode mode);
+
+/*
+ * The image is known and the store is not made: does it fit into memory?  If not, low-memory decides:
+ * s->mode becomes stream, or -ENOMEM with s->error.
+ */
+int serve_preflight(struct serve *s) _must_check_;
+/* Once a second: below the reserve the fill stops, and low-memory decides. */
+void serve_watch_memory(struct serve *s);
+/* Mode full: false, with s->error, when nothing has come for attach-timeout. */
+bool serve_full_goes_on(struct serve *s) _must_check_;
+/* Switch between stream and hybrid.  -errno with the reason in `why`: nothing has changed. */
+int serve_set_mode(struct serve *s, enum option_mode mode, char *why,
+		   size_t why_bytes) _must_check_;
 
 #endif

@@ -64,12 +64,13 @@ static void fill_store(struct serve *s, struct status *st)
 static void fill_progress(struct serve *s, struct status *st)
 {
 	struct chunkmap_counts counts;
-	struct readpath_stats reads;
+	struct readpath_stats reads = {0};
 	struct engine_stats engine;
 	uint64_t missing;
 
 	chunkmap_counts(s->cm, &counts);
-	fusefile_stats(s->file, &reads);
+	if (s->file)
+		fusefile_stats(s->file, &reads);
 	engine_stats(s->engine, &engine);
 	st->resident_chunks = counts.n_ready;
 	st->resident_bytes = counts.ready_bytes;
@@ -124,7 +125,7 @@ static enum attach_state current_state(const struct serve *s, const struct statu
 		return s->state;
 	if (src->is_away && (st->demand_waiting || !s->is_paused))
 		return STATE_STALLED;
-	return s->is_paused ? STATE_PAUSED : STATE_FILLING;
+	return s->is_paused || s->is_held ? STATE_PAUSED : STATE_FILLING;
 }
 
 void serve_status(struct serve *s, struct status *ret)
@@ -133,7 +134,7 @@ void serve_status(struct serve *s, struct status *ret)
 	const struct blockdev *device = attachment_device(&s->attachment);
 
 	*ret = (struct status){
-		.mode = s->o->mode,
+		.mode = s->mode,
 		.read_only = s->o->read_only,
 		.eta_seconds = -1,
 		.handover_done = s->handover_done,
@@ -157,7 +158,9 @@ void serve_status(struct serve *s, struct status *ret)
 		snprintf(ret->block_device, sizeof ret->block_device, "%s", device->path);
 	}
 	ret->state = current_state(s, ret, &src);
-	if (ret->state == STATE_STALLED)
+	if (ret->state == STATE_PAUSED && s->is_held)
+		snprintf(ret->reason, sizeof ret->reason, "%s", s->held_reason);
+	else if (ret->state == STATE_STALLED)
 		describe_away(&src, ret->demand_waiting, ret->reason, sizeof ret->reason);
 	else if (s->handover_method == HANDOVER_NONE && ret->state == STATE_RESIDENT)
 		snprintf(ret->reason, sizeof ret->reason,

@@ -24,6 +24,7 @@ static const char *const mode_words[] = {"hybrid", "full", "stream", NULL};
 static const char *const fill_words[] = {"now", "boot", "manual", NULL};
 static const char *const onfail_words[] = {"reboot", "poweroff", "rescue", NULL};
 static const char *const check_words[] = {"warn", "fail", "off", NULL};
+static const char *const low_memory_words[] = {"stream", "fallback", "fail", NULL};
 
 _Static_assert(sizeof(enum option_mode) == sizeof(unsigned),
 	       "word_parse stores an unsigned");
@@ -32,6 +33,8 @@ _Static_assert(sizeof(enum option_fill) == sizeof(unsigned),
 _Static_assert(sizeof(enum option_onfail) == sizeof(unsigned),
 	       "word_parse stores an unsigned");
 _Static_assert(sizeof(enum option_check) == sizeof(unsigned),
+	       "word_parse stores an unsigned");
+_Static_assert(sizeof(enum option_low_memory) == sizeof(unsigned),
 	       "word_parse stores an unsigned");
 
 #define FIELD(f)                                                                         \
@@ -53,6 +56,13 @@ const struct option_key option_keys[] = {
 	{"mode", &option_type_word, FIELD(mode), .initial = "hybrid", .metavar = "MODE",
 	 .accepted = "hybrid, full (also full-copy), stream", .words = mode_words,
 	 .meaning = "attach at once and fill later, copy all first, or on demand only"},
+	{"low-memory", &option_type_word, FIELD(low_memory), .initial = "stream",
+	 .metavar = "ACTION", .accepted = "stream, fallback, fail",
+	 .words = low_memory_words,
+	 .meaning = "what to do when the image does not fit into memory"},
+	{"reserve", &option_type_size, FIELD(reserve_bytes), .metavar = "SIZE",
+	 .shown = "5%, at least 64M, at most 4G", .accepted = SIZE_ACCEPTED ", at least 1M",
+	 .min = 1024 * 1024, .meaning = "available memory below which filling stops"},
 	{"digest", &option_type_digest, FIELD(digest), .metavar = "sha256:HEX",
 	 .accepted = "sha256: and 64 hexadecimal digits", .flags = OPT_TRUST,
 	 .meaning = "take this image and no other"},
@@ -112,8 +122,6 @@ const struct option_key option_keys[] = {
 	{"debug", &option_type_bool, FIELD(debug), .initial = "0", .accepted = "0 or 1",
 	 .shown = "off", .meaning = "log each step", .flags = OPT_BOOL},
 
-	{"low-memory", .metavar = "ACTION", .shown = "stream", .flags = OPT_IGNORED,
-	 .meaning = "what to do when the image will not fit: stream, fallback, fail"},
 	{"server-policy", .metavar = "POLICY", .shown = "order", .flags = OPT_IGNORED,
 	 .meaning = "order, or spread: start at one chosen by MAC address"},
 	{"fallback", .metavar = "URL[#sha256:HEX]", .flags = OPT_IGNORED | OPT_BOOT,
@@ -122,9 +130,6 @@ const struct option_key option_keys[] = {
 	 .meaning = "the store may overwrite a foreign signature"},
 	{"cache", .metavar = "SIZE", .shown = "50%", .flags = OPT_IGNORED,
 	 .meaning = "RAM budget of the store in mode stream"},
-	{"reserve", .metavar = "SIZE", .flags = OPT_IGNORED,
-	 .shown = "5%, at least 64M, at most 4G",
-	 .meaning = "available memory below which filling stops"},
 	{"overlay", .metavar = "KIND", .shown = "auto", .flags = OPT_IGNORED | OPT_BOOT,
 	 .meaning = "where writes to the root go: auto, tmpfs, zram, none"},
 	{"pack", .metavar = "URL", .flags = OPT_IGNORED,

@@ -26,6 +26,7 @@ enum option_mode { MODE_HYBRID, MODE_FULL, MODE_STREAM };
 enum option_fill { FILL_NOW, FILL_BOOT, FILL_MANUAL };
 enum option_onfail { ONFAIL_REBOOT, ONFAIL_POWEROFF, ONFAIL_RESCUE };
 enum option_check { CHECK_WARN, CHECK_FAIL, CHECK_OFF };
+enum option_low_memory { LOW_MEMORY_STREAM, LOW_MEMORY_FALLBACK, LOW_MEMORY_FAIL };
 
 struct options {
 	char name[64]; /* NAME; "root" unless given */
@@ -33,6 +34,8 @@ struct options {
 	unsigned n_servers; /* [0] is the URL itself, then server= in order */
 	char servers[OPTIONS_SERVERS_MAX][OPTIONS_URL_BYTES];
 	enum option_mode mode;
+	enum option_low_memory low_memory;
+	uint64_t reserve_bytes; /* 0: the default, which preflight.h computes */
 	char store[OPTIONS_PATH_BYTES]; /* "zram", "memory", … */
 	char zram_algorithm[32]; /* "" : the kernel's best */
 	uint64_t store_limit_bytes; /* 0: none */

@@ -10,8 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 
 #include "base/log.h"
+#include "base/rundir.h"
 
 int attachment_open(struct attachment *a, int backing_fd)
 {
@@ -31,6 +34,42 @@ int attachment_open(struct attachment *a, int backing_fd)
 		err = blockdev_link(a->name, attachment_device(a)->path);
 	if (err < 0)
 		(void)!attachment_close(a);
+	return err;
+}
+
+/* The store's own device becomes the attachment: it is a part no more. */
+static int use_store(struct attachment *a, const struct store *store)
+{
+	const int read_only = 1;
+	cleanup_fd int fd = open(store->device, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || (a->read_only && ioctl(fd, BLKROSET, &read_only) < 0)) {
+		log_error("%s: %s", store->device, strerror(errno));
+		return -errno;
+	}
+	rundir_part_remove(strrchr(store->device, '/') + 1);
+	snprintf(a->loop.path, sizeof a->loop.path, "%s", store->device);
+	return 0;
+}
+
+int attachment_open_store(struct attachment *a, const struct store *store)
+{
+	const struct blockdev target = {
+		.major = store->dev_major,
+		.minor = store->dev_minor,
+		.fd = -1,
+	};
+	int err;
+
+	a->has_dm = dm_is_available();
+	if (a->has_dm)
+		err = dm_create(a->name, &target, a->n_bytes, a->read_only, &a->dm);
+	else
+		err = use_store(a, store);
+	if (err == 0)
+		err = blockdev_link(a->name, attachment_device(a)->path);
+	if (err < 0 && a->has_dm && a->dm.path[0])
+		(void)!dm_remove(a->name);
 	return err;
 }
 

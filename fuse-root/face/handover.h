@@ -15,11 +15,14 @@ struct attachment {
 	bool read_only;
 	bool has_dm;
 	uint64_t n_bytes;
-	struct blockdev loop, dm;
+	struct blockdev loop,
+		dm; /* loop: the store's own device after attachment_open_store without dm */
 };
 
 /* Loop over backing_fd, device-mapper over it where there is one, /dev/hydroot/NAME.  Logs. */
 int attachment_open(struct attachment *a, int backing_fd) _must_check_;
+/* Without the daemon in between: device-mapper over the store's device, or that device itself.  Logs. */
+int attachment_open_store(struct attachment *a, const struct store *store) _must_check_;
 /* What a user opens. */
 const struct blockdev *attachment_device(const struct attachment *a);
 /* Take it all away again.  -EBUSY while anybody has the device open; then nothing has changed. */

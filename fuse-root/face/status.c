@@ -48,6 +48,8 @@ const char *handover_method_name(enum handover_method method)
 		return "dm";
 	case HANDOVER_LOOP:
 		return "loop";
+	case HANDOVER_PLAIN:
+		return "plain";
 	case HANDOVER_NONE:
 		break;
 	}

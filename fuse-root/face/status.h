@@ -26,7 +26,8 @@ enum attach_state {
 	STATE_FAILED,
 };
 
-enum handover_method { HANDOVER_NONE, HANDOVER_DM, HANDOVER_LOOP };
+/* PLAIN: mode full without device-mapper, where the store's device is the attachment from the start. */
+enum handover_method { HANDOVER_NONE, HANDOVER_DM, HANDOVER_LOOP, HANDOVER_PLAIN };
 
 struct status {
 	char name[64];

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * serve_mode.c - how the image comes: at once and filled later, all of it first, or on demand only
+ *
+ * The mode that was asked for is not always the one that is possible: the image may not fit into
+ * memory, or the server may give only whole files.  What is decided here, and when, is said in the log,
+ * with the numbers, and stays in the warnings of the status.
+ */
+#include "serve.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/preflight.h"
+
+#define MIB (UINT64_C(1) << 20)
+/* Memory comes and goes; a fill that was stopped goes on when there is this much more. */
+#define RESERVE_AGAIN_PERCENT 125u
+
+void serve_warn(struct serve *s, const char *fmt, ...)
+{
+	struct options *o = &s->d->options;
+	char text[OPTIONS_WARNING_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	log_warning("%s", text);
+	if (o->n_warnings < OPTIONS_WARNINGS_MAX)
+		memcpy(o->warnings[o->n_warnings++], text, sizeof text);
+}
+
+const char *serve_mode_name(enum option_mode mode)
+{
+	static const char *const names[] = {"hybrid", "full", "stream"};
+
+	return names[mode];
+}
+
+/* -- before the store is made ------------------------------------------------------------- */
+
+/* Whether the store takes memory at all. */
+static bool is_in_memory(const struct serve *s)
+{
+	return strcmp(s->o->store, "zram") == 0 || strcmp(s->o->store, "memory") == 0;
+}
+
+static bool can_stream(const struct serve *s)
+{
+	return !s->is_sequential;
+}
+
+int serve_preflight(struct serve *s)
+{
+	struct preflight p;
+	struct memory memory;
+	int err;
+
+	if (s->mode == MODE_STREAM || !is_in_memory(s))
+		return 0;
+	err = memory_read(s->d->meminfo_fd, &memory);
+	if (err < 0) {
+		log_warning("memory: /proc/meminfo: %s: not known whether the image fits",
+			    strerror(-err));
+		return 0;
+	}
+	preflight(img_info(s->image.img), strcmp(s->o->store, "zram") == 0, &memory,
+		  s->o->reserve_bytes, &p);
+	log_notice("memory: the image needs about %" PRIu64 " MiB, %" PRIu64
+		   " MiB are available",
+		   p.need_bytes / MIB, p.available_bytes / MIB);
+	if (p.fits)
+		return 0;
+	if (s->o->low_memory == LOW_MEMORY_STREAM && can_stream(s)) {
+		serve_warn(s,
+			   "memory: the image needs about %" PRIu64 " MiB, %" PRIu64
+			   " MiB are available and %" PRIu64
+			   " MiB of them are reserved: mode stream instead of %s",
+			   p.need_bytes / MIB, p.available_bytes / MIB,
+			   p.reserve_bytes / MIB, serve_mode_name(s->mode));
+		s->mode = MODE_STREAM;
+		return 0;
+	}
+	snprintf(s->error, sizeof s->error,
+		 "memory: the image needs about %" PRIu64 " MiB, %" PRIu64
+		 " MiB are available and %" PRIu64 " MiB of them are reserved: %s",
+		 p.need_bytes / MIB, p.available_bytes / MIB, p.reserve_bytes / MIB,
+		 can_stream(s)
+			 ? "low-memory=stream, another store, or more memory"
+			 : "it cannot be streamed from a server without ranges: more "
+			   "memory, or another server");
+	log_error("%s", s->error);
+	return -ENOMEM;
+}
+
+/* -- while it fills ----------------------------------------------------------------------- */
+
+/* Too little is left: stop, or keep only what is used. */
+static void run_low(struct serve *s, const struct memory *memory, uint64_t reserve)
+{
+	char why[160];
+
+	snprintf(s->held_reason, sizeof s->held_reason,
+		 "memory: %" PRIu64
+		 " MiB are available, less than the reserve of %" PRIu64 " MiB",
+		 memory->available_bytes / MIB, reserve / MIB);
+	s->is_held = true;
+	engine_pause(s->engine, true);
+	if (s->o->low_memory != LOW_MEMORY_STREAM || !can_stream(s)) {
+		serve_warn(s, "%s: the fill rests until there is more", s->held_reason);
+		return;
+	}
+	if (serve_set_mode(s, MODE_STREAM, why, sizeof why) == 0)
+		serve_warn(s, "%s: going on in mode stream", s->held_reason);
+	else
+		serve_warn(s, "%s: the fill rests until there is more: %s",
+			   s->held_reason, why);
+}
+
+static void run_again(struct serve *s)
+{
+	s->is_held = false;
+	s->held_reason[0] = '\0';
+	engine_pause(s->engine, s->is_paused);
+	log_notice("memory: there is enough again: the fill goes on");
+}
+
+void serve_watch_memory(struct serve *s)
+{
+	struct memory memory;
+	uint64_t reserve;
+
+	if (s->state != STATE_FILLING || s->mode == MODE_STREAM || !is_in_memory(s) ||
+	    memory_read(s->d->meminfo_fd, &memory) < 0)
+		return;
+	reserve = preflight_reserve(s->reserve_bytes, memory.total_bytes);
+	if (!s->is_held && memory.available_bytes < reserve)
+		run_low(s, &memory, reserve);
+	else if (s->is_held &&
+		 memory.available_bytes >= reserve / 100 * RESERVE_AGAIN_PERCENT)
+		run_again(s);
+}
+
+/* -- full: all of it first ---------------------------------------------------------------- */
+
+/* False when nothing has come for attach-timeout. */
+bool serve_full_goes_on(struct serve *s)
+{
+	struct chunkmap_counts counts;
+	struct source_status *src = &s->full.src;
+	struct engine_stats engine;
+	int64_t now_ms = clock_ms();
+
+	chunkmap_counts(s->cm, &counts);
+	source_status(s->source, src);
+	engine_stats(s->engine, &engine);
+	/* Bytes on the wire are no progress: they may be wrong, again and again. */
+	if (s->full.since_ms == 0 || counts.n_ready != s->full.n_ready || s->is_paused) {
+		s->full.since_ms = now_ms;
+		s->full.n_ready = counts.n_ready;
+	}
+	if (now_ms - s->full.since_ms < s->o->attach_timeout_ms)
+		return true;
+	snprintf(s->error, sizeof s->error,
+		 "full: no progress for %" PRId64 " s with %" PRIu64 " of %" PRIu64
+		 " chunks there: %.100s",
+		 (now_ms - s->full.since_ms) / 1000, counts.n_ready, counts.n_chunks,
+		 s->is_held	   ? s->held_reason
+		 : engine.error[0] ? engine.error
+				   : src->servers[0].last_error);
+	log_error("%s", s->error);
+	return false;
+}
+
+/* -- at run time -------------------------------------------------------------------------- */
+
+int serve_set_mode(struct serve *s, enum option_mode mode, char *why, size_t why_bytes)
+{
+	(void)s;
+	snprintf(why, why_bytes, "mode %s: not while it runs in this version",
+		 serve_mode_name(mode));
+	return -EOPNOTSUPP;
+}
