@@ -409,9 +409,9 @@ static int deliver(struct serve *s)
 	s->state = STATE_RESIDENT;
 	s->handover_method = s->attachment.has_dm ? HANDOVER_DM : HANDOVER_PLAIN;
 	s->handover_done = true;
-	become_ready(s);
 	log_notice("resident after %.1f s: server and daemon are not needed any more",
 		   s->seconds_resident);
+	become_ready(s);
 	return 0;
 }
 

@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 420
+# Mode full: the root is mounted when all of it is in memory; the server can go away before anything of the
+# image has run.  In a guest too small for it the boot says both numbers.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/qemu.sh
+. "$TOP/tests/qemu.sh"
+requires root qemu-system-x86_64 nginx jq hydrootd
+tests/image.sh all
+start_nginx web "$IMAGES/served/good"
+url=http://$GUEST_HOST:${nginx_port[web]}/debian.hri
+
+start_hydroot_guest full "$IMAGES/boot/initramfs.img" "$url" 'rd.hydroot.mode=full panic=-1'
+wait_console full "$GUEST_BOOT_SECONDS" 'resident after [0-9.]+ s: server and daemon'
+stop_nginx web
+note "resident, server stopped"
+wait_login full
+note "login"
+wait_agent full
+assert_equal "state and mode" "resident full dm" \
+	"$(guest_status full '"\(.state) \(.mode) \(.handover.method)"')"
+assert_root_is_plain full
+assert_manifest full
+note "all files of the image are right"
+assert_no_io_errors full
+guest full 2 'systemctl poweroff' || true
+wait_guest_end full 90
+
+restart_nginx web
+GUEST_MEMORY=320
+start_hydroot_guest small "$IMAGES/boot/initramfs.img" "$url" \
+	'rd.hydroot.mode=full rd.hydroot.low-memory=fail rd.hydroot.onfail=poweroff'
+wait_console small "$GUEST_BOOT_SECONDS" \
+	'memory: the image needs about [0-9]+ MiB, [0-9]+ MiB are available and [0-9]+ MiB of them'
+wait_guest_end small 90
