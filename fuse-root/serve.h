@@ -49,6 +49,7 @@ struct serve {
 		int64_t said_away_ms;
 		int64_t written_ms;
 		enum attach_state written_state;
+		int64_t said_progress_ms;
 	} tick;
 };
 

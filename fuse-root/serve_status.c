@@ -12,6 +12,7 @@
 
 #define AWAY_LINE_MS 10000
 #define WRITE_STATUS_MS 5000
+#define SAY_PROGRESS_MS 5000
 #define MIB (1024u * 1024)
 
 double serve_seconds(const struct serve *s)
@@ -189,13 +190,16 @@ static void measure_rate(struct serve *s, const struct status *st, int64_t now_m
 	s->tick.last_bytes = st->resident_bytes;
 }
 
-static void say_progress(struct serve *s, const struct status *st)
+/* A fast fill does not use up what the kernel's log takes of us. */
+static void say_progress(struct serve *s, const struct status *st, int64_t now_ms)
 {
-	unsigned tenths = (unsigned)(st->resident_bytes * 10 / st->image.bytes);
+	unsigned tenths = (unsigned)(st->resident_bytes / (st->image.bytes / 10 + 1));
 
-	if (tenths <= s->tick.tenths_said || tenths >= 10)
+	if (tenths <= s->tick.tenths_said || tenths >= 10 ||
+	    now_ms - s->tick.said_progress_ms < SAY_PROGRESS_MS)
 		return;
 	s->tick.tenths_said = tenths;
+	s->tick.said_progress_ms = now_ms;
 	log_notice("fill: %u%% of %" PRIu64 " MiB is resident", tenths * 10,
 		   st->image.bytes / MIB);
 }
@@ -223,7 +227,7 @@ void serve_tick(struct serve *s)
 	serve_status(s, &st);
 	if (s->engine && s->state == STATE_FILLING) {
 		measure_rate(s, &st, now_ms);
-		say_progress(s, &st);
+		say_progress(s, &st, now_ms);
 		say_away(s, &st, now_ms);
 	}
 	if (st.state != s->tick.written_state ||

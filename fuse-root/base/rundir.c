@@ -16,8 +16,8 @@
 #define DEFAULT_DIR "/run/hydroot"
 #define NAME_BYTES_MAX 63u
 
-static const char *const known_files[] = {"control", "status.json", ".status.json",
-					  "log",     "trace",	    ".trace"};
+static const char *const known_files[] = {"control", "status.json", ".status.json", "log",
+					  "log.old", "trace",	    ".trace"};
 
 bool rundir_name_is_valid(const char *name)
 {
