@@ -221,7 +221,8 @@ static int prepare(struct daemon *d)
 			    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
 	log_kmsg_control(open("/proc/sys/kernel/printk_devkmsg", O_RDONLY | O_CLOEXEC));
 	d->channel = channel_new();
-	if (!d->channel ||
+	d->timeline = timeline_new_shared();
+	if (!d->channel || !d->timeline ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	d->keeper_end = pair[0];

@@ -126,6 +126,8 @@ static int control_trace(void *ctx, bool ends, char *why, size_t why_bytes)
 
 static const struct control_ops control_ops = {
 	.trace = control_trace,
+	.report = serve_report,
+	.set = serve_set,
 	.status = control_status,
 	.pause = control_pause,
 	.detach = control_detach,
@@ -278,7 +280,9 @@ static int make_parts(struct serve *s)
 
 	if (err == 0)
 		err = trace_new(info->image_bytes, &s->trace);
+	timeline_set_image(s->d->timeline, info->image_bytes);
 	file.trace = s->trace;
+	file.timeline = s->d->timeline;
 	file.cm = engine.cm = s->cm;
 	if (err == 0)
 		err = fusefile_new(&file, &s->file);
@@ -368,6 +372,13 @@ static void hand_over(struct serve *s)
 
 /* -- main loop ---------------------------------------------------------------------------- */
 
+static int next_tick_ms(const struct serve *s)
+{
+	int64_t due_ms = timeline_due_ms(s->d->timeline, clock_ms());
+
+	return due_ms < TICK_MS ? (int)due_ms : TICK_MS;
+}
+
 static void run(struct serve *s)
 {
 	while (!s->is_leaving && !s->handover_done) {
@@ -376,7 +387,7 @@ static void run(struct serve *s)
 		serve_tick(s);
 		if (s->handover_done)
 			break;
-		wait_for_events(s, TICK_MS);
+		wait_for_events(s, next_tick_ms(s));
 		if (atomic_load(&s->fuse_ended) && !s->is_leaving) {
 			fail(s, -EIO, "the kernel has ended the FUSE connection");
 			log_error("fuse: the kernel has ended the connection: the device "
@@ -398,6 +409,8 @@ static void stop(struct serve *s)
 	if (s->handover_done || s->state == STATE_FAILED)
 		serve_write_status(s);
 	/* Nobody can be asked for it any more. */
+	if (s->handover_done || s->state == STATE_FAILED)
+		(void)!serve_write_report(s);
 	if (s->handover_done && s->trace)
 		(void)!trace_write(s->trace, img_info(s->image.img), s->d->rundir_fd);
 	engine_free(s->engine);
@@ -446,6 +459,7 @@ int serve_run(struct daemon *d)
 	s->seconds_ready = s->seconds_resident = -1;
 	atomic_init(&s->is_complete, false);
 	atomic_init(&s->fuse_ended, false);
+	timeline_start(d->timeline, clock_ms());
 	process_ignore_signals();
 	process_check_fuse_timeouts();
 	if (start(s) == 0) {

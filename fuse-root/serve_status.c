@@ -81,6 +81,7 @@ static void fill_progress(struct serve *s, struct status *st)
 	st->demand_waiting = counts.n_waiting;
 	st->wait_ms_p50 = reads.wait_ms_p50;
 	st->wait_ms_p99 = reads.wait_ms_p99;
+	st->waits = reads.waits;
 	missing = st->image.bytes - counts.ready_bytes;
 	if (missing == 0)
 		st->eta_seconds = 0;
@@ -142,6 +143,7 @@ void serve_status(struct serve *s, struct status *ret)
 		.seconds_ready = s->seconds_ready,
 		.seconds_resident = s->seconds_resident,
 		.n_warnings = s->o->n_warnings,
+		.rate_bytes = s->o->rate_bytes,
 	};
 	snprintf(ret->name, sizeof ret->name, "%s", s->o->name);
 	snprintf(ret->error, sizeof ret->error, "%s", s->error);
@@ -225,6 +227,7 @@ void serve_tick(struct serve *s)
 	int64_t now_ms = clock_ms();
 
 	serve_status(s, &st);
+	serve_note(s, &st, now_ms);
 	if (s->engine && s->state == STATE_FILLING) {
 		measure_rate(s, &st, now_ms);
 		say_progress(s, &st, now_ms);
