@@ -6,6 +6,7 @@
 #define DAEMON_H
 
 #include "base/options.h"
+#include "face/timeline.h"
 #include "source/channel.h"
 #include "source/net.h"
 
@@ -32,6 +33,7 @@ struct daemon {
 	char *public_key; /* PEM, or NULL */
 	size_t public_key_bytes;
 	struct channel *channel; /* serve and net */
+	struct timeline *timeline; /* serve's; a second one goes on with it */
 	struct net_config *net;
 	int keeper_end, serve_end; /* SOCK_SEQPACKET pair of struct keeper_msg */
 };

@@ -93,6 +93,7 @@ static void fork_net(struct keeper *k)
 	pid = fork();
 	if (pid == 0) {
 		become_child(k);
+		timeline_free(k->d->timeline);
 		_exit(-net_main(k->d->channel, k->d->net, k->generation));
 	}
 	if (pid < 0)

@@ -219,10 +219,14 @@ static int prepare(struct daemon *d)
 	d->meminfo_fd = memory_open();
 	d->kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	d->log_fd = openat(d->rundir_fd, "log",
-			   O_WRONLY | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0644);
+			   O_RDWR | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0644);
 	log_file(d->log_fd);
+	log_old_file(openat(d->rundir_fd, "log.old",
+			    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+	log_kmsg_control(open("/proc/sys/kernel/printk_devkmsg", O_RDONLY | O_CLOEXEC));
 	d->channel = channel_new();
-	if (!d->channel ||
+	d->timeline = timeline_new_shared();
+	if (!d->channel || !d->timeline ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	d->keeper_end = pair[0];

@@ -127,6 +127,8 @@ static int control_trace(void *ctx, bool ends, char *why, size_t why_bytes)
 
 static const struct control_ops control_ops = {
 	.trace = control_trace,
+	.report = serve_report,
+	.set = serve_set,
 	.status = control_status,
 	.pause = control_pause,
 	.detach = control_detach,
@@ -270,6 +272,7 @@ static int make_parts(struct serve *s)
 
 	if (err == 0)
 		err = trace_new(info->image_bytes, &s->trace);
+	timeline_set_image(s->d->timeline, info->image_bytes);
 	engine.cm = s->cm;
 	if (err == 0)
 		err = engine_new(&engine, s->image.first, s->image.n_first, &s->engine);
@@ -286,6 +289,7 @@ static int make_file(struct serve *s)
 		.store = s->store,
 		.n_workers = n_workers(),
 		.trace = s->trace,
+		.timeline = s->d->timeline,
 		.ended = on_fuse_ended,
 		.ctx = s,
 	};
@@ -393,6 +397,13 @@ static void hand_over(struct serve *s)
 		   (double)(clock_ns() - start_ns) / 1e6);
 }
 
+static int next_tick_ms(const struct serve *s)
+{
+	int64_t due_ms = timeline_due_ms(s->d->timeline, clock_ms());
+
+	return due_ms < TICK_MS ? (int)due_ms : TICK_MS;
+}
+
 /* -- mode full --------------------------------------------------------------------------- */
 
 /* Everything is in the store: the store's device is all there is. */
@@ -426,7 +437,7 @@ static int copy_all(struct serve *s)
 		serve_tick(s);
 		if (!serve_full_goes_on(s))
 			return fail(s, -ETIMEDOUT, "full");
-		wait_for_events(s, TICK_MS);
+		wait_for_events(s, next_tick_ms(s));
 	}
 	return attach(s);
 }
@@ -441,7 +452,7 @@ static void run(struct serve *s)
 		serve_tick(s);
 		if (s->handover_done)
 			break;
-		wait_for_events(s, TICK_MS);
+		wait_for_events(s, next_tick_ms(s));
 		if (atomic_load(&s->fuse_ended) && !s->is_leaving) {
 			fail(s, -EIO, "the kernel has ended the FUSE connection");
 			log_error("fuse: the kernel has ended the connection: the device "
@@ -463,6 +474,8 @@ static void stop(struct serve *s)
 	if (s->handover_done || s->state == STATE_FAILED)
 		serve_write_status(s);
 	/* Nobody can be asked for it any more. */
+	if (s->handover_done || s->state == STATE_FAILED)
+		(void)!serve_write_report(s);
 	if (s->handover_done && s->trace)
 		(void)!trace_write(s->trace, img_info(s->image.img), s->d->rundir_fd);
 	engine_free(s->engine);
@@ -519,6 +532,7 @@ int serve_run(struct daemon *d)
 	s->seconds_ready = s->seconds_resident = -1;
 	atomic_init(&s->is_complete, false);
 	atomic_init(&s->fuse_ended, false);
+	timeline_start(d->timeline, clock_ms());
 	process_ignore_signals();
 	process_check_fuse_timeouts();
 	if (start(s) == 0)

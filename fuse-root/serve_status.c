@@ -12,6 +12,7 @@
 
 #define AWAY_LINE_MS 10000
 #define WRITE_STATUS_MS 5000
+#define SAY_PROGRESS_MS 5000
 #define MIB (1024u * 1024)
 
 double serve_seconds(const struct serve *s)
@@ -81,6 +82,7 @@ static void fill_progress(struct serve *s, struct status *st)
 	st->demand_waiting = counts.n_waiting;
 	st->wait_ms_p50 = reads.wait_ms_p50;
 	st->wait_ms_p99 = reads.wait_ms_p99;
+	st->waits = reads.waits;
 	missing = st->image.bytes - counts.ready_bytes;
 	if (missing == 0)
 		st->eta_seconds = 0;
@@ -142,6 +144,7 @@ void serve_status(struct serve *s, struct status *ret)
 		.seconds_ready = s->seconds_ready,
 		.seconds_resident = s->seconds_resident,
 		.n_warnings = s->o->n_warnings,
+		.rate_bytes = s->o->rate_bytes,
 	};
 	snprintf(ret->name, sizeof ret->name, "%s", s->o->name);
 	snprintf(ret->error, sizeof ret->error, "%s", s->error);
@@ -192,13 +195,16 @@ static void measure_rate(struct serve *s, const struct status *st, int64_t now_m
 	s->tick.last_bytes = st->resident_bytes;
 }
 
-static void say_progress(struct serve *s, const struct status *st)
+/* A fast fill does not use up what the kernel's log takes of us. */
+static void say_progress(struct serve *s, const struct status *st, int64_t now_ms)
 {
-	unsigned tenths = (unsigned)(st->resident_bytes * 10 / st->image.bytes);
+	unsigned tenths = (unsigned)(st->resident_bytes / (st->image.bytes / 10 + 1));
 
-	if (tenths <= s->tick.tenths_said || tenths >= 10)
+	if (tenths <= s->tick.tenths_said || tenths >= 10 ||
+	    now_ms - s->tick.said_progress_ms < SAY_PROGRESS_MS)
 		return;
 	s->tick.tenths_said = tenths;
+	s->tick.said_progress_ms = now_ms;
 	log_notice("fill: %u%% of %" PRIu64 " MiB is resident", tenths * 10,
 		   st->image.bytes / MIB);
 }
@@ -224,9 +230,11 @@ void serve_tick(struct serve *s)
 	int64_t now_ms = clock_ms();
 
 	serve_status(s, &st);
+	serve_note(s, &st, now_ms);
 	if (s->engine && s->state == STATE_FILLING) {
+		serve_watch_memory(s);
 		measure_rate(s, &st, now_ms);
-		say_progress(s, &st);
+		say_progress(s, &st, now_ms);
 		say_away(s, &st, now_ms);
 	}
 	if (st.state != s->tick.written_state ||

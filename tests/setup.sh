@@ -38,6 +38,7 @@ packages()
 	openssl			# keys and signatures, tested from outside
 	time			# memory of a build
 	jq			# reads --json output
+	libxml2-utils		# xmllint: the drawings of hydroot report are well-formed
 	curl			# the copy-first comparison
 	e2fsprogs		# makes and checks ext4 images
 	squashfs-tools		# makes squashfs images

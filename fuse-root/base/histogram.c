@@ -32,8 +32,11 @@ static uint64_t end_of_bucket(unsigned i)
 
 void histogram_add(struct histogram *h, int64_t ns)
 {
+	uint64_t us = ns > 0 ? (uint64_t)ns / 1000 : 0;
+
 	h->n++;
-	h->buckets[bucket_of(ns > 0 ? (uint64_t)ns / 1000 : 0)]++;
+	h->sum_us += us;
+	h->buckets[bucket_of(us)]++;
 }
 
 double histogram_ms(const struct histogram *h, double percent)
@@ -49,4 +52,25 @@ double histogram_ms(const struct histogram *h, double percent)
 			return (double)end_of_bucket(i) / 1000;
 	}
 	return (double)end_of_bucket(HISTOGRAM_BUCKETS - 1) / 1000;
+}
+
+uint64_t histogram_below(const struct histogram *h, unsigned power)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		if (end_of_bucket(i) > UINT64_C(1) << power)
+			break;
+		n += h->buckets[i];
+	}
+	return n;
+}
+
+double histogram_longest_ms(const struct histogram *h, const struct histogram *before)
+{
+	for (unsigned i = HISTOGRAM_BUCKETS; i-- > 0;) {
+		if (h->buckets[i] > before->buckets[i])
+			return (double)end_of_bucket(i) / 1000;
+	}
+	return 0;
 }

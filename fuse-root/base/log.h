@@ -25,9 +25,22 @@ void log_file(int file_fd);
 
 /*
  * From now on to kmsg_fd and file_fd instead of stderr; -1 for neither.  The fds are kept.
- * The file is bounded: when it has grown past 1 MiB it is truncated and starts anew.
+ * The file is bounded: when it has grown past LOG_FILE_BYTES it starts anew, with a line that
+ * says so.  The kernel's log gets no more than the kernel takes of one writer by default,
+ * LOG_KMSG_BURST messages in LOG_KMSG_SECONDS, the last places for an error and for a line that
+ * says that there are more.
  */
 void log_daemon(int kmsg_fd, int file_fd);
+
+/* What the file held before it starts anew goes into this one; open for writing, not appending. */
+void log_old_file(int old_fd);
+
+/* /proc/sys/kernel/printk_devkmsg, which tells whether the kernel has a limit; -1: it has. */
+void log_kmsg_control(int control_fd);
+
+#define LOG_FILE_BYTES (512 * 1024)
+#define LOG_KMSG_BURST 10u
+#define LOG_KMSG_SECONDS 5
 
 /* Prepended to each message as "NAME: ", so that several attachments can be told apart. */
 void log_set_name(const char *name);

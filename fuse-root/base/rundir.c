@@ -8,6 +8,7 @@
 #include "base/rundir.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,7 +18,8 @@
 #define NAME_BYTES_MAX 63u
 
 static const char *const known_files[] = {"control", "status.json", ".status.json",
-					  "log",     "trace",	    ".trace"};
+					  "log",     "log.old",	    "trace",
+					  ".trace",  "report",	    ".report"};
 
 bool rundir_name_is_valid(const char *name)
 {
@@ -98,6 +100,79 @@ int rundir_open(const char *name)
 	int err = attachment_path(name, path, sizeof path);
 
 	return err ? err : open_dir(path);
+}
+
+static int write_all(int fd, const char *text, size_t n_bytes)
+{
+	while (n_bytes) {
+		ssize_t n = write(fd, text, n_bytes);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		n_bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+static int write_temp(int dirfd, const char *temp, const char *text)
+{
+	cleanup_fd int fd = openat(
+		dirfd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = write_all(fd, text, strlen(text));
+	return err ? err : write_all(fd, "\n", 1);
+}
+
+int rundir_write(int dirfd, const char *name, const char *text)
+{
+	char temp[32];
+	int err;
+
+	snprintf(temp, sizeof temp, ".%s", name);
+	err = write_temp(dirfd, temp, text);
+	if (!err && renameat(dirfd, temp, dirfd, name) < 0)
+		err = -errno;
+	if (err)
+		(void)unlinkat(dirfd, temp, 0);
+	return err;
+}
+
+/* Names are stored one behind the other, at a fixed distance. */
+#define NAME_STEP (NAME_BYTES_MAX + 1)
+
+static int is_attachment(const struct dirent *entry)
+{
+	return (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN) &&
+	       rundir_name_is_valid(entry->d_name);
+}
+
+int rundir_names(char ***ret_names)
+{
+	struct dirent **entries = NULL;
+	int n = scandir(top_dir(), &entries, is_attachment, alphasort);
+	char **names, *text;
+
+	if (n < 0)
+		return errno == ENOENT ? 0 : -errno;
+	names = malloc(((size_t)n + 1) * (sizeof *names + NAME_STEP));
+	text = (char *)(names + n + 1);
+	for (int i = 0; i < n; i++) {
+		if (names) {
+			names[i] = text + (size_t)i * NAME_STEP;
+			snprintf(names[i], NAME_STEP, "%.*s", (int)NAME_BYTES_MAX,
+				 entries[i]->d_name);
+		}
+		free(entries[i]);
+	}
+	free(entries);
+	*ret_names = names;
+	return names ? n : -ENOMEM;
 }
 
 int rundir_remove(const char *name)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rundir.h - /run/hydroot/NAME: control socket, status.json, log
+ * rundir.h - /run/hydroot/NAME: control socket, status.json, log, what is kept for later
  *
  * HYDROOT_RUN_DIR in the environment replaces /run/hydroot, for tests.
  */
@@ -17,6 +17,18 @@ int rundir_create(const char *name) _must_check_;
 
 /* Open an existing one.  fd or -errno. */
 int rundir_open(const char *name) _must_check_;
+
+/*
+ * Replace the file `name` of an attachment's directory, whole or not at all; a newline is put behind
+ * the text.  Readable by root only, as the socket is: what URLs say may open a door.  -errno.
+ */
+int rundir_write(int dirfd, const char *name, const char *text) _must_check_;
+
+/*
+ * The names of all attachments, sorted, in an array that one free() gives back, with its strings.
+ * How many, or -errno; 0 when there is no directory of them.
+ */
+int rundir_names(char ***ret_names) _must_check_;
 
 /*
  * A block device ("zram1", "loop0") that is part of an attachment and not the attachment itself is

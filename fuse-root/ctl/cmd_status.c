@@ -1,55 +1,248 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_status.c - show the status: for people, or the JSON as it came
+ * cmd_status.c - show the status: for people, the JSON as it came, or as metrics; once, or on and on
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
+#include <sys/ioctl.h>
 
 #include "base/log.h"
-#include "ctl/peer.h"
+#include "base/rundir.h"
 #include "ctl/ctl.h"
+#include "ctl/metrics.h"
+#include "ctl/outfile.h"
+#include "ctl/peer.h"
 #include "ctl/status_print.h"
 
+#define BAR_WIDTH 60u
+#define ABSENT_LOOKS 5u
+
 struct show {
-	bool is_json, is_watch, is_help;
+	bool is_json, is_metrics, is_watch, is_help;
+	const char *output; /* a file; NULL: standard output */
 };
+
+/* -- a terminal --------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t is_interrupted;
+
+static void on_signal(int number _unused_)
+{
+	is_interrupted = 1;
+}
+
+/* Without SA_RESTART, so that the sleep between two looks ends at once. */
+static void catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+/* False when it is to end. */
+static bool sleep_a_second(void)
+{
+	return !is_interrupted && sleep(1) == 0 && !is_interrupted;
+}
+
+/* Bytes of a line that take at most n columns: those within a UTF-8 character take none. */
+static size_t cut(const char *line, size_t n_bytes, unsigned n_columns)
+{
+	size_t i = 0;
+
+	for (; i < n_bytes; i++) {
+		if (((unsigned char)line[i] & 0xc0) != 0x80 && n_columns-- == 0)
+			break;
+	}
+	return i;
+}
+
+/* Over what is there, line by line, and the rest cleared: nothing flickers, nothing scrolls. */
+static void redraw(const char *text)
+{
+	struct winsize size = {0};
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row == 0)
+		size = (struct winsize){.ws_row = 24, .ws_col = 80};
+	fputs("\x1b[H", stdout);
+	for (unsigned row = 1; *text && row < size.ws_row; row++) {
+		size_t n_bytes = strcspn(text, "\n");
+
+		printf("%.*s\x1b[K\n", (int)cut(text, n_bytes, size.ws_col), text);
+		text += n_bytes + (text[n_bytes] == '\n');
+	}
+	fputs("\x1b[J", stdout);
+}
+
+/* -- one attachment ----------------------------------------------------------------------- */
 
 static void print_json(const json_t *status)
 {
-	(void)json_dumpf(status, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	(void)json_dumpf(status, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	putchar('\n');
+}
+
+static void print_text(FILE *to, const json_t *status, bool is_live, bool with_bar)
+{
+	status_print(to, status);
+	if (with_bar)
+		status_print_bar(to, status, BAR_WIDTH);
+	if (!is_live && !status_is_final(status))
+		fprintf(to,
+			"  note      no daemon answers: this is what was last known\n");
+}
+
+static void draw(const json_t *status, bool is_live)
+{
+	cleanup_free char *text = NULL;
+	size_t n_bytes;
+	FILE *to = open_memstream(&text, &n_bytes);
+
+	if (!to)
+		return;
+	print_text(to, status, is_live, !status_is_final(status));
+	if (fclose(to) == 0)
+		redraw(text);
 }
 
 static void print_one(const struct show *show, const json_t *status, bool is_live)
 {
-	if (show->is_json) {
+	if (show->is_json)
 		print_json(status);
-		return;
-	}
-	if (show->is_watch && isatty(STDOUT_FILENO))
-		fputs("\x1b[H\x1b[J", stdout); /* home, clear to the end */
-	status_print(status);
-	if (!is_live && !status_is_final(status))
-		printf("  note      no daemon answers: this is what was last known\n");
+	else if (show->is_watch && isatty(STDOUT_FILENO))
+		draw(status, is_live);
+	else if (show->is_watch)
+		status_print_line(stdout, status);
+	else
+		print_text(stdout, status, is_live, false);
 }
 
-/* -1: not at its end yet; else the exit code. */
-static int show_once(const struct show *show, const struct peer *a)
+/* -1: the daemon lives on; else the exit code. */
+static int show_once(const struct show *show, const struct peer *a, unsigned *n_absent)
 {
 	json_t *status = NULL;
-	bool is_live, is_end;
+	bool is_live;
 
 	if (peer_status(a, &status, &is_live))
 		return CTL_FAILED;
+	/* A daemon that is just leaving answers no more, and has not written its last word. */
+	if (show->is_watch && !is_live && !status_is_final(status) &&
+	    ++*n_absent < ABSENT_LOOKS) {
+		json_decref(status);
+		return -1;
+	}
 	print_one(show, status, is_live);
-	is_end = status_is_final(status) || !is_live;
 	json_decref(status);
 	if (fflush(stdout) != 0) {
 		log_error("standard output: %s", strerror(errno));
 		return CTL_FAILED;
 	}
-	return is_end || !show->is_watch ? CTL_DONE : -1;
+	return is_live && show->is_watch ? -1 : CTL_DONE;
 }
+
+static int show_status(const struct show *show, const char *name)
+{
+	unsigned n_absent = 0;
+	struct peer a;
+	int ret;
+
+	if (peer_open(name, &a))
+		return CTL_FAILED;
+	if (show->is_watch && !show->is_json && isatty(STDOUT_FILENO))
+		fputs("\x1b[2J", stdout);
+	do {
+		ret = show_once(show, &a, &n_absent);
+	} while (ret < 0 && sleep_a_second());
+	peer_close(&a);
+	return ret < 0 ? CTL_DONE : ret;
+}
+
+/* -- metrics ------------------------------------------------------------------------------ */
+
+struct collection {
+	struct metrics_status *list;
+	json_t **statuses; /* the same, to be given back */
+	unsigned n;
+};
+
+/* One that goes away meanwhile, or that left nothing readable, is left out. */
+static int collect_one(struct collection *c, const char *name)
+{
+	struct peer a;
+	json_t *status = NULL;
+	bool is_live;
+	int err = peer_open(name, &a);
+
+	if (err)
+		return err;
+	err = peer_status(&a, &status, &is_live);
+	peer_close(&a);
+	if (err)
+		return err;
+	c->statuses[c->n] = status;
+	c->list[c->n++] = (struct metrics_status){.status = status, .is_live = is_live};
+	return 0;
+}
+
+static int write_metrics(const struct show *show, const struct collection *c)
+{
+	struct outfile out;
+
+	if (outfile_open(show->output, &out))
+		return CTL_FAILED;
+	metrics_print(out.to, c->list, c->n);
+	return outfile_close(&out, true) ? CTL_FAILED : CTL_DONE;
+}
+
+static int show_metrics_of(const struct show *show, char *const *names, unsigned n_names,
+			   bool must_be_there)
+{
+	struct collection c = {
+		.list = calloc(n_names + 1, sizeof *c.list),
+		.statuses = calloc(n_names + 1, sizeof(json_t *)),
+	};
+	int ret = c.list && c.statuses ? CTL_DONE : CTL_FAILED;
+
+	for (unsigned i = 0; ret == CTL_DONE && i < n_names; i++) {
+		if (collect_one(&c, names[i]) && must_be_there)
+			ret = CTL_FAILED;
+	}
+	if (ret == CTL_DONE)
+		ret = write_metrics(show, &c);
+	for (unsigned i = 0; i < c.n; i++)
+		json_decref(c.statuses[i]);
+	free(c.statuses);
+	free(c.list);
+	return ret;
+}
+
+static int show_all_metrics(const struct show *show)
+{
+	cleanup_free char **names = NULL;
+	int n = rundir_names(&names);
+
+	if (n < 0) {
+		log_error("run directory: %s", strerror(-n));
+		return CTL_FAILED;
+	}
+	return show_metrics_of(show, names, (unsigned)n, false);
+}
+
+/* name NULL: of all attachments. */
+static int show_metrics(const struct show *show, char *name)
+{
+	int ret;
+
+	do {
+		ret = name ? show_metrics_of(show, &name, 1, true)
+			   : show_all_metrics(show);
+	} while (show->is_watch && ret == CTL_DONE && sleep_a_second());
+	return ret;
+}
+
+/* -- arguments ---------------------------------------------------------------------------- */
 
 static int parse(struct show *show, int argc, char **argv)
 {
@@ -57,33 +250,49 @@ static int parse(struct show *show, int argc, char **argv)
 		{"json", no_argument, NULL, 'j'},
 		{"watch", no_argument, NULL, 'w'},
 		{"metrics", no_argument, NULL, 'm'},
+		{"output", required_argument, NULL, 'o'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
 	int code;
 
 	while ((code = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (code == 'j') {
+		if (code == 'j')
 			show->is_json = true;
-		} else if (code == 'w') {
+		else if (code == 'w')
 			show->is_watch = true;
-		} else if (code == 'h') {
+		else if (code == 'm')
+			show->is_metrics = true;
+		else if (code == 'o')
+			show->output = optarg;
+		else if (code == 'h')
 			show->is_help = true;
-		} else if (code == 'm') {
-			log_error("--metrics: not supported by this version");
-			return CTL_USAGE;
-		} else {
+		else
 			return ctl_wrong_option(code, argv);
-		}
 	}
 	return 0;
+}
+
+static int check(const struct show *show)
+{
+	const char *wrong = NULL;
+
+	if (show->is_json && show->is_metrics)
+		wrong = "--json and --metrics: one of them at a time";
+	else if (show->output && !show->is_metrics)
+		wrong = "--output: only with --metrics";
+	else if (show->is_metrics && show->is_watch && !show->output)
+		wrong = "--metrics: with --watch only into a file: --output=FILE";
+	if (wrong)
+		log_error("%s", wrong);
+	return wrong ? CTL_USAGE : CTL_DONE;
 }
 
 int cmd_status(int argc, char **argv)
 {
 	struct show show = {0};
-	struct peer a;
 	const char *name;
+	bool is_all;
 	int ret = parse(&show, argc, argv);
 
 	if (!ret && show.is_help) {
@@ -91,13 +300,15 @@ int cmd_status(int argc, char **argv)
 		return CTL_DONE;
 	}
 	if (!ret)
+		ret = check(&show);
+	is_all = optind == argc;
+	if (!ret)
 		ret = ctl_take_name(argc, argv, &name);
 	if (ret)
 		return ret;
-	if (peer_open(name, &a))
-		return CTL_FAILED;
-	while ((ret = show_once(&show, &a)) < 0)
-		sleep(1);
-	peer_close(&a);
-	return ret;
+	if (show.is_watch)
+		catch_signals();
+	if (show.is_metrics)
+		return show_metrics(&show, is_all ? NULL : argv[optind]);
+	return show_status(&show, name);
 }

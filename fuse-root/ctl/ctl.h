@@ -23,6 +23,8 @@ int cmd_status(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
 int cmd_pause(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
+int cmd_set(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_detach(int argc, char **argv);
 
@@ -33,6 +35,9 @@ void ctl_print_usage(const char *command);
  * What getopt left: [NAME], "root" when there is none.  0, or CTL_USAGE with a message.
  */
 int ctl_take_name(int argc, char **argv, const char **ret_name) _must_check_;
+
+/* 0, or CTL_USAGE with a message. */
+int ctl_check_name(const char *name) _must_check_;
 
 /* What getopt_long returned for a wrong option.  CTL_USAGE, with a message. */
 int ctl_wrong_option(int code, char **argv);

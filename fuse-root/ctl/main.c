@@ -10,7 +10,7 @@
 
 struct command {
 	const char *name;
-	int (*run)(int argc, char **argv); /* NULL: not supported by this version */
+	int (*run)(int argc, char **argv);
 	const char *arguments;
 	const char *summary;
 };
@@ -19,17 +19,19 @@ static const struct command commands[] = {
 	{"attach", cmd_attach,
 	 "[--name=NAME] [--read-only] [--KEY=VALUE ...] URL [URL ...]",
 	 "make an image a block device, and print its path when it is ready"},
-	{"status", cmd_status, "[NAME] [--json] [--watch]",
-	 "show what an attachment is doing"},
+	{"status", cmd_status, "[NAME] [--json|--metrics [--output=FILE]] [--watch]",
+	 "show what an attachment is doing; --metrics: Prometheus text, of all"},
 	{"wait", cmd_wait, "[NAME] [--for=ready|resident] [--timeout=TIME]",
 	 "wait for it; exit 3: timed out, 4: will never be"},
 	{"pause", cmd_pause, "[NAME]", "stop the background fill"},
 	{"resume", cmd_resume, "[NAME]", "let the background fill go on"},
+	{"set", cmd_set, "[NAME] KEY=VALUE ...",
+	 "change mode, rate, cache, reserve, server while it runs, all or none"},
 	{"trace", cmd_trace, "[--end] [NAME]",
 	 "print what was read, in the order of first access; --end: stop recording"},
+	{"report", cmd_report, "[NAME] --svg|--html [--output=FILE]",
+	 "draw what was fetched when, and what waited"},
 	{"detach", cmd_detach, "[NAME]", "give device and memory back"},
-	{"set", NULL, NULL, NULL},
-	{"report", NULL, NULL, NULL},
 };
 
 static const struct command *find(const char *name)
@@ -54,11 +56,18 @@ static void print_help(void)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		const struct command *c = &commands[i];
 
-		if (c->run)
-			printf("  %s %s\n        %s\n", c->name, c->arguments,
-			       c->summary);
+		printf("  %s %s\n        %s\n", c->name, c->arguments, c->summary);
 	}
 	printf("\nNAME is root unless given.  hydroot(8) says more.\n");
+}
+
+int ctl_check_name(const char *name)
+{
+	if (rundir_name_is_valid(name))
+		return CTL_DONE;
+	log_error("%s: not a name: 1 to 63 of A-Z a-z 0-9 _ -, not starting with -",
+		  name);
+	return CTL_USAGE;
 }
 
 int ctl_take_name(int argc, char **argv, const char **ret_name)
@@ -69,14 +78,8 @@ int ctl_take_name(int argc, char **argv, const char **ret_name)
 		log_error("%s: one name is enough", argv[optind + 1]);
 		return CTL_USAGE;
 	}
-	if (!rundir_name_is_valid(name)) {
-		log_error(
-			"%s: not a name: 1 to 63 of A-Z a-z 0-9 _ -, not starting with -",
-			name);
-		return CTL_USAGE;
-	}
 	*ret_name = name;
-	return CTL_DONE;
+	return ctl_check_name(name);
 }
 
 int ctl_wrong_option(int code, char **argv)
@@ -109,10 +112,6 @@ int main(int argc, char **argv)
 	command = find(argv[1]);
 	if (!command) {
 		log_error("%s: no such command; hydroot --help lists them", argv[1]);
-		return CTL_USAGE;
-	}
-	if (!command->run) {
-		log_error("%s: not supported by this version", argv[1]);
 		return CTL_USAGE;
 	}
 	opterr = 0;

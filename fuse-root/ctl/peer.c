@@ -42,14 +42,13 @@ static bool is_absent(int err)
 }
 
 /* The answer as an object with "ok": true.  -ENOENT: no daemon, without a message. */
-static int call(const struct peer *a, const char *command, json_t **ret)
+static int call_with(const struct peer *a, const char *command, const char *request,
+		     json_t **ret)
 {
 	cleanup_free char *answer = NULL;
-	char request[64];
 	json_t *object;
 	int err;
 
-	snprintf(request, sizeof request, "{\"command\":\"%s\"}", command);
 	err = control_call(a->dirfd, request, ANSWER_MS, &answer);
 	if (is_absent(err))
 		return -ENOENT;
@@ -66,6 +65,39 @@ static int call(const struct peer *a, const char *command, json_t **ret)
 		  object ? status_text(object, "error") : "the answer is not JSON");
 	json_decref(object);
 	return -EIO;
+}
+
+static int call(const struct peer *a, const char *command, json_t **ret)
+{
+	char request[64];
+
+	snprintf(request, sizeof request, "{\"command\":\"%s\"}", command);
+	return call_with(a, command, request, ret);
+}
+
+int peer_set(const struct peer *a, char *const *words, unsigned n_words)
+{
+	json_t *values = json_array(), *request, *answer = NULL;
+	cleanup_free char *text = NULL;
+	int err = 0;
+
+	for (unsigned i = 0; i < n_words && !err; i++) {
+		if (json_array_append_new(values, json_string(words[i])) < 0) {
+			log_error("%s: set: %s: not a text", a->name, words[i]);
+			err = -EINVAL;
+		}
+	}
+	request = json_pack("{s:s, s:o}", "command", "set", "values", values);
+	text = json_dumps(request, JSON_COMPACT);
+	json_decref(request);
+	if (!err && (!text || strlen(text) > CONTROL_REQUEST_BYTES)) {
+		log_error("%s: set: too much at once", a->name);
+		err = -E2BIG;
+	}
+	if (!err)
+		err = call_with(a, "set", text, &answer);
+	json_decref(answer);
+	return err;
 }
 
 int peer_command(const struct peer *a, const char *command)

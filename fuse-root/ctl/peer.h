@@ -24,6 +24,9 @@ void peer_close(struct peer *a);
  */
 int peer_command(const struct peer *a, const char *command) _must_check_;
 
+/* Have the daemon change KEY=VALUE words, all or none.  As peer_command. */
+int peer_set(const struct peer *a, char *const *words, unsigned n_words) _must_check_;
+
 /*
  * The status from the daemon or, without a daemon, from what it left behind; the caller's
  * to json_decref.  *ret_is_live: a daemon answered.  -errno, with a message.

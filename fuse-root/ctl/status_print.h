@@ -6,8 +6,15 @@
 #define CTL_STATUS_PRINT_H
 
 #include <jansson.h>
+#include <stdio.h>
 
-/* To stdout.  Lines that have nothing to say are left out. */
-void status_print(const json_t *status);
+/* Lines that have nothing to say are left out. */
+void status_print(FILE *to, const json_t *status);
+
+/* One line: for a file that grows. */
+void status_print_line(FILE *to, const json_t *status);
+
+/* How much is there, as a bar of `width` characters. */
+void status_print_bar(FILE *to, const json_t *status, unsigned width);
 
 #endif

@@ -32,6 +32,7 @@ struct engine {
 	struct lock lock;
 	bool is_stopping;
 	bool is_paused;
+	uint64_t rate_bytes;
 	struct engine_stats stats; /* copy of the fetcher's */
 };
 
@@ -59,6 +60,7 @@ int engine_new(const struct engine_config *config, const uint8_t *first, size_t 
 		engine_free(e);
 		return err;
 	}
+	e->rate_bytes = config->rate_bytes;
 	fill_init(&e->fetcher.fill, config->rate_bytes, clock_ms());
 	fetcher_seed(&e->fetcher, first, n_first);
 	*ret = e;
@@ -68,13 +70,16 @@ int engine_new(const struct engine_config *config, const uint8_t *first, size_t 
 /* False when the thread is to end. */
 static bool exchange_state(struct engine *e)
 {
+	uint64_t rate_bytes;
 	bool go_on;
 
 	lock_acquire(&e->lock);
+	rate_bytes = e->rate_bytes;
 	e->fetcher.stats.is_paused = e->is_paused;
 	e->stats = e->fetcher.stats;
 	go_on = !e->is_stopping;
 	lock_release(&e->lock);
+	fill_set_rate(&e->fetcher.fill, rate_bytes, clock_ms());
 	return go_on;
 }
 
@@ -167,6 +172,14 @@ void engine_pause(struct engine *e, bool paused)
 	lock_acquire(&e->lock);
 	e->is_paused = paused;
 	e->stats.is_paused = paused;
+	lock_release(&e->lock);
+	source_wake(e->config.source);
+}
+
+void engine_set_rate(struct engine *e, uint64_t bytes_per_second)
+{
+	lock_acquire(&e->lock);
+	e->rate_bytes = bytes_per_second;
 	lock_release(&e->lock);
 	source_wake(e->config.source);
 }

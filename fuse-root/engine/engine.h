@@ -55,6 +55,8 @@ void engine_free(struct engine *e);
 
 /* Stop and resume the background fill; demand goes on.  Any thread. */
 void engine_pause(struct engine *e, bool paused);
+/* Cap the background fill from now on, in bytes per second; 0: no limit.  Any thread. */
+void engine_set_rate(struct engine *e, uint64_t bytes_per_second);
 void engine_stats(struct engine *e, struct engine_stats *ret);
 
 #endif

@@ -27,6 +27,15 @@ void fill_init(struct fill *f, uint64_t rate_bytes, int64_t now_ms)
 	};
 }
 
+void fill_set_rate(struct fill *f, uint64_t rate_bytes, int64_t now_ms)
+{
+	if (f->rate_bytes == rate_bytes)
+		return;
+	f->rate_bytes = rate_bytes;
+	f->tokens = 0;
+	f->last_ms = now_ms;
+}
+
 static void refill(struct fill *f, int64_t now_ms)
 {
 	int64_t depth = (int64_t)(f->rate_bytes / 4) + 1;

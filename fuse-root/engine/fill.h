@@ -31,6 +31,8 @@ struct fill {
 };
 
 void fill_init(struct fill *f, uint64_t rate_bytes, int64_t now_ms);
+/* Another limit from now on; what an earlier one left to wait for counts no more. */
+void fill_set_rate(struct fill *f, uint64_t rate_bytes, int64_t now_ms);
 /* How long until a request may be sent; 0: now. */
 int64_t fill_delay_ms(struct fill *f, int64_t now_ms);
 /* A request for n_bytes was sent. */

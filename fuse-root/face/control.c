@@ -4,8 +4,7 @@
  *
  * Nothing here waits: the listener and the clients are non-blocking, and a client whose
  * answer does not fit into its socket's buffer is dropped.  Memory is bounded by the
- * number of clients and by the size of a request.  A request is taken only in exactly the
- * documented form, so that later versions can give meaning to other forms.
+ * number of clients and by the size of a request.
  */
 #include "face/control.h"
 
@@ -20,7 +19,7 @@
 #include "face/control_address.h"
 
 #define IDLE_MS 5000
-#define WHY_BYTES 256u
+#define WHY_BYTES 512u
 
 struct client {
 	int fd; /* -1: a free slot */
@@ -34,7 +33,8 @@ struct control {
 	struct client clients[CONTROL_CLIENTS_MAX];
 	/* Too big for a stack. */
 	struct status status;
-	char request[CONTROL_REQUEST_BYTES + 1];
+	struct control_request request;
+	char packet[CONTROL_REQUEST_BYTES + 1];
 };
 
 /* A socket file that nobody answers on is left over: take it away. */
@@ -146,9 +146,7 @@ unsigned control_pollfds(struct control *c, struct pollfd *ret_fds)
 	unsigned n = 0;
 
 	drop_idle(c);
-	/* With all slots taken, who comes next waits in the backlog. */
-	if (free_slot(c))
-		ret_fds[n++] = (struct pollfd){.fd = c->listen_fd, .events = POLLIN};
+	ret_fds[n++] = (struct pollfd){.fd = c->listen_fd, .events = POLLIN};
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		if (c->clients[i].fd >= 0)
 			ret_fds[n++] =
@@ -184,24 +182,6 @@ static bool is_allowed(int fd)
 	return peer.uid == 0 || peer.uid == geteuid();
 }
 
-static void accept_client(struct control *c)
-{
-	struct client *slot = free_slot(c);
-	cleanup_fd int fd = -1;
-
-	if (!slot)
-		return;
-	fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0)
-		return;
-	if (!is_allowed(fd)) {
-		(void)send_error(fd, "only root may ask");
-		return;
-	}
-	slot->since_ms = clock_ms();
-	slot->fd = steal_fd(&fd);
-}
-
 static bool answer_status(struct control *c, int fd)
 {
 	cleanup_free char *text = NULL;
@@ -227,47 +207,51 @@ static bool answer_result(int fd, int err, const char *why)
 	return send_text(fd, "{\"ok\":true}");
 }
 
-static bool run_command(struct control *c, int fd, const char *command)
+static int run_command(struct control *c, const struct control_request *rq, char *why,
+		       size_t why_bytes)
 {
-	char why[WHY_BYTES] = "";
-	int err;
+	const struct control_ops *ops = c->ops;
 
-	if (strcmp(command, "status") == 0)
-		return answer_status(c, fd);
-	if (strcmp(command, "pause") == 0)
-		err = c->ops->pause(c->ctx, true, why, sizeof why);
-	else if (strcmp(command, "resume") == 0)
-		err = c->ops->pause(c->ctx, false, why, sizeof why);
-	else if (strcmp(command, "trace") == 0)
-		err = c->ops->trace(c->ctx, false, why, sizeof why);
-	else if (strcmp(command, "trace-end") == 0)
-		err = c->ops->trace(c->ctx, true, why, sizeof why);
-	else if (strcmp(command, "detach") == 0)
-		err = c->ops->detach(c->ctx, why, sizeof why);
-	else
-		return send_error(fd, "unknown command");
-	return answer_result(fd, err, why);
+	switch (rq->command) {
+	case CONTROL_PAUSE:
+	case CONTROL_RESUME:
+		return ops->pause(c->ctx, rq->command == CONTROL_PAUSE, why, why_bytes);
+	case CONTROL_TRACE:
+	case CONTROL_TRACE_END:
+		return ops->trace(c->ctx, rq->command == CONTROL_TRACE_END, why,
+				  why_bytes);
+	case CONTROL_REPORT:
+		return ops->report(c->ctx, why, why_bytes);
+	case CONTROL_SET:
+		return ops->set(c->ctx, rq->values, rq->n_values, why, why_bytes);
+	case CONTROL_DETACH:
+		return ops->detach(c->ctx, why, why_bytes);
+	case CONTROL_STATUS:
+		break;
+	}
+	return -ENOSYS;
 }
 
-/* One object with one member, "command", a string: nothing else. */
+/* False when the client is to be dropped. */
 static bool answer_request(struct control *c, int fd, size_t n_bytes)
 {
-	json_t *request = json_loadb(c->request, n_bytes, JSON_REJECT_DUPLICATES, NULL);
-	const char *command = json_string_value(json_object_get(request, "command"));
-	bool is_open;
+	int err = control_request_parse(c->packet, n_bytes, &c->request);
+	char why[WHY_BYTES] = "";
 
-	if (command && json_object_size(request) == 1)
-		is_open = run_command(c, fd, command);
-	else
-		is_open = send_error(fd, "not a request");
-	json_decref(request);
-	return is_open;
+	if (err == -ENOSYS)
+		return send_error(fd, "unknown command");
+	if (err)
+		return send_error(fd, "not a request");
+	if (c->request.command == CONTROL_STATUS)
+		return answer_status(c, fd);
+	err = run_command(c, &c->request, why, sizeof why);
+	return answer_result(fd, err, why);
 }
 
 /* False when the client is to be dropped. */
 static bool serve_client(struct control *c, struct client *client)
 {
-	ssize_t n = recv(client->fd, c->request, sizeof c->request, MSG_DONTWAIT);
+	ssize_t n = recv(client->fd, c->packet, sizeof c->packet, MSG_DONTWAIT);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
@@ -279,6 +263,42 @@ static bool serve_client(struct control *c, struct client *client)
 		return false;
 	}
 	return answer_request(c, client->fd, (size_t)n);
+}
+
+/* A free place, or that of the client who has been silent for longest. */
+static struct client *make_room(struct control *c)
+{
+	struct client *slot = free_slot(c);
+
+	if (slot)
+		return slot;
+	slot = &c->clients[0];
+	for (unsigned i = 1; i < CONTROL_CLIENTS_MAX; i++) {
+		if (c->clients[i].since_ms < slot->since_ms)
+			slot = &c->clients[i];
+	}
+	client_drop(slot);
+	return slot;
+}
+
+/* What it asks is mostly there already: answered now, it needs its place no longer. */
+static void accept_client(struct control *c)
+{
+	cleanup_fd int fd =
+		accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *slot;
+
+	if (fd < 0)
+		return;
+	if (!is_allowed(fd)) {
+		(void)send_error(fd, "only root may ask");
+		return;
+	}
+	slot = make_room(c);
+	slot->since_ms = clock_ms();
+	slot->fd = steal_fd(&fd);
+	if (!serve_client(c, slot))
+		client_drop(slot);
 }
 
 static struct client *client_of(struct control *c, int fd)

@@ -2,21 +2,21 @@
 /*
  * control.h - the root-only control socket of one attachment, /run/hydroot/NAME/control
  *
- * SOCK_SEQPACKET; a request is one packet of at most CONTROL_REQUEST_BYTES holding one JSON
- * object {"command": "status"|"pause"|"resume"|"trace"|"trace-end"|"detach"}, the answer one packet
- * {"ok": true, "status": {...}} or {"ok": false, "error": "..."}.  Peers other than uid 0 (or the
- * daemon's own uid) are refused.  Runs in the main thread's poll loop; a slow or silent client
- * never holds it up.
+ * SOCK_SEQPACKET; a request is one packet of at most CONTROL_REQUEST_BYTES as control_request.h has
+ * it, the answer one packet {"ok": true, "status": {...}} or {"ok": false, "error": "..."}.  Peers
+ * other than uid 0 (or the daemon's own uid) are refused.  Runs in the main thread's poll loop; a slow
+ * or silent client never holds it up, and many of them keep nobody out: whoever comes when all places
+ * are taken gets that of the one who has been silent for longest.
  */
 #ifndef FACE_CONTROL_H
 #define FACE_CONTROL_H
 
 #include <poll.h>
 
+#include "face/control_request.h"
 #include "face/status.h"
 
 #define CONTROL_CLIENTS_MAX 8u
-#define CONTROL_REQUEST_BYTES 4096u
 #define CONTROL_POLLFDS (CONTROL_CLIENTS_MAX + 1)
 
 /* Called by control_handle; each 0 or -errno, and on error a reason in `why`. */
@@ -25,6 +25,11 @@ struct control_ops {
 	int (*pause)(void *ctx, bool paused, char *why, size_t why_bytes);
 	/* Write the file `trace` in the run directory; `ends`: what is read from now on does not count. */
 	int (*trace)(void *ctx, bool ends, char *why, size_t why_bytes);
+	/* Write the file `report` in the run directory: what was fetched when. */
+	int (*report)(void *ctx, char *why, size_t why_bytes);
+	/* KEY=VALUE words: all of them come into effect, or none. */
+	int (*set)(void *ctx, const char *const *words, unsigned n_words, char *why,
+		   size_t why_bytes);
 	int (*detach)(void *ctx, char *why, size_t why_bytes);
 };
 

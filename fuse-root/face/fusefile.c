@@ -233,6 +233,7 @@ int fusefile_new(const struct fusefile_config *config, struct fusefile **ret)
 		.n_waiting_max = 2 * FUSEFILE_BACKGROUND_MAX,
 		.n_threads = config->n_threads + config->n_workers,
 		.trace = config->trace,
+		.timeline = config->timeline,
 		.reply = reply_read,
 	};
 	int err;

@@ -23,6 +23,7 @@ struct fusefile_config {
 	struct store *store;
 	unsigned n_workers; /* other threads that call readpath_resume */
 	struct trace *trace; /* notes every read; or NULL */
+	struct timeline *timeline; /* notes what waits; or NULL */
 	void (*ended)(void *ctx); /* the kernel has ended the connection; a FUSE thread */
 	void *ctx;
 };

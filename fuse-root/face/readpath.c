@@ -136,6 +136,7 @@ void readpath_read(struct readpath *rp, void *handle, uint64_t img_off, size_t n
 		answer(rp, handle, img_off, n_bytes);
 		return;
 	}
+	timeline_wanted(rp->config.timeline, img_off);
 	p = bufpool_get(rp->pendings);
 	*p = (struct pending){
 		.waiter = {.img_off = img_off, .n_bytes = (uint32_t)n_bytes},
@@ -172,5 +173,6 @@ void readpath_stats(struct readpath *rp, struct readpath_stats *ret)
 		.n_waited = waits.n,
 		.wait_ms_p50 = histogram_ms(&waits, 50),
 		.wait_ms_p99 = histogram_ms(&waits, 99),
+		.waits = waits,
 	};
 }

@@ -8,6 +8,8 @@
 #ifndef FACE_READPATH_H
 #define FACE_READPATH_H
 
+#include "base/histogram.h"
+#include "face/timeline.h"
 #include "face/trace.h"
 #include "map/chunkmap.h"
 #include "store/store.h"
@@ -20,6 +22,7 @@ struct readpath_config {
 	unsigned n_waiting_max; /* reads set aside; one more makes its thread wait */
 	unsigned n_threads; /* that call read or resume at a time */
 	struct trace *trace; /* every good read is noted there first; NULL: not */
+	struct timeline *timeline; /* what has to wait is noted there; NULL: not */
 	/* err 0: the n_bytes of buf are the answer; else -errno.  Any thread, no locks held. */
 	void (*reply)(void *handle, int err, const void *buf, size_t n_bytes);
 };
@@ -27,6 +30,7 @@ struct readpath_config {
 struct readpath_stats {
 	uint64_t n_waited; /* reads that had to be set aside */
 	double wait_ms_p50, wait_ms_p99;
+	struct histogram waits;
 };
 
 struct readpath;

@@ -13,10 +13,13 @@
 #include <jansson.h>
 
 #include "base/options_url.h"
+#include "base/rundir.h"
 
 #define SCHEMA 1
 #define FILE_NAME "status.json"
-#define TEMP_NAME ".status.json"
+/* A quarter of a millisecond to four and a half minutes. */
+#define WAIT_POWER_MIN 8u
+#define WAIT_POWER_MAX 28u
 
 const char *attach_state_name(enum attach_state state)
 {
@@ -196,6 +199,34 @@ static json_t *fetched_new(const struct status *st)
 	return builder_end(&b);
 }
 
+/* Edges of a power of two of microseconds, where the histogram is exact; seconds, as counts of all below. */
+static json_t *wait_seconds_new(const struct histogram *h)
+{
+	struct builder b = {.object = json_object()};
+	json_t *buckets = json_array();
+
+	for (unsigned power = WAIT_POWER_MIN; power <= WAIT_POWER_MAX; power++) {
+		double le = (double)(UINT64_C(1) << power) / 1e6;
+		json_t *edge = json_pack("{s:f, s:I}", "le", le, "count",
+					 (json_int_t)histogram_below(h, power));
+
+		if (json_array_append_new(buckets, edge) < 0)
+			b.has_failed = true;
+	}
+	put(&b, "count", number_new(h->n));
+	put(&b, "sum", json_real((double)h->sum_us / 1e6));
+	put(&b, "buckets", buckets);
+	return builder_end(&b);
+}
+
+static json_t *settings_new(const struct status *st)
+{
+	struct builder b = {.object = json_object()};
+
+	put(&b, "rate_bytes", number_new(st->rate_bytes));
+	return builder_end(&b);
+}
+
 static json_t *demand_new(const struct status *st)
 {
 	struct builder b = {.object = json_object()};
@@ -204,6 +235,7 @@ static json_t *demand_new(const struct status *st)
 	put(&b, "wait_ms_p50", real_new(st->wait_ms_p50));
 	put(&b, "wait_ms_p99", real_new(st->wait_ms_p99));
 	put(&b, "waiting", number_new(st->demand_waiting));
+	put(&b, "wait_seconds", wait_seconds_new(&st->waits));
 	return builder_end(&b);
 }
 
@@ -294,6 +326,7 @@ static json_t *status_object(const struct status *st)
 	    st->eta_seconds < 0 ? json_null() : json_integer(st->eta_seconds));
 	put(&b, "fetched", fetched_new(st));
 	put(&b, "demand", demand_new(st));
+	put(&b, "settings", settings_new(st));
 	put(&b, "servers", servers_new(st));
 	put(&b, "store", store_new(st));
 	put(&b, "handover", handover_new(st));
@@ -310,7 +343,7 @@ int status_to_json(const struct status *st, char **ret_text)
 
 	if (!object)
 		return -ENOMEM;
-	text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	json_decref(object);
 	if (!text)
 		return -ENOMEM;
@@ -318,44 +351,9 @@ int status_to_json(const struct status *st, char **ret_text)
 	return 0;
 }
 
-static int write_all(int fd, const char *text, size_t n_bytes)
-{
-	while (n_bytes) {
-		ssize_t n = write(fd, text, n_bytes);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		n_bytes -= (size_t)n;
-	}
-	return 0;
-}
-
-/* Readable by root only, as the socket is: URLs may carry what opens a door. */
-static int write_temp(int dirfd, const char *json)
-{
-	cleanup_fd int fd =
-		openat(dirfd, TEMP_NAME,
-		       O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	err = write_all(fd, json, strlen(json));
-	return err ? err : write_all(fd, "\n", 1);
-}
-
 int status_write(int dirfd, const char *json)
 {
-	int err = write_temp(dirfd, json);
-
-	if (!err && renameat(dirfd, TEMP_NAME, dirfd, FILE_NAME) < 0)
-		err = -errno;
-	if (err)
-		(void)unlinkat(dirfd, TEMP_NAME, 0);
-	return err;
+	return rundir_write(dirfd, FILE_NAME, json);
 }
 
 int status_amend(int dirfd, enum attach_state state, const char *error)

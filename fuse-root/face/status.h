@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/histogram.h"
 #include "base/options.h"
 #include "source/source.h"
 
@@ -50,6 +51,8 @@ struct status {
 	uint64_t hot_bytes, demand_bytes, fill_bytes, wire_bytes, requests;
 	uint64_t demand_chunks, demand_waiting;
 	double wait_ms_p50, wait_ms_p99;
+	struct histogram waits;
+	uint64_t rate_bytes; /* cap of the fill, per second; 0: none */
 	unsigned n_servers;
 	struct source_server_status servers[SOURCE_SERVERS_MAX];
 	struct {

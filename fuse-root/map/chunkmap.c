@@ -778,6 +778,17 @@ bool chunkmap_is_complete(struct chunkmap *cm)
 	return complete;
 }
 
+uint64_t chunkmap_ready_in(struct chunkmap *cm, uint64_t ci, uint64_t n)
+{
+	uint64_t n_ready = 0;
+
+	enter(cm);
+	for (uint64_t end = min_u64(ci + n, cm->n_chunks); ci < end; ci++)
+		n_ready += state_of(cm, ci) == CHUNK_READY;
+	leave(cm);
+	return n_ready;
+}
+
 void chunkmap_counts(struct chunkmap *cm, struct chunkmap_counts *ret)
 {
 	enter(cm);

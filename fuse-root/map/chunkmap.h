@@ -149,6 +149,8 @@ struct chunk_waiter *chunkmap_mark_zero(struct chunkmap *cm, uint64_t ci) _must_
 struct chunk_waiter *chunkmap_take_all_waiters(struct chunkmap *cm) _must_check_;
 
 bool chunkmap_is_complete(struct chunkmap *cm);
+/* How many of the chunks [ci, +n) are READY; those beyond the image are not.  Locks for n bytes. */
+uint64_t chunkmap_ready_in(struct chunkmap *cm, uint64_t ci, uint64_t n) _must_check_;
 void chunkmap_counts(struct chunkmap *cm, struct chunkmap_counts *ret);
 /* For tests and messages. */
 enum chunk_state chunkmap_state(struct chunkmap *cm, uint64_t ci);

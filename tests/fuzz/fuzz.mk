@@ -14,9 +14,10 @@ FUZZ_TESTS := $(FUZZ_TARGETS:%=tests/fuzz/%.sh)
 FUZZ_ENGINE := $(if $(FUZZ),-fsanitize=fuzzer)
 OBJS_FUZZ := $(addprefix $(BUILD)/tests/fuzz/,fuzz.o $(if $(FUZZ),,replay.o))
 
-# What the targets need of the daemon: its options.
+# What the targets need of the daemon: its options, and how it reads requests.
 $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(OBJS_FUZZ) \
-		$(call objs,fuse-root/base/*.c) $(BUILD)/libimgfmt.a
+		$(call objs,fuse-root/base/*.c fuse-root/face/control_request.c) \
+		$(BUILD)/libimgfmt.a
 	$(call say,LD,$@)
 	$(Q)$(LINK) $(FUZZ_ENGINE) $(LIBS_IMG)
 

@@ -20,3 +20,18 @@ for mode in hybrid full; do
 	done
 done
 assert_below "bytes fetched for nothing" 2000000 "$(nginx_bytes "$(nginx_log web)")"
+
+# While it fills: below the reserve the fill rests, and goes on when there is enough.
+attach low2 --low-memory=fail --rate=15M "$(nginx_url web test.hri)"
+hydroot set low2 reserve=100%
+held() { status_is low2 .state paused; }
+wait_for 10 "the fill to rest" held
+assert "the reason" grep -q '^memory: [0-9]* MiB are available, less than the reserve' \
+	<<<"$(status_key low2 .reason)"
+chunks() { status_key low2 .resident.chunks; }
+sleep 1
+before=$(chunks)
+sleep 2
+assert_equal "chunks while it rests" "$before" "$(chunks)"
+hydroot set low2 reserve=64M
+expect_exit 0 hydroot wait low2 --for=resident --timeout=60s

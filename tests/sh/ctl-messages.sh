@@ -11,20 +11,43 @@ expect_exit 0 hydroot --help
 assert_contains "help" '^Usage: hydroot COMMAND' "$T/out"
 expect_exit 0 hydroot --version
 assert_contains "version" '^hydroot [0-9]' "$T/out"
-for command in attach status wait pause resume trace detach; do
+for command in attach status wait pause resume set trace report detach; do
 	expect_exit 0 hydroot "$command" --help
 	assert_contains "help of $command" "^Usage: hydroot $command" "$T/out"
+	head -n 1 "$T/out" >>"$T/usages"
 done
+
+# Every option of a usage is in the page, and the other way round; --help is told apart there.
+grep -oE -- '--[a-zA-Z-]+' "$T/usages" | sed 's/^--//' | grep -vx KEY | sort -u >"$T/in-usages"
+sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' fuse-root/hydroot.8 | grep -oE 'Fl -[a-z-]+' |
+	sed 's/^Fl -//' | grep -vxE 'help|version' | sort -u >"$T/in-page"
+grep -qx metrics "$T/in-usages" || fail "no options in the usages"
+diff "$T/in-usages" "$T/in-page" || fail "options of --help (<) and of hydroot.8 (>) are not the same"
 
 expect_exit 2 hydroot
 expect_exit 2 hydroot no-such-command
-for command in set report; do
-	expect_exit 2 hydroot "$command"
-	assert_contains "$command" "^hydroot: $command: not supported by this version" "$T/out"
-done
+expect_exit 2 hydroot set
+assert_contains "set" '^hydroot: KEY=VALUE: missing' "$T/out"
+expect_exit 2 hydroot set name
+expect_exit 2 hydroot set ../etc rate=1
+expect_exit 2 hydroot set rate=fast
+assert_contains "rate" '^hydroot: rate=fast: wrong value: accepted: bytes per second like' "$T/out"
+expect_exit 2 hydroot set root mode=full
+assert_contains "mode" '^hydroot: mode=full: wrong value: accepted: stream, hybrid' "$T/out"
+expect_exit 2 hydroot set rate=1 digest=sha256:00
+assert_contains "digest" 'not KEY=VALUE of a key that can be set: mode, rate, cache' "$T/out"
+expect_exit 1 hydroot set rate=1
+assert_contains "set" '^hydroot: root: no such attachment' "$T/out"
+expect_exit 2 hydroot report
+assert_contains "report" '^hydroot: report: --svg or --html' "$T/out"
+expect_exit 2 hydroot report --svg --html
+expect_exit 1 hydroot report --svg
 expect_exit 2 hydroot attach
 expect_exit 2 hydroot status --no-such-option
 expect_exit 2 hydroot status one two
+expect_exit 2 hydroot status --json --metrics
+expect_exit 2 hydroot status --json --output="$T/x"
+expect_exit 2 hydroot status --metrics --watch
 expect_exit 2 hydroot status ../etc
 expect_exit 2 hydroot wait --for=never
 expect_exit 2 hydroot wait --timeout=soon
@@ -59,9 +82,27 @@ refute "control characters are shown" grep -q $'\e' "$T/out"
 expect_exit 0 hydroot status a --json
 assert_equal "state" resident "$(jq -r .state "$T/out")"
 expect_exit 0 hydroot status a --watch
+# On a terminal it is drawn in place: from the top, every line cleared to its end, no more than fit.
+if command -v script >/dev/null; then
+	script -qec "stty rows 5 cols 30; hydroot status a --watch" /dev/null >"$T/screen" </dev/null
+	assert "it starts at the top" grep -qF $'\e[H' "$T/screen"
+	assert "the rest is cleared" grep -qF $'\e[J' "$T/screen"
+	assert_equal "lines on a screen of 5" 4 "$(grep -cF $'\e[K' "$T/screen")"
+	refute "lines are longer than the screen" \
+		grep -qE '^.{31,}' <(sed 's/\x1b\[[0-9]*[A-Z]//g; s/\r//' "$T/screen")
+fi
 expect_exit 0 hydroot wait a
 expect_exit 1 hydroot pause a
 assert_contains "pause" 'the daemon is gone' "$T/out"
+expect_exit 1 hydroot set a rate=1M
+assert_contains "set" '^hydroot: a: set: the daemon is gone' "$T/out"
+expect_exit 1 hydroot report a --svg
+assert_contains "report" '^hydroot: a: report: no daemon answers, and it left none' "$T/out"
+expect_exit 0 hydroot status a --watch
+assert_equal "lines of a watch that is over" 1 "$(wc -l <"$T/out")"
+assert_contains "line" '^a: resident, 100%' "$T/out"
+expect_exit 0 hydroot status a --watch --json
+assert_equal "objects of a watch that is over" resident "$(jq -r .state "$T/out")"
 
 leave hybrid failed null
 expect_exit 4 hydroot wait a

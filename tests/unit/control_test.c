@@ -26,7 +26,7 @@ static int dirfd = -1;
 static struct control *control;
 static pthread_t thread;
 static atomic_bool is_stopping;
-static atomic_int n_pauses, n_detaches, n_traces, n_trace_ends;
+static atomic_int n_pauses, n_detaches, n_traces, n_trace_ends, n_reports, n_sets;
 
 static void op_status(void *ctx _unused_, struct status *ret)
 {
@@ -51,6 +51,24 @@ static int op_pause(void *ctx _unused_, bool paused, char *why, size_t why_bytes
 	return 0;
 }
 
+static int op_report(void *ctx _unused_, char *why _unused_, size_t why_bytes _unused_)
+{
+	n_reports++;
+	return 0;
+}
+
+static int op_set(void *ctx _unused_, const char *const *words, unsigned n_words,
+		  char *why, size_t why_bytes)
+{
+	if (n_words != 2 || strcmp(words[0], "rate=5M") != 0) {
+		snprintf(why, why_bytes, "%s: not that", words[0]);
+		return -EINVAL;
+	}
+	assert_string_equal(words[1], "cache=1G");
+	n_sets++;
+	return 0;
+}
+
 static int op_detach(void *ctx _unused_, char *why _unused_, size_t why_bytes _unused_)
 {
 	n_detaches++;
@@ -65,7 +83,14 @@ static int op_trace(void *ctx _unused_, bool ends, char *why _unused_,
 	return 0;
 }
 
-static const struct control_ops ops = {op_status, op_pause, op_trace, op_detach};
+static const struct control_ops ops = {
+	.status = op_status,
+	.pause = op_pause,
+	.trace = op_trace,
+	.report = op_report,
+	.set = op_set,
+	.detach = op_detach,
+};
 
 static void *serve(void *arg _unused_)
 {
@@ -87,7 +112,7 @@ static int setup(void **state _unused_)
 		return 1;
 	dirfd = rundir_create("t");
 	is_stopping = false;
-	n_pauses = n_detaches = n_traces = n_trace_ends = 0;
+	n_pauses = n_detaches = n_traces = n_trace_ends = n_reports = n_sets = 0;
 	return dirfd < 0 || control_open(dirfd, &ops, NULL, &control) ||
 	       pthread_create(&thread, NULL, serve, NULL);
 }
@@ -158,6 +183,15 @@ static void wrong_requests_are_refused(void **state _unused_)
 		"pause",
 		"{\"command\":\"pause\"",
 		"{\"command\":\"pause\"}{}",
+		"{\"command\":\"pause\",\"values\":[]}",
+		"{\"command\":\"set\"}",
+		"{\"command\":\"set\",\"values\":[]}",
+		"{\"command\":\"set\",\"values\":\"rate=1\"}",
+		"{\"command\":\"set\",\"values\":[1]}",
+		"{\"command\":\"set\",\"values\":[[\"rate=1\"]]}",
+		"{\"command\":\"set\",\"values\":[\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\","
+		"\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\","
+		"\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\"]}",
 		"{\"command\":\"status\",\"command\":\"pause\"}",
 		"\xff",
 		"{\"command\":\"pause\\u0000\"}",
@@ -167,6 +201,7 @@ static void wrong_requests_are_refused(void **state _unused_)
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
 		assert_answer(wrong[i], "{\"ok\":false,\"error\":");
 	assert_int_equal(n_pauses, 0);
+	assert_int_equal(n_sets, 0);
 }
 
 static void oversized_requests_are_refused(void **state _unused_)
@@ -220,19 +255,30 @@ static void silent_clients_leave_room_for_others(void **state _unused_)
 		close(fds[i]);
 }
 
-/* With every slot taken, who comes waits; he is served as soon as one leaves. */
-static void too_many_clients_wait(void **state _unused_)
+/* Whoever comes when all places are taken gets that of the one who was silent for longest. */
+static void many_silent_clients_keep_nobody_out(void **state _unused_)
 {
-	int fds[CONTROL_CLIENTS_MAX];
-	char *answer = NULL;
+	int fds[CONTROL_CLIENTS_MAX * 3];
+	char byte;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
 		fds[i] = connect_client();
-	assert_int_equal(control_call(dirfd, "{\"command\":\"pause\"}", 100, &answer),
-			 -ETIMEDOUT);
+		assert_answer("{\"command\":\"pause\"}", "{\"ok\":true}");
+	}
+	assert_int_equal(recv(fds[0], &byte, 1, 0), 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);
-	assert_answer("{\"command\":\"pause\"}", "{\"ok\":true}");
+}
+
+static void values_are_set(void **state _unused_)
+{
+	assert_answer("{\"command\":\"set\",\"values\":[\"rate=5M\",\"cache=1G\"]}",
+		      "{\"ok\":true}");
+	assert_int_equal(n_sets, 1);
+	assert_answer("{\"values\":[\"odd\"],\"command\":\"set\"}",
+		      "\"error\":\"odd: not that\"");
+	assert_answer("{\"command\":\"report\"}", "{\"ok\":true}");
+	assert_int_equal(n_reports, 1);
 }
 
 static void second_server_is_refused(void **state _unused_)
@@ -271,7 +317,8 @@ int main(void)
 		TEST(several_requests_on_one_connection),
 		TEST(clients_that_do_not_read_are_dropped),
 		TEST(silent_clients_leave_room_for_others),
-		TEST(too_many_clients_wait),
+		TEST(many_silent_clients_keep_nobody_out),
+		TEST(values_are_set),
 		TEST(second_server_is_refused),
 		TEST(leftover_socket_is_replaced),
 	};

@@ -215,9 +215,30 @@ static void says_when_to_ask_again(void **state _unused_)
 	assert_int_equal(fill_delay_ms(&f, 3990), 10);
 }
 
+/* A debt from a slow rate does not outlive it. */
+static void rate_can_change(void **state _unused_)
+{
+	struct fill f;
+
+	fill_init(&f, 1, 0);
+	assert_int_equal(fill_delay_ms(&f, 10000), 0);
+	fill_sent(&f, 1000000, 10000);
+	assert_true(fill_delay_ms(&f, 20000) > 100000000);
+	fill_set_rate(&f, 1, 20000);
+	assert_true(fill_delay_ms(&f, 20000) > 100000000);
+	fill_set_rate(&f, 1000000, 20000);
+	assert_true(fill_delay_ms(&f, 20100) == 0);
+	fill_sent(&f, 1000000, 20100);
+	fill_set_rate(&f, 0, 20100);
+	assert_int_equal(fill_delay_ms(&f, 20100), 0);
+	fill_set_rate(&f, 1, 20100);
+	assert_true(fill_delay_ms(&f, 20100) > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rate_can_change),
 		cmocka_unit_test(no_limit),
 		cmocka_unit_test(keeps_the_rate),
 		cmocka_unit_test(saves_up_a_quarter_second_only),

@@ -67,12 +67,37 @@ static void odd_times(void **state _unused_)
 	assert_true(histogram_ms(&h, 100) > 1e6);
 }
 
+static void edges_are_exact(void **state _unused_)
+{
+	struct histogram h = {0};
+
+	for (int64_t us = 1; us <= 4096; us++)
+		histogram_add(&h, us * 1000);
+	for (unsigned power = 3; power <= 12; power++)
+		assert_int_equal(histogram_below(&h, power), (1u << power) - 1);
+	assert_int_equal(histogram_below(&h, 13), 4096);
+	assert_int_equal(h.sum_us, 4096 * 4097 / 2);
+}
+
+static void longest_of_late(void **state _unused_)
+{
+	struct histogram h = {0}, before;
+
+	histogram_add(&h, INT64_C(9000000000));
+	before = h;
+	assert_true(histogram_longest_ms(&h, &before) == 0);
+	histogram_add(&h, 3000000);
+	assert_true(histogram_longest_ms(&h, &before) > 3);
+	assert_true(histogram_longest_ms(&h, &before) < 3.4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_yet), cmocka_unit_test(every_size),
-		cmocka_unit_test(percentiles), cmocka_unit_test(one_slow_one),
-		cmocka_unit_test(odd_times),
+		cmocka_unit_test(nothing_yet),	   cmocka_unit_test(every_size),
+		cmocka_unit_test(percentiles),	   cmocka_unit_test(one_slow_one),
+		cmocka_unit_test(odd_times),	   cmocka_unit_test(edges_are_exact),
+		cmocka_unit_test(longest_of_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,6 +113,59 @@ static void file_is_bounded(void **state _unused_)
 	assert_non_null(strstr(content(other), "error: anew\n"));
 }
 
+static void old_messages_move_away(void **state _unused_)
+{
+	FILE *old = tmpfile();
+	struct stat st;
+
+	log_old_file(fileno(old));
+	log_daemon(-1, fileno(other));
+	for (unsigned i = 0; i < 20000; i++)
+		log_notice("message %u of many that fill the file", i);
+	assert_int_equal(fstat(fileno(other), &st), 0);
+	assert_true(st.st_size <= LOG_FILE_BYTES + 2048);
+	assert_non_null(strstr(content(other), "log: begins anew"));
+	assert_int_equal(fstat(fileno(old), &st), 0);
+	assert_true(st.st_size > LOG_FILE_BYTES && st.st_size <= LOG_FILE_BYTES + 2048);
+	assert_non_null(strstr(content(old), " of many that fill the file\n"));
+	log_old_file(-1);
+	fclose(old);
+}
+
+static unsigned n_lines(const char *s)
+{
+	unsigned n = 0;
+
+	for (; *s; s++)
+		n += *s == '\n';
+	return n;
+}
+
+/* After the other tests, whose messages count, too. */
+static void kernel_log_is_not_flooded(void **state _unused_)
+{
+	FILE *control = tmpfile();
+
+	assert_int_equal(pwrite(fileno(control), "ratelimit\n", 10, 0), 10);
+	log_kmsg_control(fileno(control));
+	log_daemon(fileno(sink), -1);
+	for (unsigned i = 0; i < 30; i++)
+		log_notice("n");
+	log_error("comes through");
+	for (unsigned i = 0; i < 30; i++)
+		log_error("e");
+	assert_true(n_lines(content(sink)) <= LOG_KMSG_BURST);
+	assert_non_null(strstr(text, "hydrootd: comes through\n"));
+	assert_non_null(strstr(text, "there are more messages"));
+	assert_null(strstr(strstr(text, "there are more") + 1, "there are more"));
+	assert_int_equal(pwrite(fileno(control), "on\n       ", 10, 0), 10);
+	for (unsigned i = 0; i < 30; i++)
+		log_notice("n");
+	assert_true(n_lines(content(sink)) >= 30);
+	log_kmsg_control(-1);
+	fclose(control);
+}
+
 static void errno_is_kept(void **state _unused_)
 {
 	int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
@@ -135,6 +188,8 @@ int main(void)
 		TEST(long_messages_are_cut),
 		TEST(file_is_bounded),
 		TEST(errno_is_kept),
+		TEST(old_messages_move_away),
+		TEST(kernel_log_is_not_flooded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,6 +98,24 @@ static void links_are_not_followed(void **state _unused_)
 	assert_int_equal(rundir_remove("three"), 0);
 }
 
+static void names_are_listed(void **state _unused_)
+{
+	cleanup_fd int b = rundir_create("b"), a = rundir_create("a");
+	cleanup_free char **names = NULL, **none = NULL;
+
+	rundir_part_add("zram7");
+	assert_true(a >= 0 && b >= 0);
+	assert_int_equal(rundir_names(&names), 2);
+	assert_string_equal(names[0], "a");
+	assert_string_equal(names[1], "b");
+	rundir_part_remove("zram7");
+	assert_int_equal(rundir_remove("a"), 0);
+	assert_int_equal(rundir_remove("b"), 0);
+	assert_int_equal(rmdir(run), 0);
+	assert_int_equal(rundir_names(&none), 0);
+	assert_int_equal(mkdir(run, 0755), 0);
+}
+
 static void parts_are_marked_and_unmarked(void **state)
 {
 	char path[256];
@@ -116,11 +134,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(names_are_checked),
-		TEST(made_with_parents_and_removed),
-		TEST(foreign_files_stay),
-		TEST(links_are_not_followed),
-		TEST(parts_are_marked_and_unmarked),
+		TEST(names_are_checked),  TEST(made_with_parents_and_removed),
+		TEST(foreign_files_stay), TEST(links_are_not_followed),
+		TEST(names_are_listed),	  TEST(parts_are_marked_and_unmarked),
 	};
 
 	umask(022);

@@ -83,6 +83,8 @@ static void all_documented_keys_are_there(void **state _unused_)
 		"demand.wait_ms_p50",
 		"demand.wait_ms_p99",
 		"demand.waiting",
+		"demand.wait_seconds",
+		"settings.rate_bytes",
 		"servers",
 		"store.kind",
 		"store.device",
@@ -133,6 +135,33 @@ static void values_have_their_forms(void **state _unused_)
 	assert_int_equal(json_integer_value(member(j, "eta_seconds")), 0);
 	assert_true(json_real_value(member(j, "seconds.ready")) == 1.5);
 	assert_true(json_integer_value(member(j, "image.bytes")) == INT64_MAX);
+	json_decref(j);
+}
+
+/* Counts of all below each edge, never less than at the one before. */
+static void waits_are_a_histogram(void **state _unused_)
+{
+	json_t *j, *h, *edge;
+	json_int_t last = 0;
+	double le = 0;
+	size_t i;
+
+	for (int64_t us = 1; us < INT64_C(1) << 36; us *= 2)
+		histogram_add(&st.waits, us * 1000);
+	j = as_json();
+	h = json_object_get(member(j, "demand"), "wait_seconds");
+	assert_int_equal(json_integer_value(member(h, "count")), 36);
+	assert_true(json_number_value(member(h, "sum")) > 68719);
+	json_array_foreach(member(h, "buckets"), i, edge)
+	{
+		assert_true(json_number_value(member(edge, "le")) > le);
+		le = json_number_value(member(edge, "le"));
+		/* 1 us, 2 us ... below 256 us are eight. */
+		assert_int_equal(json_integer_value(member(edge, "count")), 8 + i);
+		assert_true(json_integer_value(member(edge, "count")) >= last);
+		last = json_integer_value(member(edge, "count"));
+	}
+	assert_int_equal(i, 21);
 	json_decref(j);
 }
 
@@ -192,6 +221,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(all_documented_keys_are_there, setup),
 		cmocka_unit_test_setup(values_have_their_forms, setup),
+		cmocka_unit_test_setup(waits_are_a_histogram, setup),
 		cmocka_unit_test_setup(hostile_text_stays_json, setup),
 		cmocka_unit_test_setup(file_is_replaced_whole, setup),
 	};

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * serve_set.c - `hydroot set`: change mode, rate, cache, reserve and servers of a running daemon
+ *
+ * Every word is read and checked before anything is changed.  What could still fail is applied
+ * before what cannot; when it fails, what was applied before it is taken back, so that a call
+ * changes all that it names or nothing.
+ */
+#include "serve.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+
+/*
+ * Bring one key into effect; `next` has the new value and, in a second call, the old one again.
+ * 0, or -errno with a reason and nothing changed.
+ */
+struct setter {
+	enum option_change key;
+	int (*apply)(struct serve *s, const struct options *next, char *why,
+		     size_t why_bytes);
+};
+
+/*
+ * What another part has to do first.  The one place to wire it: a key whose value differs is
+ * refused until its setter calls that part.
+ */
+static int refuse(const char *key, char *why, size_t why_bytes)
+{
+	snprintf(
+		why, why_bytes,
+		"%s: cannot be changed while the daemon of this version runs: attach anew "
+		"with --%s",
+		key, key);
+	return -ENOTSUP;
+}
+
+static int set_mode(struct serve *s, const struct options *next, char *why,
+		    size_t why_bytes)
+{
+	return next->mode == s->mode ? 0 : serve_set_mode(s, next->mode, why, why_bytes);
+}
+
+static int set_cache(struct serve *s _unused_, const struct options *next _unused_,
+		     char *why, size_t why_bytes)
+{
+	return refuse("cache", why, why_bytes);
+}
+
+static int set_reserve(struct serve *s, const struct options *next, char *why _unused_,
+		       size_t why_bytes _unused_)
+{
+	s->reserve_bytes = next->reserve_bytes;
+	return 0;
+}
+
+static bool same_servers(const struct options *a, const struct options *b)
+{
+	if (a->n_servers != b->n_servers)
+		return false;
+	for (unsigned i = 0; i < a->n_servers; i++) {
+		if (strcmp(a->servers[i], b->servers[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+static int set_servers(struct serve *s, const struct options *next, char *why,
+		       size_t why_bytes)
+{
+	return same_servers(next, s->o) ? 0 : refuse("server", why, why_bytes);
+}
+
+static int set_rate(struct serve *s, const struct options *next, char *why _unused_,
+		    size_t why_bytes _unused_)
+{
+	engine_set_rate(s->engine, next->rate_bytes);
+	return 0;
+}
+
+/* What cannot fail comes last. */
+static const struct setter setters[] = {
+	{CHANGE_MODE, set_mode},       {CHANGE_CACHE, set_cache},
+	{CHANGE_RESERVE, set_reserve}, {CHANGE_SERVER, set_servers},
+	{CHANGE_RATE, set_rate},
+};
+
+static void take_back(struct serve *s, unsigned changed, unsigned n_applied)
+{
+	char why[128];
+
+	while (n_applied-- > 0) {
+		const struct setter *setter = &setters[n_applied];
+
+		if (changed & setter->key && setter->apply(s, s->o, why, sizeof why) < 0)
+			log_error("set: %s: cannot be taken back: %s",
+				  option_change_name(setter->key), why);
+	}
+}
+
+static int apply(struct serve *s, const struct options *next, unsigned changed, char *why,
+		 size_t why_bytes)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(setters); i++) {
+		int err = changed & setters[i].key
+				  ? setters[i].apply(s, next, why, why_bytes)
+				  : 0;
+
+		if (err < 0) {
+			take_back(s, changed, i);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static int check_state(const struct serve *s, char *why, size_t why_bytes)
+{
+	if (s->state == STATE_FILLING || s->state == STATE_STREAMING)
+		return 0;
+	if (s->state == STATE_ATTACHING)
+		snprintf(why, why_bytes, "it is not attached yet: try again when it is");
+	else
+		snprintf(why, why_bytes, "nothing is fetched any more: %s",
+			 attach_state_name(s->state));
+	return -EAGAIN;
+}
+
+static void log_words(const char *const *words, unsigned n_words)
+{
+	for (unsigned i = 0; i < n_words; i++) {
+		/* URLs of servers may have passwords. */
+		size_t n = strncmp(words[i], "server=", 7) == 0 ? 6 : strlen(words[i]);
+
+		log_notice("set: %.*s", (int)n, words[i]);
+	}
+}
+
+int serve_set(void *ctx, const char *const *words, unsigned n_words, char *why,
+	      size_t why_bytes)
+{
+	static struct options next; /* large; the main thread's alone */
+	struct serve *s = ctx;
+	unsigned changed = 0;
+	int err;
+
+	next = *s->o;
+	err = options_change(&next, words, n_words, &changed, why, why_bytes);
+	if (err == 0)
+		err = check_state(s, why, why_bytes);
+	if (err == 0)
+		err = apply(s, &next, changed, why, why_bytes);
+	if (err < 0)
+		return err;
+	s->d->options = next;
+	log_words(words, n_words);
+	return 0;
+}
