@@ -89,16 +89,21 @@ static void fork_net(struct keeper *k)
 	pid_t pid;
 
 	k->net_since_ms = clock_ms();
-	k->generation++;
+	k->net_not_before_ms = k->net_since_ms + NET_RESPAWN_SLOW_MS;
+	const int fd = channel_renew(k->d->channel, ++k->generation);
+	if (fd < 0) {
+		log_error("keeper: socket for the network process: %s", strerror(-fd));
+		return;
+	}
 	pid = fork();
 	if (pid == 0) {
 		become_child(k);
-		_exit(-net_main(k->d->channel, k->d->net, k->generation));
+		_exit(-net_main(k->d->channel, k->d->net, fd));
 	}
 	if (pid < 0)
 		log_error("keeper: fork the network process: %s", strerror(errno));
 	k->net = pid > 0 ? pid : 0;
-	k->net_not_before_ms = k->net_since_ms + NET_RESPAWN_SLOW_MS;
+	close(fd);
 }
 
 static int fork_serve(struct keeper *k)
@@ -112,6 +117,7 @@ static int fork_serve(struct keeper *k)
 		become_child(k);
 		/* Its own end of the pair: it is to notice when the keeper is gone. */
 		close(k->d->keeper_end);
+		channel_leave_keeper(k->d->channel);
 		process_harden(false);
 		_exit(serve_run(k->d));
 	}
@@ -195,7 +201,9 @@ static void hear_serve(struct keeper *k)
 			tell_parent(k, msg.text);
 			break;
 		case KEEPER_RESTART_NET:
-			end_net(k, false);
+			/* Unless another has taken its place meanwhile. */
+			if (strtoul(msg.text, NULL, 10) == k->generation)
+				end_net(k, false);
 			break;
 		case KEEPER_NET_DONE:
 			end_net(k, true);

@@ -3,7 +3,7 @@
  * net.c - the network process: requests from the channel, bodies into the shared buffers
  *
  * One thread, one loop.  It owns everything here; the channel's socket and libcurl's sockets wake
- * it; QUIT, the other side's end or the keeper's death stop it.  A slot holds one transfer and one
+ * it; the other side's end or the keeper's death stop it.  A slot holds one transfer and one
  * answer that could not be sent yet, so a serving process that does not read costs no memory.
  */
 #include "source/net.h"
@@ -32,11 +32,10 @@ struct slot {
 struct net {
 	int fd;
 	const struct net_config *cfg;
-	uint32_t generation;
 	CURLM *multi;
 	struct slot slots[TRANSPORT_SLOTS];
 	struct net_name names[SOURCE_SERVERS_MAX];
-	bool has_hello; /* HELLO waits to be sent */
+	bool has_pong; /* PONG waits to be sent */
 	bool is_blocked; /* something waits to be sent */
 	bool is_over;
 };
@@ -53,12 +52,10 @@ static bool send_or_wait(struct net *net, const struct channel_msg *msg)
 	return r == 0;
 }
 
-static void build_answer(const struct net *net, const struct net_xfer *x, uint32_t kind,
-			 struct channel_msg *ret)
+static void build_answer(const struct net_xfer *x, uint32_t kind, struct channel_msg *ret)
 {
 	*ret = (struct channel_msg){
 		.kind = kind,
-		.generation = net->generation,
 		.id = x->rq.id,
 		.slot = x->rq.slot,
 		.n_bytes = x->n_have,
@@ -77,21 +74,18 @@ static void tell_bytes(struct net *net, struct slot *s)
 	/* The end of the range comes with DONE. */
 	if (s->xfer.n_have == s->xfer.rq.n_bytes)
 		return;
-	build_answer(net, &s->xfer, CHANNEL_BYTES, &msg);
+	build_answer(&s->xfer, CHANNEL_BYTES, &msg);
 	if (send_or_wait(net, &msg))
 		s->n_told = s->xfer.n_have;
 }
 
 static void flush_slots(struct net *net)
 {
-	const struct channel_msg hello = {
-		.kind = CHANNEL_HELLO,
-		.generation = net->generation,
-	};
+	const struct channel_msg pong = {.kind = CHANNEL_PONG};
 
 	net->is_blocked = false;
-	if (net->has_hello)
-		net->has_hello = !send_or_wait(net, &hello);
+	if (net->has_pong)
+		net->has_pong = !send_or_wait(net, &pong);
 	for (unsigned i = 0; i < TRANSPORT_SLOTS && !net->is_blocked; i++) {
 		struct slot *s = &net->slots[i];
 
@@ -116,7 +110,7 @@ static void end(struct net *net, struct slot *s, const struct httpcheck_verdict 
 	const uint32_t kind = outcome->fault ? CHANNEL_FAILED : CHANNEL_DONE;
 
 	stop(net, s);
-	build_answer(net, x, kind, &s->end);
+	build_answer(x, kind, &s->end);
 	s->end.fault = outcome->fault;
 	if (outcome->fault) {
 		memcpy(s->end.text, outcome->text, sizeof s->end.text);
@@ -175,10 +169,8 @@ static void on_promote(struct net *net, const struct channel_msg *msg)
 
 static void on_message(struct net *net, const struct channel_msg *msg)
 {
-	if (msg->kind == CHANNEL_QUIT)
-		net->is_over = true;
-	else if (msg->generation != net->generation)
-		return;
+	if (msg->kind == CHANNEL_PING)
+		net->has_pong = true;
 	else if (msg->kind == CHANNEL_REQUEST)
 		on_request(net, msg);
 	else if (msg->kind == CHANNEL_CANCEL)
@@ -305,7 +297,7 @@ static int loop(struct net *net)
 	return 0;
 }
 
-static int net_init(struct net *net, struct channel *ch)
+static int net_init(struct net *net, const struct channel *ch)
 {
 	net->multi = curl_multi_init();
 	if (!net->multi)
@@ -316,8 +308,6 @@ static int net_init(struct net *net, struct channel *ch)
 		if (r < 0)
 			return r;
 	}
-	net->has_hello = true;
-	flush_slots(net);
 	return 0;
 }
 
@@ -366,11 +356,10 @@ static int die_with(pid_t keeper)
 	return getppid() == keeper ? 0 : -ESRCH;
 }
 
-int net_main(struct channel *ch, const struct net_config *cfg, uint32_t generation)
+int net_main(const struct channel *ch, const struct net_config *cfg, int fd)
 {
 	/* Static, not on the stack: it is big, and there is one in a process. */
 	static struct net net;
-	int fd = ch->net_fd;
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGTERM, SIG_DFL);
@@ -382,7 +371,7 @@ int net_main(struct channel *ch, const struct net_config *cfg, uint32_t generati
 		r = die_with(cfg->keeper);
 	if (r < 0)
 		return r;
-	net = (struct net){.fd = fd, .cfg = cfg, .generation = generation};
+	net = (struct net){.fd = fd, .cfg = cfg};
 	r = net_init(&net, ch);
 	if (r == 0)
 		r = loop(&net);

@@ -3,7 +3,7 @@
  * net.h - the network process: libcurl, TLS and name lookup, away from everything else
  *
  * The keeper calls net_prepare, net_config_init and, when it is root, net_root_new before the
- * first fork, and net_main in each child it forks, with a new generation each time.  The child may
+ * first fork, and net_main in each child it forks, with a new socket each time.  The child may
  * be killed at any moment: the next one gets the unfinished requests again.
  */
 #ifndef SOURCE_NET_H
@@ -58,11 +58,10 @@ int net_root_update(int root_fd, int system_fd) _must_check_;
 int net_enter_sandbox(const struct net_config *cfg) _must_check_;
 
 /*
- * The process body.  Returns 0 after QUIT or when the other side is gone, -errno when it cannot
+ * The process body; fd is of channel_renew.  Returns 0 when the other side is gone, -errno when it cannot
  * work; the caller then does _exit.  Once confined it logs nothing: what went wrong with a server
  * is a message, and all fds but the channel's and 0-2 are closed here.
  */
-int net_main(struct channel *ch, const struct net_config *cfg,
-	     uint32_t generation) _must_check_;
+int net_main(const struct channel *ch, const struct net_config *cfg, int fd) _must_check_;
 
 #endif

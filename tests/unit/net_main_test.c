@@ -34,11 +34,14 @@ static pid_t net_pid;
 
 static void fork_net(void)
 {
+	const int fd = channel_renew(ch, ++generation);
+
+	assert_true(fd >= 0);
 	net_pid = fork();
 	assert_true(net_pid >= 0);
-	generation++;
 	if (net_pid == 0)
-		_exit(net_main(ch, &cfg, generation) < 0);
+		_exit(net_main(ch, &cfg, fd) < 0);
+	close(fd);
 }
 
 static void kill_net(void)
@@ -104,12 +107,10 @@ static int teardown(void **state)
 	int status = 0;
 
 	(void)state;
-	if (net_pid) {
-		channel_quit(ch);
-		assert_int_equal(waitpid(net_pid, &status, 0), net_pid);
-	}
-	net_pid = 0;
 	source_free(s);
+	if (net_pid)
+		assert_int_equal(waitpid(net_pid, &status, 0), net_pid);
+	net_pid = 0;
 	channel_free(ch);
 	net_config_fini(&cfg);
 	httpd_stop(&httpd);
