@@ -134,7 +134,12 @@ static void say_net_death(const struct keeper *k, int status)
 		return;
 	if (k->n_quick_deaths > NET_QUICK_DEATHS_MAX)
 		next = "and always at once: trying every second from now on";
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		log_error(
+			"network process: tried a system call that only an intruder needs "
+			"and was ended: %s",
+			next);
+	else if (WIFSIGNALED(status))
 		log_notice("network process: ended by signal %d: %s", WTERMSIG(status),
 			   next);
 	else

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "source/net_filter.h"
 #include "source/net_xfer.h"
 
 /* The serving process hears of new bytes at most each so many. */
@@ -77,6 +78,19 @@ static void tell_bytes(struct net *net, struct slot *s)
 	build_answer(&s->xfer, CHANNEL_BYTES, &msg);
 	if (send_or_wait(net, &msg))
 		s->n_told = s->xfer.n_have;
+}
+
+static void tell_refused(struct net *net)
+{
+	const int number = net_filter_refused();
+	const struct channel_msg msg = {
+		.kind = CHANNEL_REFUSED,
+		.number = (uint32_t)number,
+	};
+
+	/* Only news: what cannot be sent is not worth a second try. */
+	if (number >= 0)
+		(void)!channel_send(net->fd, &msg);
 }
 
 static void flush_slots(struct net *net)
@@ -292,6 +306,7 @@ static int loop(struct net *net)
 		end_done(net);
 		end_late(net);
 		hold_fill(net);
+		tell_refused(net);
 		flush_slots(net);
 	}
 	return 0;
@@ -369,6 +384,10 @@ int net_main(const struct channel *ch, const struct net_config *cfg, int fd)
 	int r = isolate(cfg, &fd);
 	if (r == 0)
 		r = die_with(cfg->keeper);
+	if (r == 0)
+		r = net_limit_resources();
+	if (r == 0 && cfg->has_filter)
+		r = net_filter_enter();
 	if (r < 0)
 		return r;
 	net = (struct net){.fd = fd, .cfg = cfg};

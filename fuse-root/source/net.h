@@ -25,6 +25,7 @@ struct net_config {
 	uint8_t *ca; /* PEM bundle; NULL: none */
 	size_t ca_bytes;
 	int root_fd; /* of net_root_new; -1: stay where and who we are */
+	bool has_filter; /* net_filter_enter is possible */
 	pid_t keeper; /* whose death ends the process; 0: nobody's */
 };
 
@@ -56,6 +57,12 @@ int net_root_update(int root_fd, int system_fd) _must_check_;
  * root_fd is not -1.
  */
 int net_enter_sandbox(const struct net_config *cfg) _must_check_;
+
+/*
+ * Bounds for memory, files and threads.  A sanitizer needs more than that, so not under one.  Part
+ * of net_main.
+ */
+int net_limit_resources(void) _must_check_;
 
 /*
  * The process body; fd is of channel_renew.  Returns 0 when the other side is gone, -errno when it cannot

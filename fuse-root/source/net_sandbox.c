@@ -14,6 +14,7 @@
 #include <linux/capability.h>
 #include <linux/openat2.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -25,12 +26,14 @@
 #include <curl/curl.h>
 
 #include "base/log.h"
+#include "source/net_filter.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
 #endif
 
 #define RESOLVER_FILE_BYTES_MAX 65536u
+#define THREAD_STACK_BYTES (256u * 1024)
 #define CA_BYTES_MAX (16u * 1024 * 1024)
 
 /*
@@ -119,6 +122,10 @@ int net_config_init(struct net_config *cfg, const struct options *o)
 	};
 
 	*cfg = (struct net_config){.o = o, .root_fd = -1};
+	cfg->has_filter = net_filter_is_supported();
+	if (!cfg->has_filter)
+		log_warning("network process: this kernel has no seccomp filters "
+			    "(CONFIG_SECCOMP_FILTER): going on without");
 	if (o->ca[0]) {
 		int r = load_ca(cfg, o->ca);
 		if (r < 0)
@@ -312,6 +319,42 @@ static int forbid_the_rest(void)
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -errno;
+	return 0;
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED true
+#else
+#define IS_SANITIZED false
+#endif
+
+int net_limit_resources(void)
+{
+	static const struct {
+		int what;
+		rlim_t limit;
+	} limits[] = {
+		/* The shared buffers are 33 MiB, certificates of all connections a few more. */
+		{RLIMIT_AS, 512u * 1024 * 1024},
+		{RLIMIT_NOFILE, 128},
+		/* Of all attachments of this machine, threads included. */
+		{RLIMIT_NPROC, 1024},
+		{RLIMIT_FSIZE, 0},
+	};
+	pthread_attr_t attr;
+
+	/* Threads that look up names: 8 MiB each would be much of the bound. */
+	if (pthread_attr_init(&attr) == 0) {
+		pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
+		pthread_setattr_default_np(&attr);
+		pthread_attr_destroy(&attr);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(limits) && !IS_SANITIZED; i++) {
+		const struct rlimit limit = {limits[i].limit, limits[i].limit};
+
+		if (setrlimit(limits[i].what, &limit) < 0)
+			return -errno;
+	}
 	return 0;
 }
 

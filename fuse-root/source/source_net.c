@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "source/net_filter.h"
 
 #define RETRY_AFTER_MAX_MS (5 * 60 * 1000)
 /* So that a flood of messages that mean nothing cannot keep wait from its deadline. */
@@ -195,9 +196,13 @@ static void build_event(const struct channel_msg *m, struct transport_event *ret
 /* A library may try what it can do without; what a stranger tries is worth knowing. */
 static void on_refused(struct source_net *sn, uint32_t number)
 {
-	if (sn->n_refused++ < REFUSED_SAID)
-		log_warning("network process %u: its filter refused system call %u",
-			    sn->generation, number);
+	char name[64];
+
+	if (sn->n_refused++ >= REFUSED_SAID)
+		return;
+	net_filter_name((int)number, name, sizeof name);
+	log_warning("network process %u: its filter refused the system call %s",
+		    sn->generation, name);
 }
 
 /* True when the message became an event. */
