@@ -118,6 +118,8 @@ static int fork_serve(struct keeper *k)
 		/* Its own end of the pair: it is to notice when the keeper is gone. */
 		close(k->d->keeper_end);
 		channel_leave_keeper(k->d->channel);
+		/* It knows no secrets, and needs no root of net's. */
+		net_config_fini(k->d->net);
 		process_harden(false);
 		_exit(serve_run(k->d));
 	}

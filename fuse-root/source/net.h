@@ -13,6 +13,7 @@
 
 #include "base/options.h"
 #include "source/channel.h"
+#include "source/credentials.h"
 
 /*
  * Not in any image: 61184-65519 is systemd's for dynamic users, 65532 is "nonroot" of container
@@ -20,11 +21,22 @@
  */
 #define NET_UID 65525
 
+struct net_pem {
+	uint8_t *data; /* NULL: none */
+	size_t n_bytes;
+};
+
+struct net_file {
+	int fd, by_digest_fd; /* -1: there is none */
+};
+
 struct net_config {
 	const struct options *o; /* servers, time-outs; outlives the process */
-	uint8_t *ca; /* PEM bundle; NULL: none */
-	size_t ca_bytes;
+	struct net_pem ca, cert, cert_key;
+	struct credentials credentials;
+	struct net_file files[SOURCE_SERVERS_MAX]; /* of file: URLs */
 	int root_fd; /* of net_root_new; -1: stay where and who we are */
+	int proc_fd; /* /proc, to find the system's root later; -1: not kept */
 	bool has_filter; /* net_filter_enter is possible */
 	pid_t keeper; /* whose death ends the process; 0: nobody's */
 };
@@ -35,8 +47,14 @@ struct net_config {
  */
 int net_prepare(void) _must_check_;
 
-/* Reads the CA bundle: o->ca, or the system's.  root_fd is -1 and keeper 0 after it. */
+/*
+ * Reads and checks the CA bundle (o->ca, or the system's), the client certificate, its key and the
+ * credentials; opens the files of file: URLs.  root_fd and proc_fd are -1 and keeper 0 after it.
+ * -errno with a message; net_config_fini is to be called all the same.
+ */
 int net_config_init(struct net_config *cfg, const struct options *o) _must_check_;
+
+/* Wipes the secrets: also for a child that needs none of them. */
 void net_config_fini(struct net_config *cfg);
 
 /*

@@ -26,7 +26,7 @@
 #include <curl/curl.h>
 
 #include "base/log.h"
-#include "source/net_filter.h"
+#include "source/readfile.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
@@ -34,7 +34,6 @@
 
 #define RESOLVER_FILE_BYTES_MAX 65536u
 #define THREAD_STACK_BYTES (256u * 1024)
-#define CA_BYTES_MAX (16u * 1024 * 1024)
 
 /*
  * Modules that libraries load on first use.  Those that are missing are not needed: newer C
@@ -66,84 +65,6 @@ int net_prepare(void)
 	if (getaddrinfo("localhost", "80", NULL, &ai) == 0)
 		freeaddrinfo(ai);
 	return 0;
-}
-
-/* The whole of an open file of at most `max` bytes. */
-static int read_fd(int fd, size_t max, uint8_t **ret, size_t *ret_n)
-{
-	cleanup_free uint8_t *data = malloc(max + 1);
-	size_t n = 0;
-	ssize_t got;
-
-	if (!data)
-		return -ENOMEM;
-	while (n <= max && (got = read(fd, data + n, max + 1 - n)) != 0) {
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		n += (size_t)got;
-	}
-	if (n > max)
-		return -EFBIG;
-	data[n] = '\0';
-	*ret = steal_pointer(&data);
-	*ret_n = n;
-	return 0;
-}
-
-static int read_path(const char *path, size_t max, uint8_t **ret, size_t *ret_n)
-{
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : read_fd(fd, max, ret, ret_n);
-}
-
-static int load_ca(struct net_config *cfg, const char *path)
-{
-	uint8_t *data;
-
-	int r = read_path(path, CA_BYTES_MAX, &data, &cfg->ca_bytes);
-	if (r < 0)
-		return r;
-	/* It was read into a buffer for the largest there may be. */
-	cfg->ca = realloc(data, cfg->ca_bytes + 1);
-	if (!cfg->ca)
-		cfg->ca = data;
-	return 0;
-}
-
-int net_config_init(struct net_config *cfg, const struct options *o)
-{
-	static const char *const bundles[] = {
-		"/etc/ssl/certs/ca-certificates.crt",
-		"/etc/pki/tls/certs/ca-bundle.crt",
-		"/etc/ssl/cert.pem",
-	};
-
-	*cfg = (struct net_config){.o = o, .root_fd = -1};
-	cfg->has_filter = net_filter_is_supported();
-	if (!cfg->has_filter)
-		log_warning("network process: this kernel has no seccomp filters "
-			    "(CONFIG_SECCOMP_FILTER): going on without");
-	if (o->ca[0]) {
-		int r = load_ca(cfg, o->ca);
-		if (r < 0)
-			log_error("ca: %s: %s", o->ca, strerror(-r));
-		return r;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(bundles); i++)
-		if (load_ca(cfg, bundles[i]) == 0)
-			return 0;
-	return 0; /* then no https server will be trusted, and the error will say why */
-}
-
-void net_config_fini(struct net_config *cfg)
-{
-	free(cfg->ca);
-	if (cfg->root_fd >= 0)
-		close(cfg->root_fd);
-	*cfg = (struct net_config){.root_fd = -1};
 }
 
 static int write_all(int fd, const uint8_t *data, size_t n)
@@ -202,7 +123,7 @@ static int copy_file(int root_fd, int system_fd, const char *from, const char *n
 
 	if (fd < 0)
 		return fd;
-	int r = read_fd(fd, RESOLVER_FILE_BYTES_MAX, &data, &n);
+	int r = readfile_fd(fd, RESOLVER_FILE_BYTES_MAX, &data, &n);
 	if (r < 0)
 		return r;
 	if (strcmp(name, "resolv.conf") == 0 && !names_a_server(data))
