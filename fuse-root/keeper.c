@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -26,6 +27,7 @@
 #define NET_RESPAWN_SLOW_MS 1000
 #define NET_QUICK_DEATHS_MAX 20u
 #define NET_DEATHS_SAID 3u
+#define NAMES_MS 5000
 
 struct keeper {
 	struct daemon *d;
@@ -33,8 +35,10 @@ struct keeper {
 	int signal_fd;
 	sigset_t old_mask;
 	pid_t serve, net;
+	pid_t names; /* brings the resolver's files up to date; 0: not now */
+	int64_t names_ms; /* when it was forked last */
 	uint32_t generation;
-	bool wants_net;
+	bool wants_net, has_names;
 	int64_t net_since_ms, net_not_before_ms;
 	unsigned n_quick_deaths;
 	int serve_status;
@@ -106,6 +110,28 @@ static void fork_net(struct keeper *k)
 	close(fd);
 }
 
+/*
+ * The system's resolver files change: by DHCP, and at switch_root they become others.  Reading them may
+ * have to wait for the disk that we serve, so a child does it and nobody waits for that.
+ */
+static void fork_names(struct keeper *k)
+{
+	k->names_ms = clock_ms();
+	const pid_t pid = fork();
+	if (pid == 0) {
+		become_child(k);
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		_exit(-net_root_refresh(k->d->net));
+	}
+	k->names = pid > 0 ? pid : 0;
+}
+
+static bool needs_names(const struct keeper *k)
+{
+	return k->wants_net && k->has_names && k->d->net->root_fd >= 0 &&
+	       k->d->net->proc_fd >= 0;
+}
+
 static int fork_serve(struct keeper *k)
 {
 	k->serve = fork();
@@ -172,6 +198,8 @@ static void reap_children(struct keeper *k)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == k->net)
 			net_ended(k, status);
+		if (pid == k->names)
+			k->names = 0;
 		if (pid != k->serve)
 			continue;
 		k->serve = 0;
@@ -246,12 +274,17 @@ static int open_signals(struct keeper *k)
 	return k->signal_fd < 0 ? -errno : 0;
 }
 
-/* How long to wait: for ever, or until the network process may be forked again. */
+/* How long to wait: for ever, or until a child may be forked again. */
 static int poll_timeout_ms(const struct keeper *k)
 {
-	int64_t left_ms = k->net_not_before_ms - clock_ms();
+	const int64_t now_ms = clock_ms();
+	int64_t left_ms = INT32_MAX;
 
-	if (!k->wants_net || k->net)
+	if (k->wants_net && !k->net)
+		left_ms = k->net_not_before_ms - now_ms;
+	if (!k->names && needs_names(k) && k->names_ms + NAMES_MS - now_ms < left_ms)
+		left_ms = k->names_ms + NAMES_MS - now_ms;
+	if (left_ms == INT32_MAX)
 		return -1;
 	return left_ms > 0 ? (int)left_ms : 0;
 }
@@ -269,7 +302,13 @@ static void record_death(const struct keeper *k)
 
 int keeper_run(struct daemon *d, int ready_fd)
 {
-	struct keeper k = {.d = d, .ready_fd = ready_fd, .wants_net = true};
+	struct keeper k = {
+		.d = d,
+		.ready_fd = ready_fd,
+		.wants_net = true,
+		.has_names = net_needs_names(&d->options),
+		.names_ms = clock_ms(),
+	};
 
 	if (open_signals(&k) < 0 || fork_serve(&k) < 0)
 		return 1;
@@ -281,6 +320,8 @@ int keeper_run(struct daemon *d, int ready_fd)
 
 		if (k.wants_net && !k.net && clock_ms() >= k.net_not_before_ms)
 			fork_net(&k);
+		if (!k.names && needs_names(&k) && clock_ms() >= k.names_ms + NAMES_MS)
+			fork_names(&k);
 		(void)!poll(fds, ARRAY_SIZE(fds), poll_timeout_ms(&k));
 		hear_serve(&k);
 		hear_signals(&k);

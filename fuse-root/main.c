@@ -230,6 +230,7 @@ static int prepare(struct daemon *d)
 	if (err == 0 && geteuid() == 0) {
 		d->net->root_fd = net_root_new();
 		err = d->net->root_fd < 0 ? d->net->root_fd : 0;
+		d->net->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	}
 	return err;
 }

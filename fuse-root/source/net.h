@@ -64,11 +64,21 @@ void net_config_fini(struct net_config *cfg);
 int net_root_new(void) _must_check_;
 
 /*
- * Copy the resolver's files anew from the system whose root directory system_fd is, as after
- * switch_root (open /proc/1/root through a /proc that was opened before).  What is missing there
- * or names no server does not replace what is here.
+ * Copy the resolver's files anew from the system whose root directory system_fd is, where they
+ * differ.  What is missing there or names no server does not replace what is here.  How many were
+ * replaced, or -errno.
  */
 int net_root_update(int root_fd, int system_fd) _must_check_;
+
+/* Whether any of the servers, or the proxy, has a name that is looked up. */
+bool net_needs_names(const struct options *o);
+
+/*
+ * net_root_update from the root that PID 1 has now, which after switch_root is another than ours;
+ * logs when something was new.  Reads files that may be on the very disk this daemon serves: only
+ * in a process that nobody waits for.  0 or -errno.
+ */
+int net_root_refresh(const struct net_config *cfg) _must_check_;
 
 /*
  * Become NET_UID without capabilities, in cfg->root_fd; memory locked.  Part of net_main when

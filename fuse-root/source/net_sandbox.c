@@ -7,6 +7,7 @@
  */
 #include "source/net.h"
 
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +28,7 @@
 
 #include "base/log.h"
 #include "source/readfile.h"
+#include "source/url.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
@@ -115,6 +117,19 @@ static bool names_a_server(const uint8_t *data)
 	return strstr((const char *)data, "nameserver") != NULL;
 }
 
+static bool is_same(int root_fd, const char *name, const uint8_t *data, size_t n)
+{
+	cleanup_free uint8_t *now = NULL;
+	char path[64];
+	size_t n_now;
+
+	snprintf(path, sizeof path, "etc/%s", name);
+	cleanup_fd int fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && readfile_fd(fd, RESOLVER_FILE_BYTES_MAX, &now, &n_now) == 0 &&
+	       n_now == n && memcmp(now, data, n) == 0;
+}
+
+/* 1: copied, 0: it was the same. */
 static int copy_file(int root_fd, int system_fd, const char *from, const char *name)
 {
 	cleanup_fd int fd = open_in(system_fd, from);
@@ -128,7 +143,10 @@ static int copy_file(int root_fd, int system_fd, const char *from, const char *n
 		return r;
 	if (strcmp(name, "resolv.conf") == 0 && !names_a_server(data))
 		return -ENOENT;
-	return put_file(root_fd, name, data, n);
+	if (is_same(root_fd, name, data, n))
+		return 0;
+	r = put_file(root_fd, name, data, n);
+	return r < 0 ? r : 1;
 }
 
 int net_root_update(int root_fd, int system_fd)
@@ -143,6 +161,7 @@ int net_root_update(int root_fd, int system_fd)
 		r = copy_file(root_fd, system_fd, "etc/resolv.conf", "resolv.conf");
 	if (r < 0 && r != -ENOENT)
 		return r;
+	int n_new = r > 0;
 	static const char *const others[][2] = {
 		{"etc/hosts", "hosts"},
 		{"etc/nsswitch.conf", "nsswitch.conf"},
@@ -152,8 +171,44 @@ int net_root_update(int root_fd, int system_fd)
 		r = copy_file(root_fd, system_fd, others[i][0], others[i][1]);
 		if (r < 0 && r != -ENOENT)
 			return r;
+		n_new += r > 0;
 	}
-	return 0;
+	return n_new;
+}
+
+static bool is_name(const char *url, const char *scheme)
+{
+	struct url_place place;
+	uint8_t address[16];
+
+	url_place(url, scheme, &place);
+	return place.host[0] && inet_pton(AF_INET, place.host, address) != 1 &&
+	       inet_pton(AF_INET6, place.host, address) != 1;
+}
+
+bool net_needs_names(const struct options *o)
+{
+	if (o->proxy[0])
+		return is_name(o->proxy, "http");
+	for (unsigned i = 0; i < o->n_servers; i++)
+		if (is_name(o->servers[i], NULL))
+			return true;
+	return false;
+}
+
+int net_root_refresh(const struct net_config *cfg)
+{
+	cleanup_fd int system_fd =
+		openat(cfg->proc_fd, "1/root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (system_fd < 0)
+		return -errno;
+	const int r = net_root_update(cfg->root_fd, system_fd);
+	if (r > 0)
+		log_notice("names: the system's resolver files have changed: taken over");
+	if (r < 0)
+		log_debug("names: the system's resolver files: %s", strerror(-r));
+	return r < 0 ? r : 0;
 }
 
 static int mount_tmpfs(void)
