@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -26,6 +27,7 @@
 #define NET_RESPAWN_SLOW_MS 1000
 #define NET_QUICK_DEATHS_MAX 20u
 #define NET_DEATHS_SAID 3u
+#define NAMES_MS 5000
 
 struct keeper {
 	struct daemon *d;
@@ -33,8 +35,10 @@ struct keeper {
 	int signal_fd;
 	sigset_t old_mask;
 	pid_t serve, net;
+	pid_t names; /* brings the resolver's files up to date; 0: not now */
+	int64_t names_ms; /* when it was forked last */
 	uint32_t generation;
-	bool wants_net;
+	bool wants_net, has_names;
 	int64_t net_since_ms, net_not_before_ms;
 	unsigned n_quick_deaths;
 	int serve_status;
@@ -89,17 +93,44 @@ static void fork_net(struct keeper *k)
 	pid_t pid;
 
 	k->net_since_ms = clock_ms();
-	k->generation++;
+	k->net_not_before_ms = k->net_since_ms + NET_RESPAWN_SLOW_MS;
+	const int fd = channel_renew(k->d->channel, ++k->generation);
+	if (fd < 0) {
+		log_error("keeper: socket for the network process: %s", strerror(-fd));
+		return;
+	}
 	pid = fork();
 	if (pid == 0) {
 		become_child(k);
 		timeline_free(k->d->timeline);
-		_exit(-net_main(k->d->channel, k->d->net, k->generation));
+		_exit(-net_main(k->d->channel, k->d->net, fd));
 	}
 	if (pid < 0)
 		log_error("keeper: fork the network process: %s", strerror(errno));
 	k->net = pid > 0 ? pid : 0;
-	k->net_not_before_ms = k->net_since_ms + NET_RESPAWN_SLOW_MS;
+	close(fd);
+}
+
+/*
+ * The system's resolver files change: by DHCP, and at switch_root they become others.  Reading them may
+ * have to wait for the disk that we serve, so a child does it and nobody waits for that.
+ */
+static void fork_names(struct keeper *k)
+{
+	k->names_ms = clock_ms();
+	const pid_t pid = fork();
+	if (pid == 0) {
+		become_child(k);
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		_exit(-net_root_refresh(k->d->net));
+	}
+	k->names = pid > 0 ? pid : 0;
+}
+
+static bool needs_names(const struct keeper *k)
+{
+	return k->wants_net && k->has_names && k->d->net->root_fd >= 0 &&
+	       k->d->net->proc_fd >= 0;
 }
 
 static int fork_serve(struct keeper *k)
@@ -113,6 +144,9 @@ static int fork_serve(struct keeper *k)
 		become_child(k);
 		/* Its own end of the pair: it is to notice when the keeper is gone. */
 		close(k->d->keeper_end);
+		channel_leave_keeper(k->d->channel);
+		/* It knows no secrets, and needs no root of net's. */
+		net_config_fini(k->d->net);
 		process_harden(false);
 		_exit(serve_run(k->d));
 	}
@@ -129,7 +163,12 @@ static void say_net_death(const struct keeper *k, int status)
 		return;
 	if (k->n_quick_deaths > NET_QUICK_DEATHS_MAX)
 		next = "and always at once: trying every second from now on";
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		log_error(
+			"network process: tried a system call that only an intruder needs "
+			"and was ended: %s",
+			next);
+	else if (WIFSIGNALED(status))
 		log_notice("network process: ended by signal %d: %s", WTERMSIG(status),
 			   next);
 	else
@@ -160,6 +199,8 @@ static void reap_children(struct keeper *k)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == k->net)
 			net_ended(k, status);
+		if (pid == k->names)
+			k->names = 0;
 		if (pid != k->serve)
 			continue;
 		k->serve = 0;
@@ -196,7 +237,9 @@ static void hear_serve(struct keeper *k)
 			tell_parent(k, msg.text);
 			break;
 		case KEEPER_RESTART_NET:
-			end_net(k, false);
+			/* Unless another has taken its place meanwhile. */
+			if (strtoul(msg.text, NULL, 10) == k->generation)
+				end_net(k, false);
 			break;
 		case KEEPER_NET_DONE:
 			end_net(k, true);
@@ -232,12 +275,17 @@ static int open_signals(struct keeper *k)
 	return k->signal_fd < 0 ? -errno : 0;
 }
 
-/* How long to wait: for ever, or until the network process may be forked again. */
+/* How long to wait: for ever, or until a child may be forked again. */
 static int poll_timeout_ms(const struct keeper *k)
 {
-	int64_t left_ms = k->net_not_before_ms - clock_ms();
+	const int64_t now_ms = clock_ms();
+	int64_t left_ms = INT32_MAX;
 
-	if (!k->wants_net || k->net)
+	if (k->wants_net && !k->net)
+		left_ms = k->net_not_before_ms - now_ms;
+	if (!k->names && needs_names(k) && k->names_ms + NAMES_MS - now_ms < left_ms)
+		left_ms = k->names_ms + NAMES_MS - now_ms;
+	if (left_ms == INT32_MAX)
 		return -1;
 	return left_ms > 0 ? (int)left_ms : 0;
 }
@@ -255,7 +303,13 @@ static void record_death(const struct keeper *k)
 
 int keeper_run(struct daemon *d, int ready_fd)
 {
-	struct keeper k = {.d = d, .ready_fd = ready_fd, .wants_net = true};
+	struct keeper k = {
+		.d = d,
+		.ready_fd = ready_fd,
+		.wants_net = true,
+		.has_names = net_needs_names(&d->options),
+		.names_ms = clock_ms(),
+	};
 
 	if (open_signals(&k) < 0 || fork_serve(&k) < 0)
 		return 1;
@@ -267,6 +321,8 @@ int keeper_run(struct daemon *d, int ready_fd)
 
 		if (k.wants_net && !k.net && clock_ms() >= k.net_not_before_ms)
 			fork_net(&k);
+		if (!k.names && needs_names(&k) && clock_ms() >= k.names_ms + NAMES_MS)
+			fork_names(&k);
 		(void)!poll(fds, ARRAY_SIZE(fds), poll_timeout_ms(&k));
 		hear_serve(&k);
 		hear_signals(&k);

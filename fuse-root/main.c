@@ -21,6 +21,7 @@
 #include "daemon.h"
 #include "face/blockdev.h"
 #include "face/control.h"
+#include "source/spread.h"
 
 #define PROGRAM "hydrootd"
 #define DEFAULT_CMDLINE "/proc/cmdline"
@@ -231,10 +232,13 @@ static int prepare(struct daemon *d)
 		return -errno;
 	d->keeper_end = pair[0];
 	d->serve_end = pair[1];
+	if (d->options.server_policy == POLICY_SPREAD)
+		d->options.spread = spread_number("/sys/class/net", d->options.bootif);
 	err = net_config_init(d->net, &d->options);
 	if (err == 0 && geteuid() == 0) {
 		d->net->root_fd = net_root_new();
 		err = d->net->root_fd < 0 ? d->net->root_fd : 0;
+		d->net->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	}
 	return err;
 }

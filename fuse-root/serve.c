@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -65,11 +66,13 @@ static void on_resume(void *ctx, struct chunk_waiter *list)
 	fusefile_resume(s->file, list);
 }
 
-static void on_net_misbehaves(void *ctx)
+static void on_net_misbehaves(void *ctx, uint32_t generation)
 {
 	struct serve *s = ctx;
+	char text[16];
 
-	daemon_tell(s->d->serve_end, KEEPER_RESTART_NET, "");
+	snprintf(text, sizeof text, "%" PRIu32, generation);
+	daemon_tell(s->d->serve_end, KEEPER_RESTART_NET, text);
 }
 
 /* -- control ------------------------------------------------------------------------------ */

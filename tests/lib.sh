@@ -177,6 +177,7 @@ free_port()
 declare -A nginx_port=() nginx_pid=()
 
 # start_nginx NAME FOLDER [PORT [RATE]]: RATE (nginx notation, per connection) slows it down.
+# NGINX_LISTEN: its address; NGINX_LISTEN_MORE: ssl; NGINX_SERVER: lines of the server's block.
 start_nginx()
 {
 	local name=$1 dir=$T/nginx-$1
@@ -213,9 +214,10 @@ nginx_config() # NAME FOLDER RATE
 			keepalive_requests 100000;
 			default_type application/octet-stream;
 			server {
-				listen ${NGINX_LISTEN:-127.0.0.1}:${nginx_port[$1]};
+				listen ${NGINX_LISTEN:-127.0.0.1}:${nginx_port[$1]} ${NGINX_LISTEN_MORE-};
 				root $2;
 				${3:+limit_rate $3;}
+				${NGINX_SERVER-}
 			}
 		}
 	CONF

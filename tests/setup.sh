@@ -21,6 +21,7 @@ packages()
 	libcurl4-openssl-dev	# hydrootd, hydroot-image info: HTTP
 	libzstd-dev		# imgfmt: compression
 	libssl-dev		# imgfmt: SHA-256, Ed25519
+	libseccomp-dev		# hydrootd: the filter of the network process
 	libaio-dev		# hydrootd: the store on zram
 	libdevmapper-dev	# hydrootd: the handover
 	libblkid-dev		# hydroot-image: partitioned disks as input
@@ -53,6 +54,7 @@ packages()
 	libcap2-bin		# setcap: capabilities in a tree
 	faketime		# the same image on another day
 	nginx-light		# the server of the tests
+	tinyproxy-bin		# a proxy in front of it
 	dmsetup			# looks at device-mapper tables
 	fdisk			# sfdisk: partitioned disks as input
 	psmisc			# fuser: who holds a mount

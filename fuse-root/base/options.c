@@ -18,11 +18,12 @@
 #define TIME_ACCEPTED "a time like 500ms, 10s, 5m, 1h, up to seven days"
 #define SIZE_ACCEPTED "a size like 512M, 2G or 50%, which is of the RAM"
 #define RATE_ACCEPTED "bytes per second like 500K, 20M, or bits like 10Mbit"
-#define URL_ACCEPTED "http://HOST/PATH or https://HOST/PATH"
+#define URL_ACCEPTED "http://HOST/PATH, https://HOST/PATH or file:///PATH"
 
 static const char *const mode_words[] = {"hybrid", "full", "stream", NULL};
 static const char *const fill_words[] = {"now", "boot", "manual", NULL};
 static const char *const onfail_words[] = {"reboot", "poweroff", "rescue", NULL};
+static const char *const policy_words[] = {"order", "spread", NULL};
 static const char *const check_words[] = {"warn", "fail", "off", NULL};
 static const char *const low_memory_words[] = {"stream", "fallback", "fail", NULL};
 
@@ -31,6 +32,8 @@ _Static_assert(sizeof(enum option_mode) == sizeof(unsigned),
 _Static_assert(sizeof(enum option_fill) == sizeof(unsigned),
 	       "word_parse stores an unsigned");
 _Static_assert(sizeof(enum option_onfail) == sizeof(unsigned),
+	       "word_parse stores an unsigned");
+_Static_assert(sizeof(enum option_policy) == sizeof(unsigned),
 	       "word_parse stores an unsigned");
 _Static_assert(sizeof(enum option_check) == sizeof(unsigned),
 	       "word_parse stores an unsigned");
@@ -77,6 +80,22 @@ const struct option_key option_keys[] = {
 	 .shown = "the system bundle", .flags = OPT_TRUST,
 	 .accepted = "the path of a file of CA certificates in PEM",
 	 .meaning = "whom to believe about https servers"},
+	{"cert", &option_type_text, FIELD(cert), .metavar = "PATH",
+	 .shown = "none", .accepted = "the path of a certificate in PEM",
+	 .meaning = "client certificate for https servers"},
+	{"cert-key", &option_type_text, FIELD(cert_key), .metavar = "PATH",
+	 .shown = "in the file of cert", .accepted = "the path of a private key in PEM",
+	 .meaning = "private key of the client certificate"},
+	{"credentials", &option_type_text, FIELD(credentials), .metavar = "PATH",
+	 .shown = "none", .accepted = "the path of a file, see hydrootd(8)",
+	 .meaning = "file with passwords, tokens and keys for the servers"},
+	{"proxy", &option_type_proxy, FIELD(proxy), .metavar = "URL",
+	 .shown = "none",
+	 .accepted = "[http://]HOST[:PORT], https, socks4, socks5 and socks5h too",
+	 .meaning = "reach the servers through this proxy", .flags = OPT_STANDARD},
+	{"server-policy", &option_type_word, FIELD(server_policy), .initial = "order",
+	 .metavar = "POLICY", .accepted = "order, spread", .words = policy_words,
+	 .meaning = "order, or spread: start at one chosen by MAC address"},
 	{"store", &option_type_store, FIELD(store), .initial = "zram", .metavar = "STORE",
 	 .accepted = "zram, memory, /PATH or PARTLABEL=LABEL",
 	 .meaning = "where the image is: compressed RAM, plain RAM, a device or file"},
@@ -122,8 +141,6 @@ const struct option_key option_keys[] = {
 	{"debug", &option_type_bool, FIELD(debug), .initial = "0", .accepted = "0 or 1",
 	 .shown = "off", .meaning = "log each step", .flags = OPT_BOOL},
 
-	{"server-policy", .metavar = "POLICY", .shown = "order", .flags = OPT_IGNORED,
-	 .meaning = "order, or spread: start at one chosen by MAC address"},
 	{"fallback", .metavar = "URL[#sha256:HEX]", .flags = OPT_IGNORED | OPT_BOOT,
 	 .meaning = "image to boot when the first cannot be used at all"},
 	{"store-format", .shown = "off", .flags = OPT_IGNORED | OPT_BOOL,
@@ -134,12 +151,6 @@ const struct option_key option_keys[] = {
 	 .meaning = "where writes to the root go: auto, tmpfs, zram, none"},
 	{"pack", .metavar = "URL", .flags = OPT_IGNORED,
 	 .meaning = "a hot pack beside the image"},
-	{"cert", .metavar = "PATH", .flags = OPT_IGNORED,
-	 .meaning = "client certificate"},
-	{"cert-key", .metavar = "PATH", .flags = OPT_IGNORED,
-	 .meaning = "private key of the client certificate"},
-	{"credentials", .metavar = "PATH", .flags = OPT_IGNORED,
-	 .meaning = "file with user and password for the servers"},
 	{"root-in", .metavar = "WHERE", .shown = "store", .flags = OPT_IGNORED | OPT_BOOT,
 	 .meaning = "store, or tmpfs: mode full only, the classic RAM root"},
 	{"report", .metavar = "URL", .flags = OPT_IGNORED | OPT_BOOT,

@@ -25,6 +25,7 @@
 enum option_mode { MODE_HYBRID, MODE_FULL, MODE_STREAM };
 enum option_fill { FILL_NOW, FILL_BOOT, FILL_MANUAL };
 enum option_onfail { ONFAIL_REBOOT, ONFAIL_POWEROFF, ONFAIL_RESCUE };
+enum option_policy { POLICY_ORDER, POLICY_SPREAD };
 enum option_check { CHECK_WARN, CHECK_FAIL, CHECK_OFF };
 enum option_low_memory { LOW_MEMORY_STREAM, LOW_MEMORY_FALLBACK, LOW_MEMORY_FAIL };
 
@@ -53,6 +54,11 @@ struct options {
 	char public_key[OPTIONS_PATH_BYTES]; /* trust: PATH or "" */
 	uint64_t min_version; /* trust */
 	char ca[OPTIONS_PATH_BYTES]; /* trust: PATH or "": the system bundle */
+	char cert[OPTIONS_PATH_BYTES], cert_key[OPTIONS_PATH_BYTES]; /* PATH or "" */
+	char credentials[OPTIONS_PATH_BYTES]; /* PATH or "" */
+	char proxy[OPTIONS_URL_BYTES]; /* "" none but those of the environment */
+	enum option_policy server_policy;
+	uint32_t spread; /* POLICY_SPREAD: of spread_number */
 
 	/* Standard keys of the kernel command line, kept as written; "" when absent. */
 	bool is_root; /* root=hydroot or root=hydroot:URL was there */

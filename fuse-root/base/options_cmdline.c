@@ -141,6 +141,11 @@ static int apply_ours(struct reader *r, const char *key, const char *value)
 {
 	const struct option_key *k = option_find(key, strlen(key));
 
+	if (k && (k->flags & OPT_STANDARD) && strcmp(r->source.prefix, OUR_PREFIX) == 0) {
+		option_warn(r->o, "%s%s: ignored: it is %s= without %s", OUR_PREFIX,
+			    k->name, k->name, OUR_PREFIX);
+		return 0;
+	}
 	if (!k || (k->flags & OPT_ARGV)) {
 		option_warn(r->o, "%s%.64s: no such key; ignored", r->source.prefix, key);
 		return 0;
@@ -148,18 +153,25 @@ static int apply_ours(struct reader *r, const char *key, const char *value)
 	return option_apply(r->o, &r->source, k, value ? value : "1");
 }
 
-/* ro, rw, rd.shell[=0], proxy=.  True when it was one of these. */
+/* ro, rw, rd.shell[=0].  True when it was one of these. */
 static bool apply_switch(struct options *o, const char *key, const char *value)
 {
 	if (strcmp(key, "ro") == 0 || strcmp(key, "rw") == 0)
 		o->root_ro = key[1] == 'o';
 	else if (strcmp(key, "rd.shell") == 0)
 		o->rd_shell = !value || strcmp(value, "0") != 0;
-	else if (strcmp(key, "proxy") == 0)
-		option_warn(o, "proxy: not supported by this version; ignored");
 	else
 		return false;
 	return true;
+}
+
+/* A standard key that has a row in the table. */
+static int apply_standard(struct reader *r, const char *key, const char *value)
+{
+	struct option_source source = r->source;
+
+	source.prefix = "";
+	return option_apply(r->o, &source, option_find(key, strlen(key)), value);
 }
 
 static int apply_word(struct reader *r, const char *key, const char *value)
@@ -170,6 +182,8 @@ static int apply_word(struct reader *r, const char *key, const char *value)
 		return apply_root(r, value ? value : "");
 	if (strcmp(key, "rootimage") == 0)
 		r->rootimage = value;
+	if (strcmp(key, "proxy") == 0 && value && value[0])
+		return apply_standard(r, key, value);
 	if (apply_switch(r->o, key, value))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(standard_keys); i++) {

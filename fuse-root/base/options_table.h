@@ -16,6 +16,7 @@ enum option_flag {
 	OPT_ARGV = 1 << 2, /* an option of attach only */
 	OPT_REPEATED = 1 << 3, /* each one adds */
 	OPT_IGNORED = 1 << 4, /* known, but not supported by this version */
+	OPT_STANDARD = 1 << 6, /* on the kernel command line without rd.hydroot. */
 	OPT_BOOL = 1 << 5, /* as an option it needs no value */
 };
 
@@ -50,7 +51,7 @@ extern const size_t n_option_keys;
 extern const struct option_type option_type_word, option_type_bool, option_type_size,
 	option_type_rate, option_type_time, option_type_count, option_type_number,
 	option_type_text, option_type_algorithm, option_type_store, option_type_name,
-	option_type_url, option_type_server, option_type_digest;
+	option_type_url, option_type_server, option_type_digest, option_type_proxy;
 
 /* The trust keys as they were before a source was read. */
 struct option_trust {

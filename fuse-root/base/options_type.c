@@ -250,6 +250,15 @@ static int server_parse(struct options *o, const struct option_key *k _unused_,
 	return option_copy(o->servers[o->n_servers - 1], sizeof o->servers[0], text);
 }
 
+static int proxy_parse(struct options *o, const struct option_key *k, const char *text)
+{
+	if (strlen(text) >= k->n_bytes)
+		return -E2BIG;
+	return options_url_is_proxy(text) ? text_parse(o, k, text) : -EINVAL;
+}
+
+const struct option_type option_type_proxy = {proxy_parse, text_print};
+
 static void url_print(const struct options *o, const struct option_key *k)
 {
 	option_print_var(k->name, o->has_url ? o->servers[0] : "");

@@ -16,18 +16,44 @@ static const char *after_scheme(const char *url)
 	return NULL;
 }
 
-bool options_url_is_valid(const char *url)
+static bool is_clean(const char *text)
 {
-	const char *host = after_scheme(url);
-
-	if (!host || host[strcspn(host, "/?#")] != '/' || host[0] == '/' ||
-	    host[0] == ':')
-		return false;
-	for (const unsigned char *c = (const unsigned char *)url; *c; c++) {
+	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
 		if (*c <= ' ' || *c == 0x7f)
 			return false;
 	}
 	return true;
+}
+
+const char *options_url_file(const char *url)
+{
+	return strncasecmp(url, "file:///", 8) == 0 && url[8] ? url + 7 : NULL;
+}
+
+bool options_url_is_valid(const char *url)
+{
+	const char *host = after_scheme(url);
+
+	if (options_url_file(url))
+		return is_clean(url);
+	return host && host[strcspn(host, "/?#")] == '/' && host[0] != '/' &&
+	       host[0] != ':' && is_clean(url);
+}
+
+bool options_url_is_proxy(const char *text)
+{
+	static const char *const schemes[] = {
+		"http://", "https://", "socks4://", "socks5://", "socks5h://",
+	};
+	const char *host = text;
+
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+		if (strncasecmp(text, schemes[i], strlen(schemes[i])) == 0)
+			host = text + strlen(schemes[i]);
+	}
+	const size_t n = strcspn(host, "/?#");
+	return n > 0 && host[0] != ':' && (!host[n] || strcmp(host + n, "/") == 0) &&
+	       is_clean(text);
 }
 
 void options_url_public(const char *url, char *ret, size_t n_bytes)

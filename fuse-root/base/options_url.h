@@ -7,8 +7,14 @@
 
 #include "imgfmt/base.h"
 
-/* http or https, with a host, without blanks and control characters. */
+/* http or https with a host, or file:///; with a path, without blanks and control characters. */
 bool options_url_is_valid(const char *url);
+
+/* The path of a file: URL, or NULL: it is another. */
+const char *options_url_file(const char *url);
+
+/* [SCHEME://][USER:PASSWORD@]HOST[:PORT][/] of a scheme that a proxy may have. */
+bool options_url_is_proxy(const char *text);
 
 /*
  * A copy without user, password and query, cut at n_bytes; for messages and the status.

@@ -25,11 +25,11 @@ struct channel *channel_new(void)
 
 	if (!ch)
 		return NULL;
-	ch->serve_fd = ch->net_fd = -1;
+	ch->keeper_end = ch->serve_end = -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
 		goto fail;
-	ch->serve_fd = fds[0];
-	ch->net_fd = fds[1];
+	ch->keeper_end = fds[0];
+	ch->serve_end = fds[1];
 	void *p = mmap(NULL, BUFFERS_BYTES, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
@@ -41,6 +41,13 @@ fail:
 	return NULL;
 }
 
+void channel_leave_keeper(struct channel *ch)
+{
+	if (ch->keeper_end >= 0)
+		close(ch->keeper_end);
+	ch->keeper_end = -1;
+}
+
 void channel_free(struct channel *ch)
 {
 	const int saved = errno;
@@ -49,12 +56,102 @@ void channel_free(struct channel *ch)
 		return;
 	if (ch->buffers)
 		munmap(ch->buffers, BUFFERS_BYTES);
-	if (ch->serve_fd >= 0)
-		close(ch->serve_fd);
-	if (ch->net_fd >= 0)
-		close(ch->net_fd);
+	channel_leave_keeper(ch);
+	if (ch->serve_end >= 0)
+		close(ch->serve_end);
 	free(ch);
 	errno = saved;
+}
+
+/* Room for one fd beside the message, aligned as the kernel wants it. */
+union one_fd {
+	struct cmsghdr head;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+static int link_send(int link, uint32_t generation, int fd)
+{
+	union one_fd control = {0};
+	struct iovec iov = {.iov_base = &generation, .iov_len = sizeof generation};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof control.bytes,
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	ssize_t n;
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof fd);
+	memcpy(CMSG_DATA(c), &fd, sizeof fd);
+	do
+		n = sendmsg(link, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+/* fd, -EAGAIN, or -EPIPE.  The keeper is believed. */
+static int link_recv(int link, uint32_t *ret_generation)
+{
+	union one_fd control;
+	struct iovec iov = {.iov_base = ret_generation,
+			    .iov_len = sizeof *ret_generation};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof control.bytes,
+	};
+	ssize_t n;
+	int fd;
+
+	do
+		n = recvmsg(link, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? -EAGAIN : -EPIPE;
+	const struct cmsghdr *c = n == 0 ? NULL : CMSG_FIRSTHDR(&msg);
+	if (!c || c->cmsg_type != SCM_RIGHTS)
+		return -EPIPE;
+	memcpy(&fd, CMSG_DATA(c), sizeof fd);
+	return fd;
+}
+
+int channel_take(const struct channel *ch, uint32_t *ret_generation)
+{
+	int fd = link_recv(ch->serve_end, ret_generation);
+
+	while (fd >= 0) {
+		uint32_t generation;
+		const int newer = link_recv(ch->serve_end, &generation);
+
+		if (newer < 0)
+			break;
+		close(fd);
+		fd = newer;
+		*ret_generation = generation;
+	}
+	return fd;
+}
+
+int channel_renew(const struct channel *ch, uint32_t generation)
+{
+	uint32_t old_generation;
+	int fds[2];
+
+	/* A serving process that is stopped must not let sockets of dead processes pile up. */
+	const int old = channel_take(ch, &old_generation);
+	if (old >= 0)
+		close(old);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	const int r = link_send(ch->keeper_end, generation, fds[0]);
+	close(fds[0]);
+	if (r < 0)
+		close(fds[1]);
+	return r < 0 ? r : fds[1];
 }
 
 uint8_t *channel_buffer(const struct channel *ch, unsigned slot)
@@ -88,7 +185,8 @@ static bool is_range_sane(const struct channel_msg *m)
 static bool is_request_sane(const struct channel_msg *m)
 {
 	return m->n_bytes > 0 && m->server < SOURCE_SERVERS_MAX &&
-	       m->class <= SOURCE_FILL && m->may_end <= 1 && m->is_by_digest <= 1;
+	       m->class <= SOURCE_FILL && m->may_end <= 1 && m->is_by_digest <= 1 &&
+	       m->is_sequential <= 1;
 }
 
 static bool is_sane(const struct channel_msg *m)
@@ -100,11 +198,13 @@ static bool is_sane(const struct channel_msg *m)
 		return is_request_sane(m);
 	case CHANNEL_CANCEL:
 	case CHANNEL_PROMOTE:
-	case CHANNEL_QUIT:
-	case CHANNEL_HELLO:
+	case CHANNEL_PING:
+	case CHANNEL_PONG:
+	case CHANNEL_REFUSED:
+		return true;
 	case CHANNEL_BYTES:
 	case CHANNEL_DONE:
-		return true;
+		return m->is_sequential <= 1;
 	case CHANNEL_FAILED:
 		return m->fault > TRANSPORT_FAULT_NONE && m->fault <= TRANSPORT_LOCAL;
 	default:
@@ -141,12 +241,4 @@ int channel_recv(int fd, struct channel_msg *ret)
 	    !make_printable(ret->address, sizeof ret->address))
 		return -EBADMSG;
 	return 0;
-}
-
-void channel_quit(const struct channel *ch)
-{
-	const struct channel_msg msg = {.kind = CHANNEL_QUIT};
-
-	if (channel_send(ch->serve_fd, &msg) < 0)
-		return; /* it is gone, or the keeper will have to kill it */
 }

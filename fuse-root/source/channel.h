@@ -2,17 +2,15 @@
 /*
  * channel.h - what the serving and the network process share
  *
- * A SOCK_SEQPACKET pair for messages and one shared mapping for bodies.  The keeper makes both
- * before it forks and keeps both ends of the pair, so a network process that is forked again finds
- * the same channel, with whatever was not read yet still in it.
+ * One mapping for bodies, made before the keeper forks, and for each network process a
+ * SOCK_SEQPACKET pair of its own for messages.  The keeper makes the pair when it forks the process
+ * and passes the other end to the serving process over the link, a pair that only these two have.
+ * So nothing that a network process does to its socket outlives it, and nothing that was meant for
+ * its predecessor reaches it.
  *
  * Every message has the same size.  Neither side believes the other: channel_recv checks what can
  * be checked from the message alone, the receiver checks the rest.  The buffers stay writable by
  * both for ever.
- *
- * Generations: the keeper gives each network process a new number, the process says HELLO with it,
- * the serving process stamps what it sends with the last one it heard.  A network process drops
- * what carries another stamp: it was meant for its predecessor, and after HELLO it is sent anew.
  */
 #ifndef SOURCE_CHANNEL_H
 #define SOURCE_CHANNEL_H
@@ -23,8 +21,9 @@ enum channel_kind {
 	CHANNEL_REQUEST = 1, /* serve to net */
 	CHANNEL_CANCEL,
 	CHANNEL_PROMOTE,
-	CHANNEL_QUIT,
-	CHANNEL_HELLO, /* net to serve */
+	CHANNEL_PING, /* answer at once with PONG and the same number */
+	CHANNEL_PONG, /* net to serve */
+	CHANNEL_REFUSED, /* the filter refused the system call `number` */
 	CHANNEL_BYTES,
 	CHANNEL_DONE,
 	CHANNEL_FAILED,
@@ -32,7 +31,7 @@ enum channel_kind {
 
 struct channel_msg {
 	uint32_t kind;
-	uint32_t generation;
+	uint32_t number;
 	uint64_t id;
 	uint32_t slot;
 	uint32_t server;
@@ -45,7 +44,7 @@ struct channel_msg {
 	uint32_t fault;
 	uint32_t retry_after_ms;
 	uint32_t is_by_digest;
-	uint32_t unused; /* 0; makes the size a multiple of 8 */
+	uint32_t is_sequential; /* as in transport.h */
 	uint8_t digest[IMG_DIGEST_BYTES];
 	char etag[TRANSPORT_ETAG_BYTES];
 	char text[TRANSPORT_TEXT_BYTES];
@@ -54,8 +53,7 @@ struct channel_msg {
 
 /* Plain data after channel_new: set before the processes exist. */
 struct channel {
-	int serve_fd;
-	int net_fd;
+	int keeper_end, serve_end; /* of the link; the keeper keeps both */
 	uint8_t *
 		buffers; /* TRANSPORT_SLOTS of SOURCE_REQUEST_BYTES_MAX, touched as used */
 };
@@ -63,6 +61,21 @@ struct channel {
 /* In the keeper, before any fork.  NULL with errno. */
 struct channel *channel_new(void);
 void channel_free(struct channel *ch);
+
+/*
+ * In the keeper, for a network process about to be forked: its end of a new pair, or -errno.  The
+ * other end goes to the serving process, in the place of one that was not taken yet.
+ */
+int channel_renew(const struct channel *ch, uint32_t generation) _must_check_;
+
+/*
+ * In the serving process: the newest socket and the number of the network process behind it.  fd,
+ * -EAGAIN when there is no new one, -EPIPE when the keeper is gone.
+ */
+int channel_take(const struct channel *ch, uint32_t *ret_generation) _must_check_;
+
+/* In the serving process, after the fork: let go of the keeper's end, to notice its death. */
+void channel_leave_keeper(struct channel *ch);
 
 uint8_t *channel_buffer(const struct channel *ch, unsigned slot);
 
@@ -75,8 +88,5 @@ int channel_send(int fd, const struct channel_msg *msg) _must_check_;
  * Text comes out printable.  EINTR never comes out of either function.
  */
 int channel_recv(int fd, struct channel_msg *ret) _must_check_;
-
-/* Ask the network process to end; in the serving process or the keeper. */
-void channel_quit(const struct channel *ch);
 
 #endif

@@ -219,10 +219,10 @@ static const char *status_text(int status)
 		int status;
 		const char *text;
 	} table[] = {
-		{401, "wants a user name and password"},
-		{403, "access forbidden"},
+		{401, "it wants credentials, or others: see credentials="},
+		{403, "access forbidden: see credentials="},
 		{404, "no such file"},
-		{407, "the proxy wants a user name and password"},
+		{407, "the proxy wants a user name and password: see credentials="},
 		{408, "the server gave up waiting"},
 		{410, "the file was withdrawn"},
 		{429, "too many requests"},
@@ -230,7 +230,9 @@ static const char *status_text(int status)
 		{502, "bad gateway"},
 		{503, "service unavailable"},
 		{504, "gateway timed out"},
-		{511, "the network wants a login (captive portal)"},
+		{511,
+		 "a captive portal: the network wants a login: register this machine there, "
+		 "or allow it the server"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
@@ -307,11 +309,43 @@ static void judge_206(const struct httpcheck *h, const struct httpcheck_want *wa
 }
 
 /* The whole file: data only when that is what was asked for. */
+/* The whole file, and the range will be cut out of it.  Its length may be unknown (chunked). */
+static void judge_whole(const struct httpcheck *h, const struct httpcheck_want *want,
+			struct httpcheck_verdict *ret)
+{
+	const uint64_t file_bytes = h->has_length ? h->length : 0;
+	uint64_t n_bytes = want->n_bytes;
+
+	if (h->is_length_bad) {
+		say(ret, TRANSPORT_AWAY, "the Content-Length cannot be read");
+		return;
+	}
+	if (file_bytes && !is_same_file(h, want, file_bytes, ret))
+		return;
+	if (h->has_length)
+		n_bytes = bytes_in_file(want, h->length);
+	if (n_bytes == 0 || (n_bytes < want->n_bytes && !want->may_end))
+		say(ret, TRANSPORT_REFUSED,
+		    "the file ends at %" PRIu64 ", inside the range", file_bytes);
+	else
+		*ret = (struct httpcheck_verdict){
+			.n_bytes = (uint32_t)n_bytes,
+			.is_whole = true,
+			.file_bytes = file_bytes,
+		};
+}
+
 static void judge_200(const struct httpcheck *h, const struct httpcheck_want *want,
 		      struct httpcheck_verdict *ret)
 {
-	if (!h->has_length || h->is_length_bad || want->src_off ||
-	    bytes_in_file(want, h->length) != h->length)
+	const bool is_exact = h->has_length && !h->is_length_bad && !want->src_off &&
+			      bytes_in_file(want, h->length) == h->length;
+
+	if (!is_exact && want->is_sequential) {
+		judge_whole(h, want, ret);
+		return;
+	}
+	if (!is_exact)
 		say(ret, TRANSPORT_NO_RANGES,
 		    "the server ignores Range (200 instead of 206)");
 	else if (is_same_file(h, want, h->length, ret))
@@ -342,7 +376,8 @@ void httpcheck_judge(const struct httpcheck *h, const struct httpcheck_want *wan
 							 : TRANSPORT_AWAY,
 		    "HTTP %d: %s", h->status, status_text(h->status));
 	else if (h->is_html)
-		say(ret, TRANSPORT_AWAY, "an HTML page instead of the file");
+		say(ret, TRANSPORT_AWAY,
+		    "an HTML page instead of the file: a captive portal, or a wrong URL");
 	else if (h->is_encoded)
 		say(ret, TRANSPORT_AWAY, "the body is encoded, asked for identity");
 	else if (h->status == 206)

@@ -4,7 +4,8 @@
  *
  * Pure functions over header lines: no I/O, no clock of its own, no state but the struct.  The
  * rule: only a 206 with exactly the range asked for, of a file of the pinned length and ETag, is
- * data; a 200 is data only when the whole file was asked for.  Everything else gets a sentence.
+ * data; a 200 is data only when the whole file was asked for, or may be skipped to the range.
+ * Everything else gets a sentence.
  */
 #ifndef SOURCE_HTTPCHECK_H
 #define SOURCE_HTTPCHECK_H
@@ -36,6 +37,7 @@ struct httpcheck_want {
 	uint64_t src_off;
 	uint32_t n_bytes;
 	bool may_end;
+	bool is_sequential; /* a 200 will do: the range is cut out of the whole file */
 	uint64_t file_bytes;
 	const char *etag;
 };
@@ -43,7 +45,8 @@ struct httpcheck_want {
 struct httpcheck_verdict {
 	enum transport_fault fault; /* TRANSPORT_FAULT_NONE: the body is data */
 	uint32_t n_bytes; /* exactly so long */
-	uint64_t file_bytes;
+	bool is_whole; /* it begins at the file's start and goes on behind the range */
+	uint64_t file_bytes; /* 0: not told */
 	char text[TRANSPORT_TEXT_BYTES];
 };
 

@@ -3,8 +3,9 @@
  * net.c - the network process: requests from the channel, bodies into the shared buffers
  *
  * One thread, one loop.  It owns everything here; the channel's socket and libcurl's sockets wake
- * it; QUIT, the other side's end or the keeper's death stop it.  A slot holds one transfer and one
- * answer that could not be sent yet, so a serving process that does not read costs no memory.
+ * it; the other side's end or the keeper's death stop it.  A slot holds one transfer and one
+ * answer that could not be sent yet, so a serving process that does not read costs no memory.  One
+ * stream more may be parked: a server without ranges is read in one go.
  */
 #include "source/net.h"
 
@@ -16,6 +17,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "source/net_filter.h"
+#include "source/net_file.h"
 #include "source/net_xfer.h"
 
 /* The serving process hears of new bytes at most each so many. */
@@ -23,7 +26,8 @@
 #define POLL_MAX_MS 10000
 
 struct slot {
-	struct net_xfer xfer;
+	struct net_xfer *xfer;
+	uint64_t id; /* of the last request */
 	uint32_t n_told;
 	bool has_end; /* `end` waits to be sent */
 	struct channel_msg end;
@@ -32,11 +36,14 @@ struct slot {
 struct net {
 	int fd;
 	const struct net_config *cfg;
-	uint32_t generation;
+	const struct channel *ch;
 	CURLM *multi;
 	struct slot slots[TRANSPORT_SLOTS];
+	struct net_xfer xfers[TRANSPORT_SLOTS + 1]; /* one for each slot, and: */
+	struct net_xfer
+		*parked; /* a stream that waits for its next request, or nothing */
 	struct net_name names[SOURCE_SERVERS_MAX];
-	bool has_hello; /* HELLO waits to be sent */
+	bool has_pong; /* PONG waits to be sent */
 	bool is_blocked; /* something waits to be sent */
 	bool is_over;
 };
@@ -53,16 +60,15 @@ static bool send_or_wait(struct net *net, const struct channel_msg *msg)
 	return r == 0;
 }
 
-static void build_answer(const struct net *net, const struct net_xfer *x, uint32_t kind,
-			 struct channel_msg *ret)
+static void build_answer(const struct net_xfer *x, uint32_t kind, struct channel_msg *ret)
 {
 	*ret = (struct channel_msg){
 		.kind = kind,
-		.generation = net->generation,
 		.id = x->rq.id,
 		.slot = x->rq.slot,
 		.n_bytes = x->n_have,
 		.file_bytes = x->verdict.file_bytes,
+		.is_sequential = x->is_stream,
 	};
 	memcpy(ret->etag, x->http.etag, sizeof ret->etag);
 	memcpy(ret->address, x->address, sizeof ret->address);
@@ -70,28 +76,39 @@ static void build_answer(const struct net *net, const struct net_xfer *x, uint32
 
 static void tell_bytes(struct net *net, struct slot *s)
 {
+	const struct net_xfer *x = s->xfer;
 	struct channel_msg msg;
 
-	if (!s->xfer.is_active || s->xfer.n_have - s->n_told < TELL_BYTES)
+	if (!x->is_active || x->n_have - s->n_told < TELL_BYTES)
 		return;
 	/* The end of the range comes with DONE. */
-	if (s->xfer.n_have == s->xfer.rq.n_bytes)
+	if (x->n_have == x->rq.n_bytes)
 		return;
-	build_answer(net, &s->xfer, CHANNEL_BYTES, &msg);
+	build_answer(x, CHANNEL_BYTES, &msg);
 	if (send_or_wait(net, &msg))
-		s->n_told = s->xfer.n_have;
+		s->n_told = x->n_have;
+}
+
+static void tell_refused(struct net *net)
+{
+	const int number = net_filter_refused();
+	const struct channel_msg msg = {
+		.kind = CHANNEL_REFUSED,
+		.number = (uint32_t)number,
+	};
+
+	/* Only news: what cannot be sent is not worth a second try. */
+	if (number >= 0)
+		(void)!channel_send(net->fd, &msg);
 }
 
 static void flush_slots(struct net *net)
 {
-	const struct channel_msg hello = {
-		.kind = CHANNEL_HELLO,
-		.generation = net->generation,
-	};
+	const struct channel_msg pong = {.kind = CHANNEL_PONG};
 
 	net->is_blocked = false;
-	if (net->has_hello)
-		net->has_hello = !send_or_wait(net, &hello);
+	if (net->has_pong)
+		net->has_pong = !send_or_wait(net, &pong);
 	for (unsigned i = 0; i < TRANSPORT_SLOTS && !net->is_blocked; i++) {
 		struct slot *s = &net->slots[i];
 
@@ -102,27 +119,42 @@ static void flush_slots(struct net *net)
 	}
 }
 
-static void stop(struct net *net, struct slot *s)
+static void stop(struct net *net, struct net_xfer *x)
 {
-	if (s->xfer.is_active)
-		curl_multi_remove_handle(net->multi, s->xfer.easy);
-	s->xfer.is_active = false;
+	if (x->is_in_multi)
+		curl_multi_remove_handle(net->multi, x->easy);
+	x->is_active = x->is_in_multi = x->is_stream = false;
 }
 
-/* The transfer is over, with this outcome. */
+/* The slot gets another transfer; its own waits for the next request of the stream. */
+static void park(struct net *net, struct slot *s)
+{
+	struct net_xfer *x = s->xfer;
+
+	stop(net, net->parked);
+	s->xfer = net->parked;
+	net->parked = x;
+	x->is_active = false;
+	x->is_range_done = true;
+}
+
+/* The transfer is over, with this outcome; a good stream goes on. */
 static void end(struct net *net, struct slot *s, const struct httpcheck_verdict *outcome)
 {
-	struct net_xfer *x = &s->xfer;
-	const uint32_t kind = outcome->fault ? CHANNEL_FAILED : CHANNEL_DONE;
+	struct net_xfer *x = s->xfer;
 
-	stop(net, s);
-	build_answer(net, x, kind, &s->end);
+	build_answer(x, outcome->fault ? CHANNEL_FAILED : CHANNEL_DONE, &s->end);
 	s->end.fault = outcome->fault;
 	if (outcome->fault) {
+		s->end.is_sequential = 0;
 		memcpy(s->end.text, outcome->text, sizeof s->end.text);
 		s->end.retry_after_ms = (uint32_t)x->http.retry_after_ms;
 	}
 	s->has_end = true;
+	if (x->is_stream && !outcome->fault)
+		park(net, s);
+	else
+		stop(net, x);
 }
 
 static void fail_locally(struct net *net, struct slot *s, const char *why)
@@ -133,52 +165,88 @@ static void fail_locally(struct net *net, struct slot *s, const char *why)
 	end(net, s, &outcome);
 }
 
+/* Over HTTP, from the beginning. */
+static void begin(struct net *net, struct slot *s, const struct channel_msg *rq)
+{
+	struct net_xfer *x = s->xfer;
+
+	net_xfer_begin(x, rq, &net->names[rq->server]);
+	x->is_in_multi = curl_multi_add_handle(net->multi, x->easy) == CURLM_OK;
+	x->is_active = x->is_in_multi;
+	if (!x->is_active)
+		fail_locally(net, s, "libcurl does not take the request");
+}
+
+static void begin_file(struct net *net, struct slot *s, const struct channel_msg *rq)
+{
+	struct httpcheck_verdict outcome;
+
+	s->xfer->is_active = net_file_begin(s->xfer, rq, &outcome);
+	if (!s->xfer->is_active)
+		end(net, s, &outcome);
+}
+
+/* The parked stream becomes the slot's.  What is wrong or already there ends_streams tells. */
+static void go_on(struct net *net, struct slot *s, const struct channel_msg *rq)
+{
+	struct net_xfer *fresh = s->xfer;
+
+	s->xfer = net->parked;
+	net->parked = fresh;
+	s->xfer->slot_buffer = fresh->slot_buffer;
+	s->xfer->is_active = true;
+	net_xfer_continue(s->xfer, rq);
+}
+
 static void on_request(struct net *net, const struct channel_msg *msg)
 {
 	struct slot *s = &net->slots[msg->slot];
 
-	stop(net, s);
+	stop(net, s->xfer);
 	s->has_end = false;
 	s->n_told = 0;
+	s->id = msg->id;
+	s->xfer->slot_buffer = channel_buffer(net->ch, msg->slot);
 	if (msg->server >= net->cfg->o->n_servers) {
-		s->xfer.rq = *msg;
-		s->xfer.n_have = 0;
+		net_xfer_reset(s->xfer, msg);
 		fail_locally(net, s, "no such server");
-		return;
+	} else if (net_file_is_url(net->cfg, msg->server)) {
+		begin_file(net, s, msg);
+	} else if (net_xfer_can_continue(net->parked, msg)) {
+		go_on(net, s, msg);
+	} else {
+		begin(net, s, msg);
 	}
-	net_xfer_begin(&s->xfer, msg, &net->names[msg->server]);
-	if (curl_multi_add_handle(net->multi, s->xfer.easy) == CURLM_OK)
-		s->xfer.is_active = true;
-	else
-		fail_locally(net, s, "libcurl does not take the request");
 }
 
 static void on_cancel(struct net *net, const struct channel_msg *msg)
 {
 	struct slot *s = &net->slots[msg->slot];
 
-	if (s->xfer.rq.id != msg->id)
+	if (s->id != msg->id)
 		return;
-	stop(net, s);
 	s->has_end = false;
+	/* A stream is worth more than the request: the next one may go on with it. */
+	if (s->xfer->is_active && s->xfer->is_stream)
+		park(net, s);
+	else
+		stop(net, s->xfer);
 }
 
 static void on_promote(struct net *net, const struct channel_msg *msg)
 {
-	struct net_xfer *x = &net->slots[msg->slot].xfer;
+	struct slot *s = &net->slots[msg->slot];
 
-	if (!x->is_active || x->rq.id != msg->id)
+	if (!s->xfer->is_active || s->id != msg->id)
 		return;
-	x->rq.class = SOURCE_DEMAND;
-	net_xfer_resume(x);
+	s->xfer->rq.class = SOURCE_DEMAND;
+	net_xfer_resume(s->xfer);
 }
 
 static void on_message(struct net *net, const struct channel_msg *msg)
 {
-	if (msg->kind == CHANNEL_QUIT)
-		net->is_over = true;
-	else if (msg->generation != net->generation)
-		return;
+	if (msg->kind == CHANNEL_PING)
+		net->has_pong = true;
 	else if (msg->kind == CHANNEL_REQUEST)
 		on_request(net, msg);
 	else if (msg->kind == CHANNEL_CANCEL)
@@ -202,12 +270,28 @@ static void read_messages(struct net *net)
 	}
 }
 
-static struct slot *slot_of(struct net *net, CURL *easy)
+/* The slot that a transfer works for; NULL: none, it is parked. */
+static struct slot *slot_of(struct net *net, const CURL *easy)
 {
 	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++)
-		if (net->slots[i].xfer.easy == easy)
+		if (net->slots[i].xfer->easy == easy)
 			return &net->slots[i];
 	return NULL;
+}
+
+static void end_one(struct net *net, struct slot *s, CURLcode code)
+{
+	struct net_xfer *x = s->xfer;
+	struct httpcheck_verdict outcome;
+	const struct channel_msg rq = x->rq;
+
+	curl_multi_remove_handle(net->multi, x->easy);
+	x->is_in_multi = false;
+	x->is_body_over = true;
+	if (net_xfer_judge_end(x, code, &outcome))
+		end(net, s, &outcome);
+	else
+		begin(net, s, &rq);
 }
 
 static void end_done(struct net *net)
@@ -216,12 +300,51 @@ static void end_done(struct net *net)
 
 	for (CURLMsg *m; (m = curl_multi_info_read(net->multi, &left));) {
 		struct slot *s = slot_of(net, m->easy_handle);
+		const CURLcode code = m->data.result;
+
+		if (m->msg != CURLMSG_DONE)
+			continue;
+		if (s) {
+			end_one(net, s, code);
+			continue;
+		}
+		/* The stream's body is over while nobody asks: what is left can be given. */
+		curl_multi_remove_handle(net->multi, net->parked->easy);
+		net->parked->is_in_multi = false;
+		net->parked->is_body_over = true;
+		if (code != CURLE_OK)
+			stop(net, net->parked);
+	}
+}
+
+/* Streams that have what they were asked for, or will never get it. */
+static void end_streams(struct net *net)
+{
+	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++) {
+		struct slot *s = &net->slots[i];
+		struct net_xfer *x = s->xfer;
 		struct httpcheck_verdict outcome;
 
-		if (m->msg != CURLMSG_DONE || !s)
+		if (!x->is_active || !x->is_stream)
 			continue;
-		net_xfer_judge_end(&s->xfer, m->data.result, &outcome);
-		end(net, s, &outcome);
+		outcome = x->verdict;
+		if (x->is_range_done || outcome.fault)
+			end(net, s, &outcome);
+		else if (x->is_body_over && net_xfer_judge_end(x, CURLE_OK, &outcome))
+			end(net, s, &outcome);
+	}
+}
+
+/* A piece of each file that is being read; the fill waits for demand here, too. */
+static void turn_files(struct net *net)
+{
+	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++) {
+		struct slot *s = &net->slots[i];
+		struct httpcheck_verdict outcome;
+
+		if (s->xfer->is_active && s->xfer->file_fd >= 0 && !s->xfer->hold &&
+		    net_file_turn(s->xfer, &outcome))
+			end(net, s, &outcome);
 	}
 }
 
@@ -233,7 +356,7 @@ static void end_late(struct net *net)
 		struct slot *s = &net->slots[i];
 		struct httpcheck_verdict outcome;
 
-		if (net_xfer_is_late(&s->xfer, now_ms, &outcome))
+		if (net_xfer_is_late(s->xfer, now_ms, &outcome))
 			end(net, s, &outcome);
 	}
 }
@@ -241,8 +364,8 @@ static void end_late(struct net *net)
 static bool is_demand_active(const struct net *net)
 {
 	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++)
-		if (net->slots[i].xfer.is_active &&
-		    net->slots[i].xfer.rq.class == SOURCE_DEMAND)
+		if (net->slots[i].xfer->is_active &&
+		    net->slots[i].xfer->rq.class == SOURCE_DEMAND)
 			return true;
 	return false;
 }
@@ -253,7 +376,7 @@ static void hold_fill(struct net *net)
 	const bool hold = is_demand_active(net);
 
 	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++) {
-		struct net_xfer *x = &net->slots[i].xfer;
+		struct net_xfer *x = net->slots[i].xfer;
 
 		if (!x->is_active || x->rq.class != SOURCE_FILL)
 			continue;
@@ -269,8 +392,11 @@ static int poll_ms(const struct net *net)
 	int64_t next = INT64_MAX;
 
 	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++) {
-		const int64_t deadline_ms = net_xfer_deadline(&net->slots[i].xfer);
+		const struct net_xfer *x = net->slots[i].xfer;
+		const int64_t deadline_ms = net_xfer_deadline(x);
 
+		if (x->is_active && x->file_fd >= 0 && !x->hold)
+			return 0;
 		next = deadline_ms < next ? deadline_ms : next;
 	}
 	if (next == INT64_MAX)
@@ -298,37 +424,76 @@ static int loop(struct net *net)
 		if (curl_multi_perform(net->multi, &n_running) != CURLM_OK)
 			return -EIO;
 		end_done(net);
+		end_streams(net);
+		turn_files(net);
 		end_late(net);
 		hold_fill(net);
+		tell_refused(net);
 		flush_slots(net);
 	}
 	return 0;
 }
 
-static int net_init(struct net *net, struct channel *ch)
+static int net_init(struct net *net, const struct channel *ch)
 {
 	net->multi = curl_multi_init();
 	if (!net->multi)
 		return -ENOMEM;
-	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++) {
-		int r = net_xfer_init(&net->slots[i].xfer, net->cfg,
-				      channel_buffer(ch, i));
+	for (unsigned i = 0; i < ARRAY_SIZE(net->xfers); i++) {
+		int r = net_xfer_init(&net->xfers[i], net->cfg);
 		if (r < 0)
 			return r;
 	}
-	net->has_hello = true;
-	flush_slots(net);
+	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++)
+		net->slots[i].xfer = &net->xfers[i];
+	net->parked = &net->xfers[TRANSPORT_SLOTS];
+	net->ch = ch;
 	return 0;
 }
 
 static void net_fini(struct net *net)
 {
-	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++) {
-		stop(net, &net->slots[i]);
-		net_xfer_fini(&net->slots[i].xfer);
+	for (unsigned i = 0; i < ARRAY_SIZE(net->xfers); i++) {
+		stop(net, &net->xfers[i]);
+		net_xfer_fini(&net->xfers[i]);
 	}
 	if (net->multi)
 		curl_multi_cleanup(net->multi);
+}
+
+/* -- start -------------------------------------------------------------------------------- */
+
+/* File descriptors that stay open, ascending. */
+struct kept {
+	int fds[1 + 2 * SOURCE_SERVERS_MAX];
+	unsigned n;
+};
+
+static void keep(struct kept *k, int fd)
+{
+	unsigned i = k->n;
+
+	if (fd < 0)
+		return;
+	for (; i > 0 && k->fds[i - 1] > fd; i--)
+		k->fds[i] = k->fds[i - 1];
+	k->fds[i] = fd;
+	k->n++;
+}
+
+/* 0-2 stay, too. */
+static int close_others(const struct kept *k)
+{
+	unsigned from = 3;
+
+	for (unsigned i = 0; i < k->n; i++) {
+		const unsigned fd = (unsigned)k->fds[i];
+
+		if (fd > from && close_range(from, fd - 1, 0) < 0)
+			return -errno;
+		from = fd + 1;
+	}
+	return close_range(from, ~0u, 0) < 0 ? -errno : 0;
 }
 
 /*
@@ -351,9 +516,13 @@ static int isolate(const struct net_config *cfg, int *fd)
 	*fd = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
 	if (*fd < 0)
 		return -errno;
-	if (*fd > 3 && close_range(3, (unsigned)*fd - 1, 0) < 0)
-		return -errno;
-	return close_range((unsigned)*fd + 1, ~0u, 0) < 0 ? -errno : 0;
+	struct kept kept = {.n = 0};
+	keep(&kept, *fd);
+	for (unsigned i = 0; i < SOURCE_SERVERS_MAX; i++) {
+		keep(&kept, cfg->files[i].fd);
+		keep(&kept, cfg->files[i].by_digest_fd);
+	}
+	return close_others(&kept);
 }
 
 /* Changing the user clears the parent's death signal, so it is asked for after that. */
@@ -366,11 +535,10 @@ static int die_with(pid_t keeper)
 	return getppid() == keeper ? 0 : -ESRCH;
 }
 
-int net_main(struct channel *ch, const struct net_config *cfg, uint32_t generation)
+int net_main(const struct channel *ch, const struct net_config *cfg, int fd)
 {
 	/* Static, not on the stack: it is big, and there is one in a process. */
 	static struct net net;
-	int fd = ch->net_fd;
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGTERM, SIG_DFL);
@@ -380,9 +548,13 @@ int net_main(struct channel *ch, const struct net_config *cfg, uint32_t generati
 	int r = isolate(cfg, &fd);
 	if (r == 0)
 		r = die_with(cfg->keeper);
+	if (r == 0)
+		r = net_limit_resources();
+	if (r == 0 && cfg->has_filter)
+		r = net_filter_enter();
 	if (r < 0)
 		return r;
-	net = (struct net){.fd = fd, .cfg = cfg, .generation = generation};
+	net = (struct net){.fd = fd, .cfg = cfg};
 	r = net_init(&net, ch);
 	if (r == 0)
 		r = loop(&net);

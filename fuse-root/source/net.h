@@ -3,7 +3,7 @@
  * net.h - the network process: libcurl, TLS and name lookup, away from everything else
  *
  * The keeper calls net_prepare, net_config_init and, when it is root, net_root_new before the
- * first fork, and net_main in each child it forks, with a new generation each time.  The child may
+ * first fork, and net_main in each child it forks, with a new socket each time.  The child may
  * be killed at any moment: the next one gets the unfinished requests again.
  */
 #ifndef SOURCE_NET_H
@@ -13,6 +13,7 @@
 
 #include "base/options.h"
 #include "source/channel.h"
+#include "source/credentials.h"
 
 /*
  * Not in any image: 61184-65519 is systemd's for dynamic users, 65532 is "nonroot" of container
@@ -20,11 +21,23 @@
  */
 #define NET_UID 65525
 
+struct net_pem {
+	uint8_t *data; /* NULL: none */
+	size_t n_bytes;
+};
+
+struct net_file {
+	int fd, by_digest_fd; /* -1: there is none */
+};
+
 struct net_config {
 	const struct options *o; /* servers, time-outs; outlives the process */
-	uint8_t *ca; /* PEM bundle; NULL: none */
-	size_t ca_bytes;
+	struct net_pem ca, cert, cert_key;
+	struct credentials credentials;
+	struct net_file files[SOURCE_SERVERS_MAX]; /* of file: URLs */
 	int root_fd; /* of net_root_new; -1: stay where and who we are */
+	int proc_fd; /* /proc, to find the system's root later; -1: not kept */
+	bool has_filter; /* net_filter_enter is possible */
 	pid_t keeper; /* whose death ends the process; 0: nobody's */
 };
 
@@ -34,8 +47,14 @@ struct net_config {
  */
 int net_prepare(void) _must_check_;
 
-/* Reads the CA bundle: o->ca, or the system's.  root_fd is -1 and keeper 0 after it. */
+/*
+ * Reads and checks the CA bundle (o->ca, or the system's), the client certificate, its key and the
+ * credentials; opens the files of file: URLs.  root_fd and proc_fd are -1 and keeper 0 after it.
+ * -errno with a message; net_config_fini is to be called all the same.
+ */
 int net_config_init(struct net_config *cfg, const struct options *o) _must_check_;
+
+/* Wipes the secrets: also for a child that needs none of them. */
 void net_config_fini(struct net_config *cfg);
 
 /*
@@ -45,11 +64,21 @@ void net_config_fini(struct net_config *cfg);
 int net_root_new(void) _must_check_;
 
 /*
- * Copy the resolver's files anew from the system whose root directory system_fd is, as after
- * switch_root (open /proc/1/root through a /proc that was opened before).  What is missing there
- * or names no server does not replace what is here.
+ * Copy the resolver's files anew from the system whose root directory system_fd is, where they
+ * differ.  What is missing there or names no server does not replace what is here.  How many were
+ * replaced, or -errno.
  */
 int net_root_update(int root_fd, int system_fd) _must_check_;
+
+/* Whether any of the servers, or the proxy, has a name that is looked up. */
+bool net_needs_names(const struct options *o);
+
+/*
+ * net_root_update from the root that PID 1 has now, which after switch_root is another than ours;
+ * logs when something was new.  Reads files that may be on the very disk this daemon serves: only
+ * in a process that nobody waits for.  0 or -errno.
+ */
+int net_root_refresh(const struct net_config *cfg) _must_check_;
 
 /*
  * Become NET_UID without capabilities, in cfg->root_fd; memory locked.  Part of net_main when
@@ -58,11 +87,16 @@ int net_root_update(int root_fd, int system_fd) _must_check_;
 int net_enter_sandbox(const struct net_config *cfg) _must_check_;
 
 /*
- * The process body.  Returns 0 after QUIT or when the other side is gone, -errno when it cannot
+ * Bounds for memory, files and threads.  A sanitizer needs more than that, so not under one.  Part
+ * of net_main.
+ */
+int net_limit_resources(void) _must_check_;
+
+/*
+ * The process body; fd is of channel_renew.  Returns 0 when the other side is gone, -errno when it cannot
  * work; the caller then does _exit.  Once confined it logs nothing: what went wrong with a server
  * is a message, and all fds but the channel's and 0-2 are closed here.
  */
-int net_main(struct channel *ch, const struct net_config *cfg,
-	     uint32_t generation) _must_check_;
+int net_main(const struct channel *ch, const struct net_config *cfg, int fd) _must_check_;
 
 #endif

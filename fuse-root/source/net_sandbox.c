@@ -7,6 +7,7 @@
  */
 #include "source/net.h"
 
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <linux/capability.h>
 #include <linux/openat2.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -25,13 +27,15 @@
 #include <curl/curl.h>
 
 #include "base/log.h"
+#include "source/readfile.h"
+#include "source/url.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
 #endif
 
 #define RESOLVER_FILE_BYTES_MAX 65536u
-#define CA_BYTES_MAX (16u * 1024 * 1024)
+#define THREAD_STACK_BYTES (256u * 1024)
 
 /*
  * Modules that libraries load on first use.  Those that are missing are not needed: newer C
@@ -63,80 +67,6 @@ int net_prepare(void)
 	if (getaddrinfo("localhost", "80", NULL, &ai) == 0)
 		freeaddrinfo(ai);
 	return 0;
-}
-
-/* The whole of an open file of at most `max` bytes. */
-static int read_fd(int fd, size_t max, uint8_t **ret, size_t *ret_n)
-{
-	cleanup_free uint8_t *data = malloc(max + 1);
-	size_t n = 0;
-	ssize_t got;
-
-	if (!data)
-		return -ENOMEM;
-	while (n <= max && (got = read(fd, data + n, max + 1 - n)) != 0) {
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		n += (size_t)got;
-	}
-	if (n > max)
-		return -EFBIG;
-	data[n] = '\0';
-	*ret = steal_pointer(&data);
-	*ret_n = n;
-	return 0;
-}
-
-static int read_path(const char *path, size_t max, uint8_t **ret, size_t *ret_n)
-{
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : read_fd(fd, max, ret, ret_n);
-}
-
-static int load_ca(struct net_config *cfg, const char *path)
-{
-	uint8_t *data;
-
-	int r = read_path(path, CA_BYTES_MAX, &data, &cfg->ca_bytes);
-	if (r < 0)
-		return r;
-	/* It was read into a buffer for the largest there may be. */
-	cfg->ca = realloc(data, cfg->ca_bytes + 1);
-	if (!cfg->ca)
-		cfg->ca = data;
-	return 0;
-}
-
-int net_config_init(struct net_config *cfg, const struct options *o)
-{
-	static const char *const bundles[] = {
-		"/etc/ssl/certs/ca-certificates.crt",
-		"/etc/pki/tls/certs/ca-bundle.crt",
-		"/etc/ssl/cert.pem",
-	};
-
-	*cfg = (struct net_config){.o = o, .root_fd = -1};
-	if (o->ca[0]) {
-		int r = load_ca(cfg, o->ca);
-		if (r < 0)
-			log_error("ca: %s: %s", o->ca, strerror(-r));
-		return r;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(bundles); i++)
-		if (load_ca(cfg, bundles[i]) == 0)
-			return 0;
-	return 0; /* then no https server will be trusted, and the error will say why */
-}
-
-void net_config_fini(struct net_config *cfg)
-{
-	free(cfg->ca);
-	if (cfg->root_fd >= 0)
-		close(cfg->root_fd);
-	*cfg = (struct net_config){.root_fd = -1};
 }
 
 static int write_all(int fd, const uint8_t *data, size_t n)
@@ -187,6 +117,19 @@ static bool names_a_server(const uint8_t *data)
 	return strstr((const char *)data, "nameserver") != NULL;
 }
 
+static bool is_same(int root_fd, const char *name, const uint8_t *data, size_t n)
+{
+	cleanup_free uint8_t *now = NULL;
+	char path[64];
+	size_t n_now;
+
+	snprintf(path, sizeof path, "etc/%s", name);
+	cleanup_fd int fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && readfile_fd(fd, RESOLVER_FILE_BYTES_MAX, &now, &n_now) == 0 &&
+	       n_now == n && memcmp(now, data, n) == 0;
+}
+
+/* 1: copied, 0: it was the same. */
 static int copy_file(int root_fd, int system_fd, const char *from, const char *name)
 {
 	cleanup_fd int fd = open_in(system_fd, from);
@@ -195,12 +138,15 @@ static int copy_file(int root_fd, int system_fd, const char *from, const char *n
 
 	if (fd < 0)
 		return fd;
-	int r = read_fd(fd, RESOLVER_FILE_BYTES_MAX, &data, &n);
+	int r = readfile_fd(fd, RESOLVER_FILE_BYTES_MAX, &data, &n);
 	if (r < 0)
 		return r;
 	if (strcmp(name, "resolv.conf") == 0 && !names_a_server(data))
 		return -ENOENT;
-	return put_file(root_fd, name, data, n);
+	if (is_same(root_fd, name, data, n))
+		return 0;
+	r = put_file(root_fd, name, data, n);
+	return r < 0 ? r : 1;
 }
 
 int net_root_update(int root_fd, int system_fd)
@@ -215,6 +161,7 @@ int net_root_update(int root_fd, int system_fd)
 		r = copy_file(root_fd, system_fd, "etc/resolv.conf", "resolv.conf");
 	if (r < 0 && r != -ENOENT)
 		return r;
+	int n_new = r > 0;
 	static const char *const others[][2] = {
 		{"etc/hosts", "hosts"},
 		{"etc/nsswitch.conf", "nsswitch.conf"},
@@ -224,8 +171,44 @@ int net_root_update(int root_fd, int system_fd)
 		r = copy_file(root_fd, system_fd, others[i][0], others[i][1]);
 		if (r < 0 && r != -ENOENT)
 			return r;
+		n_new += r > 0;
 	}
-	return 0;
+	return n_new;
+}
+
+static bool is_name(const char *url, const char *scheme)
+{
+	struct url_place place;
+	uint8_t address[16];
+
+	url_place(url, scheme, &place);
+	return place.host[0] && inet_pton(AF_INET, place.host, address) != 1 &&
+	       inet_pton(AF_INET6, place.host, address) != 1;
+}
+
+bool net_needs_names(const struct options *o)
+{
+	if (o->proxy[0])
+		return is_name(o->proxy, "http");
+	for (unsigned i = 0; i < o->n_servers; i++)
+		if (is_name(o->servers[i], NULL))
+			return true;
+	return false;
+}
+
+int net_root_refresh(const struct net_config *cfg)
+{
+	cleanup_fd int system_fd =
+		openat(cfg->proc_fd, "1/root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (system_fd < 0)
+		return -errno;
+	const int r = net_root_update(cfg->root_fd, system_fd);
+	if (r > 0)
+		log_notice("names: the system's resolver files have changed: taken over");
+	if (r < 0)
+		log_debug("names: the system's resolver files: %s", strerror(-r));
+	return r < 0 ? r : 0;
 }
 
 static int mount_tmpfs(void)
@@ -312,6 +295,42 @@ static int forbid_the_rest(void)
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -errno;
+	return 0;
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED true
+#else
+#define IS_SANITIZED false
+#endif
+
+int net_limit_resources(void)
+{
+	static const struct {
+		int what;
+		rlim_t limit;
+	} limits[] = {
+		/* The shared buffers are 33 MiB, certificates of all connections a few more. */
+		{RLIMIT_AS, 512u * 1024 * 1024},
+		{RLIMIT_NOFILE, 128},
+		/* Of all attachments of this machine, threads included. */
+		{RLIMIT_NPROC, 1024},
+		{RLIMIT_FSIZE, 0},
+	};
+	pthread_attr_t attr;
+
+	/* Threads that look up names: 8 MiB each would be much of the bound. */
+	if (pthread_attr_init(&attr) == 0) {
+		pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
+		pthread_setattr_default_np(&attr);
+		pthread_attr_destroy(&attr);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(limits) && !IS_SANITIZED; i++) {
+		const struct rlimit limit = {limits[i].limit, limits[i].limit};
+
+		if (setrlimit(limits[i].what, &limit) < 0)
+			return -errno;
+	}
 	return 0;
 }
 

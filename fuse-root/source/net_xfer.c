@@ -35,6 +35,26 @@ static const char *address_of(const struct net_xfer *x)
 	return x->address[0] ? x->address : "the server";
 }
 
+/* The same, where it is the address that is connected to. */
+static const char *proxy_of(const struct net_xfer *x)
+{
+	return net_auth_has_proxy(x->cfg) ? "the proxy " : "";
+}
+
+/* Another host than the one that was asked, after redirects. */
+static bool is_elsewhere(const struct net_xfer *x, struct url_place *ret)
+{
+	struct url_place asked;
+	char *url = NULL;
+
+	curl_easy_getinfo(x->easy, CURLINFO_EFFECTIVE_URL, &url);
+	if (!url)
+		return false;
+	url_place(x->url, NULL, &asked);
+	url_place(url, NULL, ret);
+	return strcasecmp(asked.host, ret->host) != 0;
+}
+
 /* Once for each answer, when its first byte or its end is there. */
 static void judge(struct net_xfer *x)
 {
@@ -42,19 +62,22 @@ static void judge(struct net_xfer *x)
 		.src_off = x->rq.src_off,
 		.n_bytes = x->rq.n_bytes,
 		.may_end = x->rq.may_end,
+		.is_sequential = x->rq.is_sequential,
 		.file_bytes = x->rq.file_bytes,
 		.etag = x->rq.etag,
 	};
-	char *scheme = NULL;
+	struct url_place place;
 
 	if (x->is_judged)
 		return;
 	x->is_judged = true;
-	curl_easy_getinfo(x->easy, CURLINFO_SCHEME, &scheme);
-	if (scheme && strcasecmp(scheme, "file") == 0)
-		x->verdict = (struct httpcheck_verdict){.n_bytes = x->rq.n_bytes};
-	else
-		httpcheck_judge(&x->http, &want, &x->verdict);
+	httpcheck_judge(&x->http, &want, &x->verdict);
+	x->is_stream = !x->verdict.fault && x->verdict.is_whole;
+	if (x->verdict.fault && x->http.is_html && is_elsewhere(x, &place))
+		blame(&x->verdict, TRANSPORT_AWAY,
+		      "redirected to %.80s, which gave an HTML page (HTTP %d): a captive "
+		      "portal: log this machine in there, or allow it the server",
+		      place.host, x->http.status);
 }
 
 static size_t on_header(char *line, size_t size, size_t n, void *arg)
@@ -65,6 +88,34 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
+static void take(struct net_xfer *x, const uint8_t *data, size_t n)
+{
+	memcpy(x->slot_buffer + x->rq.buf_off + x->n_have, data, n);
+	x->n_have += (uint32_t)n;
+}
+
+/* What lies before the range is dropped, what lies behind it is kept for the next. */
+static bool take_stream(struct net_xfer *x, const uint8_t *data, size_t n)
+{
+	const uint64_t want_off = x->rq.src_off + x->n_have;
+	const size_t n_skip = min_u64(want_off - x->next_off, n);
+	const size_t n_take = min_u64(n - n_skip, x->verdict.n_bytes - x->n_have);
+	const size_t n_left = n - n_skip - n_take;
+
+	if (!x->left)
+		x->left = malloc(NET_XFER_LEFT_BYTES);
+	if (!x->left || n_left > NET_XFER_LEFT_BYTES) {
+		blame(&x->verdict, TRANSPORT_LOCAL, "no memory for what is left over");
+		return false;
+	}
+	take(x, data + n_skip, n_take);
+	x->next_off += n_skip + n_take;
+	memmove(x->left, data + n_skip + n_take, n_left);
+	x->n_left = (uint32_t)n_left;
+	x->is_range_done = x->n_have == x->verdict.n_bytes;
+	return true;
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct net_xfer *x = arg;
@@ -73,16 +124,18 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	judge(x);
 	if (x->verdict.fault)
 		return 0;
-	if (x->hold) {
+	if (x->hold || x->is_range_done) {
 		x->is_paused = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
-	if (n > x->verdict.n_bytes - x->n_have) {
+	if (x->is_stream && !take_stream(x, (const uint8_t *)data, n))
+		return 0;
+	if (!x->is_stream && n > x->verdict.n_bytes - x->n_have) {
 		blame(&x->verdict, TRANSPORT_AWAY, "the body is longer than the range");
 		return 0;
 	}
-	memcpy(x->slot_buffer + x->rq.buf_off + x->n_have, data, n);
-	x->n_have += (uint32_t)n;
+	if (!x->is_stream)
+		take(x, (const uint8_t *)data, n);
 	x->window_bytes += (uint32_t)n;
 	x->asked_ms = clock_ms();
 	return n;
@@ -105,7 +158,7 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 	(void)local_port;
 	snprintf(x->address, sizeof x->address, "%s", ip);
 	curl_easy_getinfo(x->easy, CURLINFO_REDIRECT_COUNT, &n_redirects);
-	if (n_redirects == 0) {
+	if (n_redirects == 0 && !net_auth_has_proxy(x->cfg)) {
 		memcpy(x->name->last_good, x->address, sizeof x->name->last_good);
 		x->name->flush = x->name->use_last_good = false;
 	}
@@ -113,40 +166,42 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 	return CURL_PREREQFUNC_OK;
 }
 
-/* Only to know which address a failure is about. */
+/* To know which address a failure is about, and to pass over the one that failed last. */
 static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 {
 	struct net_xfer *x = arg;
+	char address[TRANSPORT_ADDRESS_BYTES] = "";
 
 	(void)purpose;
 	if (a->family == AF_INET) {
 		const struct sockaddr_in *in = (const void *)&a->addr;
-		inet_ntop(AF_INET, &in->sin_addr, x->address, sizeof x->address);
+		inet_ntop(AF_INET, &in->sin_addr, address, sizeof address);
 	} else if (a->family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const void *)&a->addr;
-		inet_ntop(AF_INET6, &in6->sin6_addr, x->address, sizeof x->address);
+		inet_ntop(AF_INET6, &in6->sin6_addr, address, sizeof address);
 	}
+	if (x->name->avoid[0] && strcmp(address, x->name->avoid) == 0) {
+		x->was_avoided = true;
+		return CURL_SOCKET_BAD;
+	}
+	memcpy(x->address, address, sizeof x->address);
 	x->asked_ms = 0;
 	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
-int net_xfer_init(struct net_xfer *x, const struct net_config *cfg, uint8_t *slot_buffer)
+int net_xfer_init(struct net_xfer *x, const struct net_config *cfg)
 {
-	*x = (struct net_xfer){.cfg = cfg, .slot_buffer = slot_buffer};
+	*x = (struct net_xfer){.cfg = cfg, .file_fd = -1};
 	x->easy = curl_easy_init();
-	x->headers = curl_slist_append(NULL, "Accept-Encoding: identity");
-	if (!x->easy || !x->headers) {
-		net_xfer_fini(x);
-		return -ENOMEM;
-	}
-	return 0;
+	return x->easy ? 0 : -ENOMEM;
 }
 
 void net_xfer_fini(struct net_xfer *x)
 {
 	curl_easy_cleanup(x->easy);
-	curl_slist_free_all(x->headers);
+	net_auth_fini(&x->auth);
 	curl_slist_free_all(x->resolve);
+	free(x->left);
 	*x = (struct net_xfer){0};
 }
 
@@ -187,6 +242,8 @@ static void set_connection(struct net_xfer *x)
 	curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, -1L);
 	/* Do not wait for a lookup that was given up: everything else would wait with it. */
 	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
+	/* A connection that is there leads to the address that failed. */
+	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, x->name->avoid[0] ? 1L : 0L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, 30L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, 10L);
@@ -197,21 +254,6 @@ static void set_connection(struct net_xfer *x)
 	curl_easy_setopt(e, CURLOPT_PREREQDATA, x);
 }
 
-/* The bundle was read before the fork; no file is looked at. */
-static void set_trust(struct net_xfer *x)
-{
-	struct curl_blob ca = {
-		.data = x->cfg->ca,
-		.len = x->cfg->ca_bytes,
-		.flags = CURL_BLOB_NOCOPY,
-	};
-
-	curl_easy_setopt(x->easy, CURLOPT_CAINFO, NULL);
-	curl_easy_setopt(x->easy, CURLOPT_CAPATH, NULL);
-	if (ca.data)
-		curl_easy_setopt(x->easy, CURLOPT_CAINFO_BLOB, &ca);
-}
-
 static void set_request(struct net_xfer *x, const char *url)
 {
 	CURL *e = x->easy;
@@ -220,13 +262,14 @@ static void set_request(struct net_xfer *x, const char *url)
 		 x->rq.src_off + x->rq.n_bytes - 1);
 	curl_easy_setopt(e, CURLOPT_URL, url);
 	curl_easy_setopt(e, CURLOPT_RANGE, x->range);
-	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https,file");
-	curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	/* Who was told to ask over TLS does not do without. */
+	curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR,
+			 strncasecmp(url, "https:", 6) == 0 ? "https" : "http,https");
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 1L);
 	curl_easy_setopt(e, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(e, CURLOPT_USERAGENT, "hydroot/" HYDROOT_VERSION);
-	curl_easy_setopt(e, CURLOPT_HTTPHEADER, x->headers);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, x);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
@@ -235,29 +278,78 @@ static void set_request(struct net_xfer *x, const char *url)
 	curl_easy_setopt(e, CURLOPT_PRIVATE, x);
 }
 
-int net_xfer_begin(struct net_xfer *x, const struct channel_msg *rq,
-		   struct net_name *name)
+void net_xfer_reset(struct net_xfer *x, const struct channel_msg *rq)
 {
-	const char *url = x->cfg->o->servers[rq->server];
-	char beside[OPTIONS_URL_BYTES + 128];
-
-	if (rq->is_by_digest && url_by_digest(url, rq->digest, beside, sizeof beside))
-		url = beside;
 	x->rq = *rq;
-	x->name = name;
+	x->file_fd = -1;
 	x->http = (struct httpcheck){0};
 	x->verdict = (struct httpcheck_verdict){0};
 	x->is_judged = x->is_paused = x->hold = false;
 	x->n_have = x->window_bytes = 0;
 	x->asked_ms = x->window_ms = 0;
 	x->address[0] = x->error[0] = '\0';
+	x->was_avoided = false;
+	x->is_stream = x->is_range_done = x->is_body_over = false;
+	x->next_off = 0;
+	x->n_left = 0;
+}
+
+void net_xfer_begin(struct net_xfer *x, const struct channel_msg *rq,
+		    struct net_name *name)
+{
+	net_xfer_reset(x, rq);
+	x->name = name;
+	x->url = x->cfg->o->servers[rq->server];
+	if (rq->is_by_digest &&
+	    url_by_digest(x->url, rq->digest, x->beside, sizeof x->beside))
+		x->url = x->beside;
 	/* Keeps connections and the handle's memory. */
 	curl_easy_reset(x->easy);
 	set_connection(x);
-	set_trust(x);
-	set_request(x, url);
-	set_resolve(x, url);
-	return 0;
+	net_tls_set(x->easy, x->cfg, &x->tls);
+	net_auth_set(&x->auth, x->easy, x->cfg, x->url);
+	set_request(x, x->url);
+	set_resolve(x, x->url);
+}
+
+bool net_xfer_can_continue(const struct net_xfer *x, const struct channel_msg *rq)
+{
+	return x->is_stream && rq->is_sequential && x->rq.server == rq->server &&
+	       x->rq.is_by_digest == rq->is_by_digest && x->next_off <= rq->src_off &&
+	       (!rq->etag[0] || !x->http.etag[0] ||
+		httpcheck_same_etag(rq->etag, x->http.etag)) &&
+	       (!rq->file_bytes || !x->verdict.file_bytes ||
+		rq->file_bytes == x->verdict.file_bytes);
+}
+
+/* How much of the range the file has, as far as its length is known. */
+static uint32_t bytes_in_file(const struct net_xfer *x, const struct channel_msg *rq)
+{
+	const uint64_t file_bytes = x->verdict.file_bytes;
+
+	if (!file_bytes)
+		return rq->n_bytes;
+	if (file_bytes <= rq->src_off)
+		return 0;
+	return (uint32_t)min_u64(file_bytes - rq->src_off, rq->n_bytes);
+}
+
+void net_xfer_continue(struct net_xfer *x, const struct channel_msg *rq)
+{
+	x->rq = *rq;
+	x->n_have = 0;
+	x->is_range_done = false;
+	x->verdict.n_bytes = bytes_in_file(x, rq);
+	if (x->verdict.n_bytes == 0 ||
+	    (x->verdict.n_bytes < rq->n_bytes && !rq->may_end)) {
+		blame(&x->verdict, TRANSPORT_REFUSED, "the file ends inside the range");
+		return;
+	}
+	start_window(x);
+	if (x->n_left)
+		(void)take_stream(x, x->left, x->n_left);
+	if (!x->is_range_done)
+		net_xfer_resume(x);
 }
 
 void net_xfer_resume(struct net_xfer *x)
@@ -274,7 +366,8 @@ int64_t net_xfer_deadline(const struct net_xfer *x)
 {
 	const int64_t timeout_ms = x->cfg->o->timeout_ms;
 
-	if (!x->is_active || x->is_paused || !x->asked_ms || !timeout_ms)
+	if (!x->is_active || x->file_fd >= 0 || x->is_paused || !x->asked_ms ||
+	    !timeout_ms)
 		return INT64_MAX;
 	const int64_t stall_ms = x->asked_ms + timeout_ms;
 	const int64_t window_ms = x->window_ms + timeout_ms;
@@ -296,6 +389,13 @@ static bool is_too_slow(struct net_xfer *x, int64_t now_ms)
 	return false;
 }
 
+/* The next attempt takes another address of the name, if there is one. */
+static void pass_over(struct net_xfer *x, const struct httpcheck_verdict *v)
+{
+	if (v->fault == TRANSPORT_AWAY && x->address[0] && !net_auth_has_proxy(x->cfg))
+		memcpy(x->name->avoid, x->address, sizeof x->name->avoid);
+}
+
 bool net_xfer_is_late(struct net_xfer *x, int64_t now_ms, struct httpcheck_verdict *ret)
 {
 	const struct options *o = x->cfg->o;
@@ -311,6 +411,7 @@ bool net_xfer_is_late(struct net_xfer *x, int64_t now_ms, struct httpcheck_verdi
 		      address_of(x), o->min_rate_bytes, o->timeout_ms);
 	else
 		return false;
+	pass_over(x, ret);
 	return true;
 }
 
@@ -322,12 +423,14 @@ static void blame_connect(struct net_xfer *x, struct httpcheck_verdict *ret)
 	x->name->use_last_good = false;
 	curl_easy_getinfo(x->easy, CURLINFO_OS_ERRNO, &error);
 	if (error == ECONNREFUSED)
-		blame(ret, TRANSPORT_AWAY, "connection refused by %s", address_of(x));
+		blame(ret, TRANSPORT_AWAY, "connection refused by %s%s", proxy_of(x),
+		      address_of(x));
 	else if (error)
-		blame(ret, TRANSPORT_AWAY, "cannot connect to %s: %s", address_of(x),
-		      strerror((int)error));
+		blame(ret, TRANSPORT_AWAY, "cannot connect to %s%s: %s", proxy_of(x),
+		      address_of(x), strerror((int)error));
 	else
-		blame(ret, TRANSPORT_AWAY, "cannot connect to %s", address_of(x));
+		blame(ret, TRANSPORT_AWAY, "cannot connect to %s%s", proxy_of(x),
+		      address_of(x));
 }
 
 /* Ours are told by net_xfer_is_late: this one is about the name or the connection. */
@@ -345,13 +448,42 @@ static void blame_timeout(struct net_xfer *x, struct httpcheck_verdict *ret)
 		      "the name was not resolved within %" PRId64 " ms", ms);
 }
 
+static void blame_cut(const struct net_xfer *x, struct httpcheck_verdict *ret)
+{
+	/* A server that wants a client certificate says so by an alert. */
+	if (x->n_have == 0 && strstr(x->error, "alert"))
+		blame(ret, TRANSPORT_AWAY,
+		      "TLS: %.120s: does the server want a client certificate (cert=)?",
+		      x->error);
+	else
+		blame(ret, TRANSPORT_AWAY,
+		      "the connection to %s broke after %" PRIu32 " bytes", address_of(x),
+		      x->n_have);
+}
+
+static void blame_tls(const struct net_xfer *x, struct httpcheck_verdict *ret)
+{
+	struct url_place place;
+
+	if (!is_elsewhere(x, &place))
+		url_place(x->url, NULL, &place);
+	ret->fault = TRANSPORT_AWAY;
+	if (!x->cfg->ca.data)
+		blame(ret, TRANSPORT_AWAY,
+		      "TLS: there is no bundle of CA certificates: give one with ca=");
+	else
+		net_tls_explain(&x->tls, place.host, ret->text, sizeof ret->text);
+}
+
 static void blame_curl(struct net_xfer *x, CURLcode code, struct httpcheck_verdict *ret)
 {
 	switch (code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
 		x->name->use_last_good = true;
 		blame(ret, TRANSPORT_AWAY, "the name cannot be resolved");
+		return;
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		blame(ret, TRANSPORT_AWAY, "the proxy's name cannot be resolved");
 		return;
 	case CURLE_COULDNT_CONNECT:
 		blame_connect(x, ret);
@@ -359,13 +491,17 @@ static void blame_curl(struct net_xfer *x, CURLcode code, struct httpcheck_verdi
 	case CURLE_OPERATION_TIMEDOUT:
 		blame_timeout(x, ret);
 		return;
+	case CURLE_PEER_FAILED_VERIFICATION:
+		blame_tls(x, ret);
+		return;
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		blame(ret, TRANSPORT_AWAY, "redirected from https to http: not followed");
+		return;
 	case CURLE_PARTIAL_FILE:
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
-		blame(ret, TRANSPORT_AWAY,
-		      "the connection to %s broke after %" PRIu32 " bytes", address_of(x),
-		      x->n_have);
+		blame_cut(x, ret);
 		return;
 	case CURLE_OUT_OF_MEMORY:
 	case CURLE_FAILED_INIT:
@@ -377,25 +513,50 @@ static void blame_curl(struct net_xfer *x, CURLcode code, struct httpcheck_verdi
 	}
 }
 
-/* A file that is shorter than the range; over HTTP the headers have told before. */
-static bool is_short_file(const struct net_xfer *x)
+/* A proxy that does not let us through has answered in the server's place. */
+static bool blame_proxy(const struct net_xfer *x, struct httpcheck_verdict *ret)
 {
-	return x->http.status == 0 && x->rq.may_end && x->n_have;
+	const struct httpcheck_want want = {.n_bytes = 1, .etag = ""};
+	struct httpcheck_verdict verdict;
+	long status = 0;
+
+	curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	if (status < 300)
+		return false;
+	const struct httpcheck answer = {.status = (int)status};
+	httpcheck_judge(&answer, &want, &verdict);
+	blame(ret, TRANSPORT_AWAY, "the proxy %s does not connect: %.160s", address_of(x),
+	      verdict.text);
+	return true;
 }
 
-void net_xfer_judge_end(struct net_xfer *x, CURLcode code, struct httpcheck_verdict *ret)
+static void judge_body(struct net_xfer *x, struct httpcheck_verdict *ret)
+{
+	if (x->is_stream && !x->verdict.file_bytes) /* now it is known */
+		x->verdict.file_bytes = x->next_off + x->n_left;
+	*ret = x->verdict;
+	if (x->n_have < ret->n_bytes && !(x->is_stream && x->rq.may_end && x->n_have &&
+					  x->rq.src_off + x->n_have == ret->file_bytes))
+		blame(ret, TRANSPORT_AWAY,
+		      "the body ended after %" PRIu32 " of %" PRIu32 " bytes", x->n_have,
+		      x->verdict.n_bytes);
+}
+
+bool net_xfer_judge_end(struct net_xfer *x, CURLcode code, struct httpcheck_verdict *ret)
 {
 	*ret = (struct httpcheck_verdict){0};
+	if (code == CURLE_COULDNT_CONNECT && x->was_avoided) {
+		x->name->avoid[0] = '\0';
+		return false;
+	}
 	if (code == CURLE_OK || x->is_judged) {
 		judge(x);
 		*ret = x->verdict;
 	}
-	if (ret->fault)
-		return;
-	if (code != CURLE_OK)
+	if (!ret->fault && code == CURLE_OK)
+		judge_body(x, ret);
+	else if (!ret->fault && !blame_proxy(x, ret))
 		blame_curl(x, code, ret);
-	else if (x->n_have < x->verdict.n_bytes && !is_short_file(x))
-		blame(ret, TRANSPORT_AWAY,
-		      "the body ended after %" PRIu32 " of %" PRIu32 " bytes", x->n_have,
-		      x->verdict.n_bytes);
+	pass_over(x, ret);
+	return true;
 }

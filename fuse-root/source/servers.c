@@ -25,6 +25,8 @@ void servers_init(struct servers *sv, const struct options *o, uint64_t seed)
 	*sv = (struct servers){.byte_ms = -1, .random = seed | 1};
 	lock_init(&sv->lock);
 	sv->n = o->n_servers < SOURCE_SERVERS_MAX ? o->n_servers : SOURCE_SERVERS_MAX;
+	if (o->server_policy == POLICY_SPREAD && sv->n)
+		sv->first = o->spread % sv->n;
 	for (unsigned i = 0; i < sv->n; i++)
 		options_url_public(o->servers[i], sv->list[i].url,
 				   sizeof sv->list[i].url);
@@ -44,17 +46,20 @@ static uint32_t random_next(struct servers *sv)
 	return (uint32_t)(sv->random >> 32);
 }
 
-int servers_choose(const struct servers *sv, uint32_t avoid, enum source_class class,
-		   int64_t now_ms)
+/* Among those whose ignores_range is as given; see servers_choose. */
+static int choose_among(const struct servers *sv, uint32_t avoid, bool ignores_range,
+			enum source_class class, int64_t now_ms)
 {
 	int probe = -1;
 
-	for (unsigned i = 0; i < sv->n; i++) {
-		const struct breaker *b = &sv->list[i].breaker;
+	for (unsigned k = 0; k < sv->n; k++) {
+		const unsigned i = (sv->first + k) % sv->n;
+		const struct server *s = &sv->list[i];
 
-		if (avoid & (1u << i) || !breaker_may_send(b, now_ms))
+		if (avoid & (1u << i) || s->ignores_range != ignores_range ||
+		    !breaker_may_send(&s->breaker, now_ms))
 			continue;
-		if (!breaker_is_closed(b)) {
+		if (!breaker_is_closed(&s->breaker)) {
 			probe = probe < 0 ? (int)i : probe;
 			continue;
 		}
@@ -66,6 +71,39 @@ int servers_choose(const struct servers *sv, uint32_t avoid, enum source_class c
 									   : (int)i;
 	}
 	return probe;
+}
+
+int servers_choose(const struct servers *sv, uint32_t avoid, enum source_class class,
+		   int64_t now_ms)
+{
+	const int i = choose_among(sv, avoid, false, class, now_ms);
+
+	return i >= 0 ? i : choose_among(sv, avoid, true, class, now_ms);
+}
+
+void servers_allow_sequential(struct servers *sv)
+{
+	for (unsigned i = 0; i < sv->n; i++) {
+		struct server *s = &sv->list[i];
+
+		if (!s->ignores_range)
+			continue;
+		lock_acquire(&sv->lock);
+		breaker_renew(&s->breaker);
+		lock_release(&sv->lock);
+	}
+}
+
+bool servers_is_sequential(const struct servers *sv, int64_t now_ms)
+{
+	for (unsigned i = 0; i < sv->n; i++) {
+		const struct server *s = &sv->list[i];
+
+		if (breaker_may_send(&s->breaker, now_ms) && !s->ignores_range &&
+		    s->breaker.state != SERVER_UNUSED)
+			return false;
+	}
+	return true;
 }
 
 bool servers_is_usable(const struct servers *sv, int64_t now_ms)
@@ -281,7 +319,7 @@ bool servers_bytes(struct servers *sv, unsigned i, uint32_t epoch,
 	const bool is_back = breaker_succeeded(&s->breaker, epoch);
 	sv->wire_bytes += n_new;
 	sv->byte_ms = now_ms;
-	s->ignores_range = false;
+	s->ignores_range = ev->is_sequential;
 	if (!sv->file_bytes)
 		sv->file_bytes = ev->file_bytes;
 	if (ev->address[0])

@@ -2,7 +2,8 @@
 /*
  * servers.h - what is known of each server: breaker, identity, errors, and which one comes next
  *
- * Policy `order`: the first in the list that works.  A better one that failed gets a probe when its
+ * Policy `order`: the first in the list that works; `spread`: the list is a ring that each machine
+ * enters at a place of its own.  Servers that cannot give ranges come after those that can.  A better one that failed gets a probe when its
  * backoff is over, from a request nobody waits for where there is one.  Identity: the file's length
  * must be the pinned one and its ETag the one the server gave first.  If not, or if the file is gone,
  * the name has moved on to another image: the server is then asked for the pinned one by its digest.
@@ -40,6 +41,7 @@ struct server {
 struct servers {
 	/* set before threads start */
 	unsigned n;
+	unsigned first; /* where the order begins */
 
 	/* guarded by lock; written by the engine thread only, which reads it without */
 	struct lock lock;
@@ -71,6 +73,12 @@ int servers_choose(const struct servers *sv, uint32_t avoid, enum source_class c
 		   int64_t now_ms);
 
 bool servers_is_usable(const struct servers *sv, int64_t now_ms);
+
+/* Servers that were refused because they have no ranges may be asked again. */
+void servers_allow_sequential(struct servers *sv);
+
+/* The next request has to be the only one: no usable server is known to give ranges. */
+bool servers_is_sequential(const struct servers *sv, int64_t now_ms);
 
 /* When the next breaker turns half open; INT64_MAX: none is waiting for its time. */
 int64_t servers_next_try(const struct servers *sv, int64_t now_ms);

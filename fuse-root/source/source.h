@@ -56,7 +56,7 @@ struct source_server_status {
 	uint64_t n_errors;
 	char last_error[256]; /* or "" */
 	int64_t next_try_ms; /* until the next attempt when FAILING or REFUSED, else 0 */
-	bool ignores_range; /* REFUSED because it only gives whole files */
+	bool ignores_range; /* gives whole files only: REFUSED unless sequential is allowed */
 };
 
 struct source_status {
@@ -102,6 +102,15 @@ struct source_ops {
 	 * that by its digest now.  False: it was, or the digest is not known.  Engine thread.
 	 */
 	bool (*move_on)(struct source *s, unsigned server);
+	/*
+	 * From now on servers that give whole files only will do, where no other can be had: the
+	 * network process keeps one transfer of the whole file running and cuts ranges out of it.
+	 * The caller is to ask for ranges in ascending order, as room lets it (one at a time from
+	 * such a server): what lies between two ranges is received and dropped, and a range behind
+	 * the last makes the transfer start over.  For good; servers refused for that are asked
+	 * again at once.  Engine thread.
+	 */
+	void (*allow_sequential)(struct source *s);
 	/* How many requests of this class may be submitted now.  Engine thread. */
 	unsigned (*room)(struct source *s, enum source_class class);
 	/* A consistent copy.  Any thread; takes the source's own lock. */
@@ -154,6 +163,11 @@ static inline void source_pin(struct source *s, uint64_t file_bytes,
 static inline bool source_move_on(struct source *s, unsigned server)
 {
 	return s->ops->move_on(s, server);
+}
+
+static inline void source_allow_sequential(struct source *s)
+{
+	s->ops->allow_sequential(s);
 }
 
 static inline unsigned source_room(struct source *s, enum source_class class)

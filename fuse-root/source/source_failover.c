@@ -60,6 +60,7 @@ struct failover {
 	struct room_load load;
 	uint64_t next_attempt;
 	uint64_t next_order;
+	bool is_sequential; /* whole files will do */
 	int64_t resend_ms; /* the transport was full: not before */
 	bool was_usable; /* as the caller last saw it */
 	bool is_net_known; /* there was a network process before */
@@ -153,6 +154,7 @@ static void build_attempt(const struct failover *f, const struct request *r,
 		.file_bytes = f->servers.pinned_bytes,
 	};
 	memcpy(ret->etag, f->servers.list[server].etag, sizeof ret->etag);
+	ret->is_sequential = f->is_sequential;
 	ret->is_by_digest = f->servers.list[server].is_by_digest;
 	memcpy(ret->digest, f->servers.digest, sizeof ret->digest);
 }
@@ -196,6 +198,14 @@ static bool preempt(struct failover *f, enum source_class class)
 	return victim != NULL;
 }
 
+/* A whole file is read in one go: a second request would start it over. */
+static unsigned connections_now(const struct failover *f, int64_t now_ms)
+{
+	return f->is_sequential && servers_is_sequential(&f->servers, now_ms)
+		       ? 1
+		       : f->connections;
+}
+
 static void try_send(struct failover *f, struct request *r, int64_t now_ms)
 {
 	if (now_ms < r->not_before_ms || now_ms < f->resend_ms)
@@ -203,7 +213,8 @@ static void try_send(struct failover *f, struct request *r, int64_t now_ms)
 	const int server = choose(f, r, now_ms);
 	if (server < 0)
 		return;
-	if (count(f, REQUEST_SENT) >= f->connections && !preempt(f, r->rq.class))
+	if (count(f, REQUEST_SENT) >= connections_now(f, now_ms) &&
+	    !preempt(f, r->rq.class))
 		return;
 	send_to(f, r, (unsigned)server, now_ms);
 }
@@ -484,11 +495,20 @@ static bool failover_move_on(struct source *s, unsigned server)
 	return servers_move_on(&failover_of(s)->servers, server, "it is another image");
 }
 
+static void failover_allow_sequential(struct source *s)
+{
+	struct failover *f = failover_of(s);
+
+	f->is_sequential = true;
+	servers_allow_sequential(&f->servers);
+}
+
 static unsigned failover_room(struct source *s, enum source_class class)
 {
 	struct failover *f = failover_of(s);
-	const unsigned left = room_left(&f->load, f->connections,
-					servers_is_usable(&f->servers, now_of(f)), class);
+	const int64_t now_ms = now_of(f);
+	const unsigned left = room_left(&f->load, connections_now(f, now_ms),
+					servers_is_usable(&f->servers, now_ms), class);
 	const unsigned free = count(f, REQUEST_FREE);
 
 	return left < free ? left : free;
@@ -519,6 +539,7 @@ static const struct source_ops failover_ops = {
 	.reject = failover_reject,
 	.pin = failover_pin,
 	.move_on = failover_move_on,
+	.allow_sequential = failover_allow_sequential,
 	.room = failover_room,
 	.status = failover_status,
 	.free = failover_free,

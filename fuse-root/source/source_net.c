@@ -5,6 +5,11 @@
  * The other side runs libcurl on what strangers send, so its messages are input from outside:
  * checked against what was asked for, dropped when they are late, and when one cannot come from a
  * sane process, nothing more is taken from that process and a new one is asked for.
+ *
+ * A process that hangs is found by its silence: while it has something to do and says nothing it is
+ * asked for a sign of life, which costs it no more than a turn of its loop.  Servers that are slow
+ * do not make it silent.  Silence is counted in slices while this process waits for it, so a time in
+ * which PID 1 had stopped both counts as one slice, however long it was.
  */
 #include "source/source_net.h"
 
@@ -14,10 +19,17 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "source/net_filter.h"
 
 #define RETRY_AFTER_MAX_MS (5 * 60 * 1000)
 /* So that a flood of messages that mean nothing cannot keep wait from its deadline. */
 #define DRAIN_MAX 256u
+#define HUNG_MS 5000
+/* After a fifth of hung_ms the sign of life is asked for. */
+#define PING_PART 5
+#define SLICES 10
+/* Refused system calls that are logged, of one network process. */
+#define REFUSED_SAID 5u
 
 struct attempt {
 	bool is_active;
@@ -36,9 +48,13 @@ struct source_net {
 
 	/* owned by the engine thread */
 	struct attempt attempts[TRANSPORT_SLOTS];
-	uint32_t generation; /* of the last HELLO; 0: none yet */
-	bool is_distrusted; /* until the next HELLO */
-	bool is_closed; /* the channel is gone for good */
+	int fd; /* of the newest network process; -1: none, or gone */
+	uint32_t generation; /* of that process; 0: there was none yet */
+	bool is_distrusted; /* until the next one */
+	bool is_orphan; /* the keeper is gone: there will be no next one */
+	bool is_pinged;
+	int64_t silent_ms, counted_ms; /* how long nothing was heard; up to when */
+	unsigned n_refused;
 };
 
 static struct source_net *net_of(struct transport *t)
@@ -46,14 +62,38 @@ static struct source_net *net_of(struct transport *t)
 	return (struct source_net *)t;
 }
 
+static int64_t hung_ms(const struct source_net *sn)
+{
+	return sn->ops && sn->ops->hung_ms ? sn->ops->hung_ms : HUNG_MS;
+}
+
+static void ask_for_another(struct source_net *sn)
+{
+	if (sn->ops)
+		sn->ops->restart(sn->ctx, sn->generation);
+}
+
+static void let_go(struct source_net *sn)
+{
+	if (sn->fd >= 0)
+		close(sn->fd);
+	sn->fd = -1;
+}
+
 static void distrust(struct source_net *sn, const char *why)
 {
 	if (sn->is_distrusted)
 		return;
+	let_go(sn);
 	sn->is_distrusted = true;
+	sn->silent_ms = 0;
 	log_error("network process %u: %s: asking for a new one", sn->generation, why);
-	if (sn->ops)
-		sn->ops->restart(sn->ctx);
+	ask_for_another(sn);
+}
+
+static int send_to_net(const struct source_net *sn, const struct channel_msg *msg)
+{
+	return sn->fd < 0 ? -EPIPE : channel_send(sn->fd, msg);
 }
 
 static int net_submit(struct transport *t, const struct transport_request *rq)
@@ -61,7 +101,6 @@ static int net_submit(struct transport *t, const struct transport_request *rq)
 	struct source_net *sn = net_of(t);
 	struct channel_msg msg = {
 		.kind = CHANNEL_REQUEST,
-		.generation = sn->generation,
 		.id = rq->id,
 		.slot = rq->slot,
 		.server = rq->server,
@@ -72,14 +111,13 @@ static int net_submit(struct transport *t, const struct transport_request *rq)
 		.class = rq->class,
 		.may_end = rq->may_end,
 		.is_by_digest = rq->is_by_digest,
+		.is_sequential = rq->is_sequential,
 	};
 
-	/* Before HELLO nobody would take it; RESTARTED tells when to try again. */
-	if (sn->generation == 0 || sn->is_closed)
-		return -EAGAIN;
 	memcpy(msg.etag, rq->etag, sizeof msg.etag);
 	memcpy(msg.digest, rq->digest, sizeof msg.digest);
-	if (channel_send(sn->ch->serve_fd, &msg) < 0)
+	/* While there is no process; RESTARTED tells when to try again. */
+	if (send_to_net(sn, &msg) < 0)
 		return -EAGAIN;
 	sn->attempts[rq->slot] = (struct attempt){.is_active = true, .rq = *rq};
 	return 0;
@@ -90,7 +128,6 @@ static void net_cancel(struct transport *t, unsigned slot, uint64_t id)
 	struct source_net *sn = net_of(t);
 	const struct channel_msg msg = {
 		.kind = CHANNEL_CANCEL,
-		.generation = sn->generation,
 		.slot = slot,
 		.id = id,
 	};
@@ -99,7 +136,7 @@ static void net_cancel(struct transport *t, unsigned slot, uint64_t id)
 		return;
 	sn->attempts[slot].is_active = false;
 	/* When it cannot be sent, the next request in this slot cancels as well. */
-	if (channel_send(sn->ch->serve_fd, &msg) < 0)
+	if (send_to_net(sn, &msg) < 0)
 		log_debug("network process %u: cancel not sent", sn->generation);
 }
 
@@ -108,7 +145,6 @@ static void net_promote(struct transport *t, unsigned slot, uint64_t id)
 	struct source_net *sn = net_of(t);
 	const struct channel_msg msg = {
 		.kind = CHANNEL_PROMOTE,
-		.generation = sn->generation,
 		.slot = slot,
 		.id = id,
 	};
@@ -116,7 +152,7 @@ static void net_promote(struct transport *t, unsigned slot, uint64_t id)
 	if (!sn->attempts[slot].is_active || sn->attempts[slot].rq.id != id)
 		return;
 	/* Not sent it stays held back, but only while other reads are served. */
-	if (channel_send(sn->ch->serve_fd, &msg) < 0)
+	if (send_to_net(sn, &msg) < 0)
 		log_debug("network process %u: promote not sent", sn->generation);
 }
 
@@ -147,6 +183,7 @@ static void build_event(const struct channel_msg *m, struct transport_event *ret
 		.slot = m->slot,
 		.n_bytes = m->n_bytes,
 		.file_bytes = m->file_bytes,
+		.is_sequential = m->is_sequential && m->kind != CHANNEL_FAILED,
 		.retry_after_ms = (int64_t)min_u64(m->retry_after_ms, RETRY_AFTER_MAX_MS),
 	};
 	if (m->kind == CHANNEL_FAILED)
@@ -156,19 +193,16 @@ static void build_event(const struct channel_msg *m, struct transport_event *ret
 	memcpy(ret->text, m->text, sizeof ret->text);
 }
 
-static bool on_hello(struct source_net *sn, const struct channel_msg *m,
-		     struct transport_event *ret)
+/* A library may try what it can do without; what a stranger tries is worth knowing. */
+static void on_refused(struct source_net *sn, uint32_t number)
 {
-	if (m->generation == 0 || m->generation == sn->generation) {
-		distrust(sn, "said hello twice");
-		return false;
-	}
-	sn->generation = m->generation;
-	sn->is_distrusted = false;
-	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++)
-		sn->attempts[i].is_active = false;
-	*ret = (struct transport_event){.kind = TRANSPORT_RESTARTED};
-	return true;
+	char name[64];
+
+	if (sn->n_refused++ >= REFUSED_SAID)
+		return;
+	net_filter_name((int)number, name, sizeof name);
+	log_warning("network process %u: its filter refused the system call %s",
+		    sn->generation, name);
 }
 
 /* True when the message became an event. */
@@ -177,15 +211,15 @@ static bool on_message(struct source_net *sn, const struct channel_msg *m,
 {
 	struct attempt *a = &sn->attempts[m->slot];
 
-	if (m->kind == CHANNEL_HELLO)
-		return on_hello(sn, m, ret);
-	if (sn->is_distrusted || m->generation != sn->generation)
-		return false;
-	if (m->kind < CHANNEL_BYTES) {
+	sn->silent_ms = 0;
+	sn->is_pinged = false;
+	if (m->kind < CHANNEL_PONG) {
 		distrust(sn, "sent what only the serving process sends");
 		return false;
 	}
-	if (!a->is_active || a->rq.id != m->id)
+	if (m->kind == CHANNEL_REFUSED)
+		on_refused(sn, m->number);
+	if (m->kind < CHANNEL_BYTES || !a->is_active || a->rq.id != m->id)
 		return false;
 	if (!is_answer_sane(a, m)) {
 		distrust(sn, "answered what was not asked");
@@ -197,39 +231,100 @@ static bool on_message(struct source_net *sn, const struct channel_msg *m,
 	return true;
 }
 
-static bool is_hung_up(int fd)
+/* True when there is a new network process: what was under way is lost. */
+static bool take_new(struct source_net *sn, struct transport_event *ret)
 {
-	struct pollfd p = {.fd = fd};
+	uint32_t generation;
+	const int fd = sn->is_orphan ? -EAGAIN : channel_take(sn->ch, &generation);
 
-	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR | POLLNVAL);
+	if (fd == -EPIPE)
+		sn->is_orphan = true;
+	if (fd < 0)
+		return false;
+	let_go(sn);
+	sn->fd = fd;
+	sn->generation = generation;
+	sn->is_distrusted = sn->is_pinged = false;
+	sn->silent_ms = 0;
+	sn->counted_ms = clock_ms();
+	sn->n_refused = 0;
+	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++)
+		sn->attempts[i].is_active = false;
+	*ret = (struct transport_event){.kind = TRANSPORT_RESTARTED};
+	return true;
 }
 
-static void on_receive_error(struct source_net *sn, int error)
+/* It died, which the keeper sees as well, or it has shut the channel, which only we see. */
+static void on_closed(struct source_net *sn)
 {
-	if (error == -EBADMSG)
-		distrust(sn, "sent what is not a message");
-	else
-		distrust(sn, "its channel is closed");
-	if (error == -EPIPE && is_hung_up(sn->ch->serve_fd))
-		sn->is_closed = true;
+	let_go(sn);
+	if (sn->is_distrusted)
+		return;
+	sn->is_distrusted = true;
+	sn->silent_ms = 0;
+	ask_for_another(sn);
 }
 
 static unsigned drain(struct source_net *sn, struct transport_event *ev, unsigned max)
 {
-	unsigned n = 0;
+	unsigned n = max && take_new(sn, ev) ? 1 : 0;
 
-	for (unsigned i = 0; i < DRAIN_MAX && n < max && !sn->is_closed; i++) {
+	for (unsigned i = 0; i < DRAIN_MAX && n < max && sn->fd >= 0; i++) {
 		struct channel_msg msg;
-		const int r = channel_recv(sn->ch->serve_fd, &msg);
+		const int r = channel_recv(sn->fd, &msg);
 
 		if (r == -EAGAIN)
 			break;
-		if (r < 0)
-			on_receive_error(sn, r);
+		if (r == -EPIPE)
+			on_closed(sn);
+		else if (r < 0)
+			distrust(sn, "sent what is not a message");
 		else if (on_message(sn, &msg, &ev[n]))
 			n++;
 	}
 	return n;
+}
+
+/* Somebody has to say something: the process to us, or the keeper about a new one. */
+static bool is_expecting(const struct source_net *sn)
+{
+	if (sn->generation == 0 || sn->is_orphan)
+		return false;
+	if (sn->is_distrusted)
+		return true;
+	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++)
+		if (sn->attempts[i].is_active)
+			return true;
+	return false;
+}
+
+static void ping(struct source_net *sn)
+{
+	const struct channel_msg msg = {.kind = CHANNEL_PING};
+
+	/* Not sent: then it does not read either, and its time runs. */
+	sn->is_pinged = send_to_net(sn, &msg) == 0;
+}
+
+static void count_silence(struct source_net *sn)
+{
+	const int64_t now_ms = clock_ms(), slice_ms = hung_ms(sn) / SLICES;
+	const int64_t passed_ms = now_ms - sn->counted_ms;
+
+	sn->counted_ms = now_ms;
+	if (!is_expecting(sn)) {
+		sn->silent_ms = 0;
+		return;
+	}
+	sn->silent_ms += passed_ms < slice_ms ? passed_ms : slice_ms;
+	if (sn->is_distrusted && sn->silent_ms >= hung_ms(sn)) {
+		sn->silent_ms = 0;
+		ask_for_another(sn);
+	} else if (sn->silent_ms >= hung_ms(sn)) {
+		distrust(sn, "does not answer");
+	} else if (!sn->is_pinged && sn->silent_ms >= hung_ms(sn) / PING_PART) {
+		ping(sn);
+	}
 }
 
 static bool take_wake(struct source_net *sn)
@@ -244,12 +339,15 @@ static void sleep_until(struct source_net *sn, int64_t deadline_ms)
 {
 	struct pollfd p[] = {
 		{.fd = sn->wake_fd, .events = POLLIN},
-		{.fd = sn->is_closed ? -1 : sn->ch->serve_fd, .events = POLLIN},
+		{.fd = sn->fd, .events = POLLIN},
+		{.fd = sn->is_orphan ? -1 : sn->ch->serve_end, .events = POLLIN},
 	};
-	int64_t left_ms = deadline_ms == INT64_MAX ? -1 : deadline_ms - clock_ms();
+	int64_t left_ms = deadline_ms == INT64_MAX ? INT32_MAX : deadline_ms - clock_ms();
 
-	if (deadline_ms != INT64_MAX && left_ms < 0)
+	if (left_ms < 0)
 		left_ms = 0;
+	if (is_expecting(sn) && left_ms > hung_ms(sn) / SLICES)
+		left_ms = hung_ms(sn) / SLICES;
 	poll(p, ARRAY_SIZE(p), left_ms > INT32_MAX ? INT32_MAX : (int)left_ms);
 }
 
@@ -262,6 +360,7 @@ static int net_wait(struct transport *t, int timeout_ms, struct transport_event 
 	for (;;) {
 		const unsigned n = drain(sn, ev, max);
 
+		count_silence(sn);
 		if (n || take_wake(sn) || clock_ms() >= deadline_ms)
 			return (int)n;
 		sleep_until(sn, deadline_ms);
@@ -286,6 +385,7 @@ static void net_free(struct transport *t)
 {
 	struct source_net *sn = net_of(t);
 
+	let_go(sn);
 	if (sn->wake_fd >= 0)
 		close(sn->wake_fd);
 	free(sn);
@@ -312,6 +412,8 @@ int source_net_new(struct channel *ch, const struct source_net_ops *ops, void *c
 	sn->ch = ch;
 	sn->ops = ops;
 	sn->ctx = ctx;
+	sn->fd = -1;
+	sn->counted_ms = clock_ms();
 	sn->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (sn->wake_fd < 0) {
 		const int r = -errno;

@@ -17,7 +17,7 @@
 
 #define TRANSPORT_SLOTS 8u
 #define TRANSPORT_ETAG_BYTES 128u
-#define TRANSPORT_TEXT_BYTES 192u
+#define TRANSPORT_TEXT_BYTES 240u
 #define TRANSPORT_ADDRESS_BYTES 64u
 
 struct transport_request {
@@ -31,6 +31,7 @@ struct transport_request {
 	bool may_end;
 	uint64_t file_bytes; /* the file must have this length; 0: not known */
 	char etag[TRANSPORT_ETAG_BYTES]; /* and this ETag; "": not known */
+	bool is_sequential; /* the answer may be the whole file: see source_allow_sequential */
 	bool is_by_digest; /* ask for by-digest/HEX.hri beside the server's URL */
 	uint8_t digest[IMG_DIGEST_BYTES]; /* HEX */
 };
@@ -57,6 +58,7 @@ struct transport_event {
 	unsigned slot;
 	uint32_t n_bytes; /* of the attempt's range, from its start */
 	uint64_t file_bytes; /* as the server says; 0: it did not */
+	bool is_sequential; /* the server gives whole files only; not with FAILED */
 	char etag[TRANSPORT_ETAG_BYTES];
 	char address[TRANSPORT_ADDRESS_BYTES]; /* connected to, or "" */
 	enum transport_fault fault; /* FAILED: */

@@ -7,6 +7,7 @@
  */
 #include "source/url.h"
 
+#include <curl/curl.h>
 #include <strings.h>
 
 /* The part behind the last @ of the authority. */
@@ -54,6 +55,52 @@ bool url_host_port(const char *url, char *ret_host, size_t host_bytes, unsigned 
 	memcpy(ret_host, host, host_n);
 	ret_host[host_n] = '\0';
 	return true;
+}
+
+/* The part as text, or "". */
+static void take_part(CURLU *u, CURLUPart part, char *ret, size_t n_bytes)
+{
+	char *text = NULL;
+
+	ret[0] = '\0';
+	if (curl_url_get(u, part, &text, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+	    strlen(text) < n_bytes)
+		memcpy(ret, text, strlen(text) + 1);
+	curl_free(text);
+}
+
+/* libcurl gives an IPv6 address with its brackets. */
+static void strip_brackets(char *host)
+{
+	const size_t n = strlen(host);
+
+	if (n < 2 || host[0] != '[' || host[n - 1] != ']')
+		return;
+	memmove(host, host + 1, n - 2);
+	host[n - 2] = '\0';
+}
+
+void url_place(const char *url, const char *scheme, struct url_place *ret)
+{
+	CURLU *u = curl_url();
+	char port[8] = "", full[1100];
+
+	*ret = (struct url_place){.scheme = ""};
+	snprintf(full, sizeof full, "%s%s%s", scheme && !strstr(url, "://") ? scheme : "",
+		 scheme && !strstr(url, "://") ? "://" : "", url);
+	if (u &&
+	    curl_url_set(u, CURLUPART_URL, full, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK) {
+		char *text = NULL;
+
+		take_part(u, CURLUPART_SCHEME, ret->scheme, sizeof ret->scheme);
+		take_part(u, CURLUPART_HOST, ret->host, sizeof ret->host);
+		take_part(u, CURLUPART_PORT, port, sizeof port);
+		ret->has_user = curl_url_get(u, CURLUPART_USER, &text, 0) == CURLUE_OK;
+		curl_free(text);
+		ret->port = (unsigned)strtoul(port, NULL, 10);
+		strip_brackets(ret->host);
+	}
+	curl_url_cleanup(u);
 }
 
 bool url_by_digest(const char *url, const uint8_t digest[IMG_DIGEST_BYTES], char *ret,

@@ -5,6 +5,8 @@
 #ifndef SOURCE_URL_H
 #define SOURCE_URL_H
 
+#include <stdbool.h>
+
 #include "imgfmt/imgfmt.h"
 
 /*
@@ -13,6 +15,17 @@
  */
 bool url_host_port(const char *url, char *ret_host, size_t host_bytes,
 		   unsigned *ret_port);
+
+/* What libcurl takes a URL for: "" and 0 when it cannot read it. */
+struct url_place {
+	char scheme[16];
+	char host[256]; /* an IPv6 address without brackets */
+	unsigned port; /* that of the scheme where the URL has none */
+	bool has_user; /* a user name is in the URL itself */
+};
+
+/* `scheme` is for a URL that may come without one (a proxy); NULL: it has to have one. */
+void url_place(const char *url, const char *scheme, struct url_place *ret);
 
 /*
  * Where `hydroot-image publish` puts the image with this digest: by-digest/HEX.hri in the folder of

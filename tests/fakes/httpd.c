@@ -54,6 +54,8 @@ static enum httpd_mode mode_now(struct httpd_shared *shared, const char *request
 {
 	if (strncmp(request, "GET /final", 10) == 0)
 		return HTTPD_OK;
+	if (strncmp(request, "GET /page", 9) == 0)
+		return HTTPD_HTML;
 	if (atomic_fetch_sub(&shared->n_bad, 1) > 0)
 		return (enum httpd_mode)atomic_load(&shared->mode);
 	atomic_store(&shared->n_bad, 0);
@@ -111,6 +113,13 @@ static bool answer_file(int fd, enum httpd_mode mode, size_t first, size_t last)
 	const char *etag = mode == HTTPD_OTHER_ETAG ? "\"two\"" : "\"one\"";
 	char head[512];
 
+	if (mode == HTTPD_WHOLE_UNKNOWN) {
+		const char *unknown = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+
+		if (send_all(fd, unknown, strlen(unknown)))
+			send_all(fd, file, sizeof file);
+		return false;
+	}
 	if (mode == HTTPD_WHOLE) {
 		first = 0;
 		last = HTTPD_FILE_BYTES - 1;
@@ -130,7 +139,42 @@ static bool answer_file(int fd, enum httpd_mode mode, size_t first, size_t last)
 	       send_body(fd, mode, first, last - first + 1);
 }
 
-static bool answer(int fd, enum httpd_mode mode, const char *request)
+/* The header's value, or "". */
+static void note(const char *request, const char *name, char *ret, size_t n_bytes)
+{
+	const char *found = strstr(request, name);
+
+	ret[0] = '\0';
+	if (!found)
+		return;
+	found += strlen(name);
+	snprintf(ret, n_bytes, "%.*s", (int)strcspn(found, "\r"), found);
+}
+
+static void note_request(struct httpd_shared *shared, const char *request)
+{
+	note(request, "\r\nHost: ", shared->host, sizeof shared->host);
+	note(request, "\r\nAuthorization: ", shared->authorization,
+	     sizeof shared->authorization);
+	note(request, "\r\nX-Amz-Date: ", shared->date, sizeof shared->date);
+	note(request, "\r\nx-amz-content-sha256: ", shared->token_hash,
+	     sizeof shared->token_hash);
+	snprintf(shared->path, sizeof shared->path, "%.*s",
+		 (int)strcspn(request + 4, " "), request + 4);
+}
+
+static bool redirect_elsewhere(int fd, const struct httpd_shared *shared,
+			       const char *path)
+{
+	char location[128];
+
+	snprintf(location, sizeof location, "Location: http://localhost:%u/%s\r\n",
+		 shared->port, path);
+	return answer_text(fd, "302 Found", location);
+}
+
+static bool answer(const struct httpd_shared *shared, int fd, enum httpd_mode mode,
+		   const char *request)
 {
 	const char *range = strstr(request, "\r\nRange: bytes=");
 	size_t first = 0, last = HTTPD_FILE_BYTES - 1;
@@ -146,6 +190,14 @@ static bool answer(int fd, enum httpd_mode mode, const char *request)
 		return answer_text(fd, "302 Found", "Location: /final\r\n");
 	case HTTPD_LOOP:
 		return answer_text(fd, "302 Found", "Location: /again\r\n");
+	case HTTPD_BUSY:
+		return answer_text(fd, "429 Too Many Requests", "Retry-After: 1\r\n");
+	case HTTPD_PORTAL:
+		return answer_text(fd, "511 Network Authentication Required", "");
+	case HTTPD_ELSEWHERE:
+		return redirect_elsewhere(fd, shared, "page");
+	case HTTPD_ELSEWHERE_OK:
+		return redirect_elsewhere(fd, shared, "final");
 	case HTTPD_HTML:
 		return answer_text(fd, "200 OK", "");
 	default:
@@ -161,7 +213,8 @@ static void serve_connection(struct httpd_shared *shared, int fd)
 	while (goes_on && read_request(fd, request, sizeof request)) {
 		atomic_fetch_add(&shared->n_requests, 1);
 		atomic_fetch_add(&shared->n_open, 1);
-		goes_on = answer(fd, mode_now(shared, request), request);
+		note_request(shared, request);
+		goes_on = answer(shared, fd, mode_now(shared, request), request);
 		atomic_fetch_sub(&shared->n_open, 1);
 	}
 	_exit(0);
@@ -173,6 +226,10 @@ static void serve(struct httpd_shared *shared, int listen_fd)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGCHLD, SIG_IGN);
+	/* The test's sockets: whoever waits for their end would wait for ours. */
+	if (listen_fd > 3)
+		close_range(3, (unsigned)listen_fd - 1, 0);
+	close_range((unsigned)listen_fd + 1, ~0u, 0);
 	for (;;) {
 		const int fd = accept(listen_fd, NULL, NULL);
 
@@ -189,11 +246,11 @@ static void serve(struct httpd_shared *shared, int listen_fd)
 	}
 }
 
-static int listen_on(unsigned *port)
+static int listen_on(uint32_t address, unsigned *port)
 {
 	struct sockaddr_in a = {
 		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_addr.s_addr = htonl(address ? address : INADDR_LOOPBACK),
 		.sin_port = htons((uint16_t)*port),
 	};
 	socklen_t n = sizeof a;
@@ -210,10 +267,11 @@ static int listen_on(unsigned *port)
 
 int httpd_restart(struct httpd *h)
 {
-	cleanup_fd int fd = listen_on(&h->port);
+	cleanup_fd int fd = listen_on(h->address, &h->port);
 
 	if (fd < 0)
 		return fd;
+	h->shared->port = h->port;
 	h->pid = fork();
 	if (h->pid == 0)
 		serve(h->shared, fd);
@@ -222,7 +280,12 @@ int httpd_restart(struct httpd *h)
 
 int httpd_start(struct httpd *h)
 {
-	*h = (struct httpd){0};
+	return httpd_start_at(h, 0, 0);
+}
+
+int httpd_start_at(struct httpd *h, uint32_t address, unsigned port)
+{
+	*h = (struct httpd){.address = address, .port = port};
 	for (size_t i = 0; i < sizeof file; i++)
 		file[i] = httpd_byte(i);
 	void *p = mmap(NULL, sizeof *h->shared, PROT_READ | PROT_WRITE,

@@ -29,6 +29,11 @@ enum httpd_mode {
 	HTTPD_LOOP, /* to itself */
 	HTTPD_HTML, /* 200 with a page */
 	HTTPD_OTHER_ETAG,
+	HTTPD_WHOLE_UNKNOWN, /* as WHOLE, but the length is not told */
+	HTTPD_BUSY, /* 429, Retry-After: 1 */
+	HTTPD_PORTAL, /* 511 */
+	HTTPD_ELSEWHERE, /* redirected to another name of this server, which gives a page */
+	HTTPD_ELSEWHERE_OK, /* the same, and there is the file */
 };
 
 struct httpd_shared {
@@ -37,18 +42,24 @@ struct httpd_shared {
 	_Atomic int n_connections;
 	_Atomic int n_requests;
 	_Atomic int n_open; /* requests being answered */
+	unsigned port;
+	/* of the last request, headers that were not there are "" */
+	char host[128], authorization[512], date[32], token_hash[80], path[128];
 };
 
 struct httpd {
 	struct httpd_shared *shared;
 	pid_t pid;
 	unsigned port;
+	uint32_t address; /* 0: 127.0.0.1 */
 };
 
 /* The byte at offset i of the file. */
 uint8_t httpd_byte(uint64_t i);
 
 int httpd_start(struct httpd *h) _must_check_;
+/* On another address and a port that is given. */
+int httpd_start_at(struct httpd *h, uint32_t address, unsigned port) _must_check_;
 /* SIGKILL, connections too; the port stays known.  Start again with httpd_restart. */
 void httpd_kill(struct httpd *h);
 int httpd_restart(struct httpd *h) _must_check_;

@@ -340,6 +340,15 @@ static bool fault_move_on(struct source *s, unsigned server)
 	return false;
 }
 
+static void fault_allow_sequential(struct source *s)
+{
+	struct source_fault *f = fault_of(s);
+
+	pthread_mutex_lock(&f->lock);
+	f->counts.n_sequential++;
+	pthread_mutex_unlock(&f->lock);
+}
+
 static unsigned fault_room(struct source *s, enum source_class class)
 {
 	struct source_fault *f = fault_of(s);
@@ -395,6 +404,7 @@ static const struct source_ops fault_ops = {
 	.reject = fault_reject,
 	.pin = fault_pin,
 	.move_on = fault_move_on,
+	.allow_sequential = fault_allow_sequential,
 	.room = fault_room,
 	.status = fault_status,
 	.free = fault_free,

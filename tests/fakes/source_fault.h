@@ -42,6 +42,7 @@ struct source_fault_counts {
 	uint64_t n_pins;
 	uint64_t pinned_bytes;
 	uint64_t n_moves; /* asked for, always in vain */
+	uint64_t n_sequential; /* calls of source_allow_sequential */
 	unsigned n_outstanding; /* submitted and not released */
 	unsigned n_outstanding_max;
 	unsigned last_reject_server;

@@ -81,7 +81,7 @@ static uint32_t bytes_to_come(const struct transport_fake *f,
 	const uint64_t in_file = f->file_bytes - a->rq.src_off;
 	uint32_t n = (uint32_t)min_u64(in_file, a->rq.n_bytes);
 
-	if (is_missing(server, a))
+	if (is_missing(server, a) || (server->ignores_range && !a->rq.is_sequential))
 		return 0;
 	if (server->mode == FAKE_FAILS && n > server->good_bytes)
 		n = server->good_bytes;
@@ -112,6 +112,7 @@ static void build_event(struct transport_fake *f, struct transport_fault_attempt
 		.slot = a->rq.slot,
 		.n_bytes = a->n_have,
 		.file_bytes = a->rq.is_by_digest ? f->file_bytes : server->file_bytes,
+		.is_sequential = server->ignores_range,
 	};
 	snprintf(ret->etag, sizeof ret->etag, "%s", server->etag);
 	snprintf(ret->address, sizeof ret->address, "127.0.0.%u", a->rq.server + 1);
@@ -124,6 +125,12 @@ static void build_event(struct transport_fake *f, struct transport_fault_attempt
 		ret->file_bytes = 0;
 		ret->fault = TRANSPORT_GONE;
 		snprintf(ret->text, sizeof ret->text, "HTTP 404: no such file");
+		return;
+	}
+	if (server->ignores_range && !a->rq.is_sequential) {
+		ret->kind = TRANSPORT_FAILED;
+		ret->fault = TRANSPORT_NO_RANGES;
+		ret->is_sequential = false;
 		return;
 	}
 	if (server->mode != FAKE_FAILS)

@@ -29,6 +29,7 @@ struct transport_fault_server {
 	const char *etag;
 	bool has_by_digest; /* by-digest/HEX.hri is there and right, whatever the name has */
 	bool is_gone; /* the name is not there */
+	bool ignores_range; /* gives whole files only */
 	uint32_t step; /* bytes an event; 0: all at once */
 
 	/* counted */
@@ -52,7 +53,7 @@ struct transport_fake {
 	bool is_full; /* submit gives -EAGAIN */
 	bool is_restarting; /* the next wait says RESTARTED, attempts are lost */
 	bool is_woken;
-	unsigned n_active_max;
+	unsigned n_active_max; /* may be set back to 0 */
 	unsigned n_cancels;
 	unsigned n_promotes;
 	struct transport_fault_server servers[SOURCE_SERVERS_MAX];

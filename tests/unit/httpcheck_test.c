@@ -209,6 +209,45 @@ static void retry_after_is_seconds_or_a_date(void **state)
 	assert_int_equal(retry_after("99999999999999999999999"), 0);
 }
 
+static void whole_file_will_do_when_sequential(void **state)
+{
+	struct httpcheck_want w = want;
+
+	(void)state;
+	w.is_sequential = true;
+	assert_int_equal(judge_for(&w, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"),
+			 TRANSPORT_FAULT_NONE);
+	assert_true(v.is_whole);
+	assert_int_equal(v.n_bytes, 50);
+	assert_int_equal(v.file_bytes, 1000);
+	assert_int_equal(judge_for(&w, "HTTP/1.1 200 OK\r\n\r\n"), TRANSPORT_FAULT_NONE);
+	assert_int_equal(v.n_bytes, 50);
+	assert_int_equal(v.file_bytes, 0);
+	/* Another file, its name elsewhere, a page, an odd length: none will. */
+	assert_int_equal(judge_for(&w, "HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"),
+			 TRANSPORT_REFUSED);
+	assert_int_equal(judge_for(&w, "HTTP/1.1 200 OK\r\nETag: \"x\"\r\n"
+				       "Content-Length: 1000\r\n\r\n"),
+			 TRANSPORT_REFUSED);
+	assert_int_equal(judge_for(&w, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+				       "Content-Length: 1000\r\n\r\n"),
+			 TRANSPORT_AWAY);
+	assert_int_equal(judge_for(&w, "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
+			 TRANSPORT_AWAY);
+	w.file_bytes = 0;
+	assert_int_equal(judge_for(&w, "HTTP/1.1 200 OK\r\nContent-Length: 120\r\n\r\n"),
+			 TRANSPORT_REFUSED);
+	w.may_end = true;
+	assert_int_equal(judge_for(&w, "HTTP/1.1 200 OK\r\nContent-Length: 120\r\n\r\n"),
+			 TRANSPORT_FAULT_NONE);
+	assert_int_equal(v.n_bytes, 20);
+	/* One that does have ranges gives one. */
+	assert_int_equal(judge_for(&w, OK_206 "Content-Range: bytes 100-149/1000\r\n"
+					      "Content-Length: 50\r\n\r\n"),
+			 TRANSPORT_FAULT_NONE);
+	assert_false(v.is_whole);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +260,7 @@ int main(void)
 		cmocka_unit_test(errors_have_a_sentence),
 		cmocka_unit_test(the_last_answer_counts),
 		cmocka_unit_test(retry_after_is_seconds_or_a_date),
+		cmocka_unit_test(whole_file_will_do_when_sequential),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,11 +8,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/hmac.h>
+#include <openssl/sha.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -22,6 +25,8 @@
 #include "source/source_failover.h"
 #include "source/source_net.h"
 #include "tests/fakes/httpd.h"
+
+#define HUNG_MS 300
 
 static struct httpd httpd;
 static struct options options;
@@ -34,11 +39,14 @@ static pid_t net_pid;
 
 static void fork_net(void)
 {
+	const int fd = channel_renew(ch, ++generation);
+
+	assert_true(fd >= 0);
 	net_pid = fork();
 	assert_true(net_pid >= 0);
-	generation++;
 	if (net_pid == 0)
-		_exit(net_main(ch, &cfg, generation) < 0);
+		_exit(net_main(ch, &cfg, fd) < 0);
+	close(fd);
 }
 
 static void kill_net(void)
@@ -47,6 +55,16 @@ static void kill_net(void)
 	assert_int_equal(waitpid(net_pid, NULL, 0), net_pid);
 	net_pid = 0;
 }
+
+static void replace_net(void *ctx, uint32_t which)
+{
+	(void)ctx;
+	assert_int_equal(which, generation);
+	kill_net();
+	fork_net();
+}
+
+static const struct source_net_ops ops = {.restart = replace_net, .hung_ms = HUNG_MS};
 
 static int group_setup(void **state)
 {
@@ -61,6 +79,7 @@ static int setup_host(const char *host)
 {
 	struct transport *t;
 
+	generation = 0;
 	if (httpd_start(&httpd) < 0)
 		return -1;
 	memset(&options, 0, sizeof options);
@@ -104,12 +123,10 @@ static int teardown(void **state)
 	int status = 0;
 
 	(void)state;
-	if (net_pid) {
-		channel_quit(ch);
-		assert_int_equal(waitpid(net_pid, &status, 0), net_pid);
-	}
-	net_pid = 0;
 	source_free(s);
+	if (net_pid)
+		assert_int_equal(waitpid(net_pid, &status, 0), net_pid);
+	net_pid = 0;
 	channel_free(ch);
 	net_config_fini(&cfg);
 	httpd_stop(&httpd);
@@ -365,6 +382,270 @@ static void fill_stands_still_for_demand(void **state)
 	check_bytes(&ev, 0);
 }
 
+static void allow_sequential_of(enum httpd_mode mode)
+{
+	httpd_misbehave(&httpd, mode, 1000);
+	source_allow_sequential(s);
+}
+
+/* The body of one answer, whatever lies between the ranges; behind it, another. */
+static void whole_file_is_read_in_one_go(void **state)
+{
+	uint64_t off = 0;
+
+	(void)state;
+	allow_sequential_of(HTTPD_WHOLE);
+	for (unsigned i = 0; off + 50000 < HTTPD_FILE_BYTES; i++) {
+		fetch(off, 1000 + i * 2003);
+		off += 1000 + i * 2003 + (i % 3) * 30001;
+	}
+	fetch(HTTPD_FILE_BYTES - 10, 4096);
+	assert_int_equal(atomic_load(&httpd.shared->n_requests), 1);
+	source_status(s, &st);
+	assert_true(st.servers[0].ignores_range);
+	assert_int_equal(st.servers[0].state, SERVER_OK);
+	assert_int_equal(st.file_bytes, HTTPD_FILE_BYTES);
+	fetch(777, 100000);
+	assert_int_equal(atomic_load(&httpd.shared->n_requests), 2);
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].n_errors, 0);
+}
+
+static void whole_file_of_unknown_length(void **state)
+{
+	(void)state;
+	allow_sequential_of(HTTPD_WHOLE_UNKNOWN);
+	fetch(5, 300000);
+	fetch(400000, 300000);
+	fetch(HTTPD_FILE_BYTES - 4096, 4096);
+	assert_int_equal(atomic_load(&httpd.shared->n_requests), 1);
+}
+
+/* Refused at first, asked again at once when whole files will do; killed, it starts over. */
+static void whole_file_after_all(void **state)
+{
+	uint32_t n;
+
+	(void)state;
+	httpd_misbehave(&httpd, HTTPD_WHOLE, 1000);
+	submit(1, 5000, 4096, SOURCE_FILL);
+	assert_false(finish(1, 5000, 100, &n));
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].state, SERVER_REFUSED);
+	source_allow_sequential(s);
+	assert_int_equal(source_room(s, SOURCE_FILL), 0);
+	assert_true(finish(1, 5000, 1000, &n));
+	assert_int_equal(source_room(s, SOURCE_FILL), 1);
+	kill_net();
+	fork_net();
+	fetch(20000, 4096);
+	assert_int_equal(atomic_load(&httpd.shared->n_requests), 3);
+	/* A server that has learned it is used as any other. */
+	httpd_misbehave(&httpd, HTTPD_OK, 0);
+	fetch(0, 4096);
+	source_status(s, &st);
+	assert_false(st.servers[0].ignores_range);
+}
+
+/* Given up in the middle, the stream is there for the next request. */
+static void released_stream_goes_on(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	allow_sequential_of(HTTPD_WHOLE);
+	submit(1, 0, 900000, SOURCE_FILL);
+	assert_int_equal(source_wait(s, 1000, &ev, 1), 1);
+	source_release(s, 1);
+	fetch(950000, 4096);
+	assert_int_equal(atomic_load(&httpd.shared->n_requests), 1);
+}
+
+static void portals_are_named(void **state)
+{
+	(void)state;
+	fails_once_with(HTTPD_PORTAL, "HTTP 511: a captive portal");
+}
+
+static void portal_elsewhere_is_named(void **state)
+{
+	(void)state;
+	fails_once_with(HTTPD_ELSEWHERE,
+			"redirected to localhost, which gave an HTML page (HTTP 200): a "
+			"captive portal");
+}
+
+static void too_many_requests_are_waited_for(void **state)
+{
+	const int64_t start_ms = clock_ms();
+
+	(void)state;
+	fails_once_with(HTTPD_BUSY, "HTTP 429: too many requests");
+	assert_true(clock_ms() - start_ms >= 1000);
+}
+
+static void use_credentials(const char *line)
+{
+	char *text = malloc(strlen(line) + 1);
+
+	memcpy(text, line, strlen(line) + 1);
+	kill_net();
+	credentials_fini(&cfg.credentials);
+	assert_int_equal(credentials_parse(&cfg.credentials, "test", text, strlen(line)),
+			 0);
+	fork_net();
+}
+
+static void secrets_go_to_their_host_only(void **state)
+{
+	(void)state;
+	use_credentials("127.0.0.1 basic me secret");
+	fetch(0, 4096);
+	assert_string_equal(httpd.shared->authorization, "Basic bWU6c2VjcmV0");
+	httpd_misbehave(&httpd, HTTPD_ELSEWHERE_OK, 1);
+	fetch(0, 4096);
+	assert_true(strncmp(httpd.shared->host, "localhost", 9) == 0);
+	assert_string_equal(httpd.shared->authorization, "");
+	/* The same host: still its. */
+	httpd_misbehave(&httpd, HTTPD_REDIRECT, 1);
+	fetch(0, 4096);
+	assert_string_equal(httpd.shared->path, "/final");
+	assert_string_equal(httpd.shared->authorization, "Basic bWU6c2VjcmV0");
+	use_credentials("127.0.0.1 bearer t0k3n");
+	fetch(0, 4096);
+	assert_string_equal(httpd.shared->authorization, "Bearer t0k3n");
+	httpd_misbehave(&httpd, HTTPD_ELSEWHERE_OK, 1);
+	fetch(0, 4096);
+	assert_string_equal(httpd.shared->authorization, "");
+	use_credentials("127.0.0.1 s3 eu-1 AKEY skey");
+	httpd_misbehave(&httpd, HTTPD_ELSEWHERE_OK, 1);
+	fetch(0, 4096);
+	assert_string_equal(httpd.shared->authorization, "");
+	use_credentials("https://127.0.0.1 basic me secret\n127.0.0.1:1 bearer x");
+	fetch(0, 4096);
+	assert_string_equal(httpd.shared->authorization, "");
+}
+
+static void hmac(const uint8_t *key, size_t n_key, const char *text, uint8_t ret[32])
+{
+	unsigned n = 32;
+
+	assert_non_null(HMAC(EVP_sha256(), key, (int)n_key, (const uint8_t *)text,
+			     strlen(text), ret, &n));
+}
+
+static void hex_of(const uint8_t *bytes, char ret[65])
+{
+	for (unsigned i = 0; i < 32; i++)
+		snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
+}
+
+/* The signature of AWS version 4, computed here a second time. */
+static void s3_requests_are_signed(void **state)
+{
+	char request[1024], to_sign[512], day[16], hex[65], wanted[512],
+		signed_headers[128];
+	uint8_t hash[32], key[32];
+
+	(void)state;
+	use_credentials("127.0.0.1 s3 eu-1 AKEY skey");
+	fetch(0, 4096);
+	const char *auth = httpd.shared->authorization;
+	const char *found = strstr(auth, "SignedHeaders=");
+	assert_non_null(found);
+	snprintf(signed_headers, sizeof signed_headers, "%.*s", (int)strcspn(found, ","),
+		 found);
+	assert_string_equal(signed_headers,
+			    "SignedHeaders=accept-encoding;host;x-amz-content-sha256;"
+			    "x-amz-date");
+	snprintf(request, sizeof request,
+		 "GET\n/i.img\n\naccept-encoding:identity\nhost:%s\n"
+		 "x-amz-content-sha256:%s\nx-amz-date:%s\n\n%s\n%s",
+		 httpd.shared->host, httpd.shared->token_hash, httpd.shared->date,
+		 signed_headers + strlen("SignedHeaders="), httpd.shared->token_hash);
+	SHA256((const uint8_t *)request, strlen(request), hash);
+	hex_of(hash, hex);
+	snprintf(day, sizeof day, "%.8s", httpd.shared->date);
+	snprintf(to_sign, sizeof to_sign,
+		 "AWS4-HMAC-SHA256\n%s\n%s/eu-1/s3/aws4_request\n%s", httpd.shared->date,
+		 day, hex);
+	hmac((const uint8_t *)"AWS4skey", 8, day, key);
+	hmac(key, 32, "eu-1", key);
+	hmac(key, 32, "s3", key);
+	hmac(key, 32, "aws4_request", key);
+	hmac(key, 32, to_sign, hash);
+	hex_of(hash, hex);
+	snprintf(wanted, sizeof wanted,
+		 "AWS4-HMAC-SHA256 Credential=AKEY/%s/eu-1/s3/aws4_request, %s, "
+		 "Signature=%s",
+		 day, signed_headers, hex);
+	assert_string_equal(auth, wanted);
+}
+
+/* Written next to the test's own files, and removed while it is open: only the fd counts. */
+static void use_file(const char *path)
+{
+	cleanup_file FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	for (uint32_t i = 0; i < HTTPD_FILE_BYTES; i++)
+		putc(httpd_byte(i), f);
+}
+
+static void file_is_a_server(void **state)
+{
+	char path[] = "/tmp/net_main_test.XXXXXX";
+
+	(void)state;
+	close(mkstemp(path));
+	use_file(path);
+	snprintf(options.servers[0], sizeof options.servers[0], "file://%s", path);
+	net_config_fini(&cfg);
+	assert_int_equal(net_config_init(&cfg, &options), 0);
+	cfg.keeper = getpid();
+	cfg.root_fd = geteuid() == 0 ? net_root_new() : -1;
+	unlink(path);
+	restart_source();
+	fork_net();
+	fetch(0, 4096);
+	fetch(5, 900000);
+	fetch(HTTPD_FILE_BYTES - 10, 4096);
+	source_status(s, &st);
+	assert_int_equal(st.file_bytes, HTTPD_FILE_BYTES);
+	assert_int_equal(st.servers[0].n_errors, 0);
+	assert_int_equal(atomic_load(&httpd.shared->n_requests), 0);
+}
+
+static void hung_process_is_replaced(void **state)
+{
+	uint32_t n;
+
+	(void)state;
+	kill_net();
+	struct transport *t;
+	source_free(s);
+	assert_int_equal(source_net_new(ch, &ops, NULL, &t), 0);
+	assert_int_equal(source_failover_new(&options, t, NULL, &s), 0);
+	fork_net();
+	fetch(0, 4096);
+	kill(net_pid, SIGSTOP);
+	submit(100, 5000, 200000, SOURCE_DEMAND);
+	assert_true(finish(100, 5000, 10 * HUNG_MS, &n));
+	source_status(s, &st);
+	assert_int_equal(st.n_net_restarts, 1);
+	assert_int_equal(st.servers[0].n_errors, 0);
+	/* A server that is silent for longer is no reason. */
+	options.timeout_ms = 3 * HUNG_MS;
+	kill_net();
+	fork_net();
+	httpd_misbehave(&httpd, HTTPD_STALL, 1);
+	submit(101, 5000, 200000, SOURCE_DEMAND);
+	assert_true(finish(101, 5000, 20 * HUNG_MS, &n));
+	source_status(s, &st);
+	assert_int_equal(st.n_net_restarts, 2);
+	assert_int_equal(st.servers[0].n_errors, 1);
+}
+
 static void stop_and_continue(void **state)
 {
 	(void)state;
@@ -411,6 +692,7 @@ static void sandboxed_process_works(void **state)
 	assert_true(status_has("CapPrm:\t0000000000000000"));
 	assert_true(status_has("CapBnd:\t0000000000000000"));
 	assert_true(status_has("NoNewPrivs:\t1"));
+	assert_true(!cfg.has_filter || status_has("Seccomp:\t2"));
 	kill_net();
 	fork_net();
 	fetch(1000, 300000);
@@ -474,6 +756,83 @@ static void silent_name_server_stops_nobody_else(void **state)
 	assert_int_equal(st.servers[1].state, SERVER_OK);
 }
 
+static void put_system_file(const char *folder, const char *name, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/etc/%s", folder, name);
+	cleanup_file FILE *f = fopen(path, "we");
+	assert_non_null(f);
+	fputs(text, f);
+}
+
+/* What a system's resolver files say is taken over; a resolv.conf without servers is not. */
+static void names_follow_the_system(void **state)
+{
+	char folder[] = "/tmp/net_main_test.XXXXXX", path[64], command[64];
+
+	(void)state;
+	if (cfg.root_fd < 0)
+		skip();
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof path, "%s/etc", folder);
+	assert_int_equal(mkdir(path, 0755), 0);
+	cleanup_fd int system_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	put_system_file(folder, "hosts", "127.0.0.77 image.test\n");
+	put_system_file(folder, "resolv.conf", "nameserver 127.0.0.53\n");
+	assert_int_equal(net_root_update(cfg.root_fd, system_fd), 2);
+	snprintf(options.servers[0], sizeof options.servers[0],
+		 "http://image.test:%u/i.img", httpd.port);
+	restart_source();
+	fork_net();
+	submit(1, 0, 4096, SOURCE_DEMAND);
+	uint32_t n;
+	assert_false(finish(1, 0, 200, &n));
+	put_system_file(folder, "hosts", "127.0.0.1 image.test\n");
+	put_system_file(folder, "resolv.conf", "# none yet\n");
+	assert_int_equal(net_root_update(cfg.root_fd, system_fd), 1);
+	assert_int_equal(net_root_update(cfg.root_fd, system_fd), 0);
+	assert_true(finish(1, 0, 3000, &n));
+	source_status(s, &st);
+	assert_string_equal(st.servers[0].address, "127.0.0.1");
+	snprintf(command, sizeof command, "%s/etc/hosts", folder);
+	unlink(command);
+	snprintf(command, sizeof command, "%s/etc/resolv.conf", folder);
+	unlink(command);
+	rmdir(path);
+	rmdir(folder);
+}
+
+/* One that is refused, one that answers badly: the name's other address has the file. */
+static void next_address_when_one_fails(void **state)
+{
+	struct httpd other;
+
+	(void)state;
+	if (cfg.root_fd < 0)
+		skip();
+	const int fd = openat(cfg.root_fd, "etc/hosts", O_WRONLY | O_TRUNC | O_CLOEXEC);
+	assert_true(dprintf(fd, "127.0.0.78 image.test\n127.0.0.79 image.test\n"
+				"127.0.0.1 image.test\n") > 0);
+	close(fd);
+	assert_int_equal(httpd_start_at(&other, INADDR_LOOPBACK + 78, httpd.port), 0);
+	snprintf(options.servers[0], sizeof options.servers[0],
+		 "http://image.test:%u/i.img", httpd.port);
+	restart_source();
+	fork_net();
+	/* Whichever comes first of the two that listen, it is passed over after this. */
+	httpd_misbehave(&other, HTTPD_HTML, 1);
+	httpd_misbehave(&httpd, HTTPD_HTML, 1);
+	submit(1, 0, 4096, SOURCE_DEMAND);
+	uint32_t n;
+	assert_true(finish(1, 0, 5000, &n));
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].n_errors, 2);
+	assert_int_equal(atomic_load(&other.shared->n_bad) > 0, 0);
+	assert_int_equal(atomic_load(&httpd.shared->n_bad) > 0, 0);
+	httpd_stop(&other);
+}
+
 static void orphan_ends(void **state)
 {
 	int fds[2];
@@ -529,6 +888,21 @@ int main(void)
 		TEST(refused_connection_is_named),
 		TEST(fill_stands_still_for_demand),
 		TEST(stop_and_continue),
+		TEST(whole_file_is_read_in_one_go),
+		TEST(whole_file_of_unknown_length),
+		TEST(whole_file_after_all),
+		TEST(released_stream_goes_on),
+		TEST(portals_are_named),
+		TEST(portal_elsewhere_is_named),
+		TEST(too_many_requests_are_waited_for),
+		TEST(secrets_go_to_their_host_only),
+		TEST(s3_requests_are_signed),
+		TEST(hung_process_is_replaced),
+		cmocka_unit_test_setup_teardown(file_is_a_server, setup_silent, teardown),
+		cmocka_unit_test_setup_teardown(names_follow_the_system, setup_silent,
+						teardown),
+		cmocka_unit_test_setup_teardown(next_address_when_one_fails, setup_silent,
+						teardown),
 		TEST(orphan_ends),
 		cmocka_unit_test_setup_teardown(silent_name_server_stops_nobody_else,
 						setup_silent, teardown),

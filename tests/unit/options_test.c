@@ -382,6 +382,51 @@ static void argv_is_strict(void **state _unused_)
 	assert_int_equal(ARGV(read_only), -EINVAL);
 }
 
+static void proxy_is_a_standard_key(void **state _unused_)
+{
+	static const char *const good[] = {
+		"p", "p:3128", "http://p:3128/", "socks5h://[::1]:1080", "u:pw@p:1",
+	};
+	static const char *const wrong[] = {"", ":80", "ftp://p", "http://p/path", "a b"};
+	char text[128];
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		options_init(&o);
+		snprintf(text, sizeof text, "proxy=%s", good[i]);
+		assert_int_equal(options_parse_cmdline(&o, text), 0);
+		assert_string_equal(o.proxy, good[i]);
+		assert_int_equal(o.n_warnings, 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		options_init(&o);
+		snprintf(text, sizeof text, "\"proxy=%s\"", wrong[i]);
+		assert_int_equal(options_parse_cmdline(&o, text), 0);
+		assert_string_equal(o.proxy, "");
+		assert_int_equal(o.n_warnings, i > 0);
+	}
+	/* Never doubled. */
+	options_init(&o);
+	assert_int_equal(options_parse_cmdline(&o, "rd.hydroot.proxy=p"), 0);
+	assert_string_equal(o.proxy, "");
+	assert_int_equal(o.n_warnings, 1);
+	options_init(&o);
+	assert_int_equal(options_parse_conf(&o, "conf", "proxy=p\n"), 0);
+	assert_string_equal(o.proxy, "p");
+}
+
+static void servers_may_be_files(void **state _unused_)
+{
+	options_init(&o);
+	assert_int_equal(options_parse_cmdline(&o, "root=hydroot:file:///a/b.hri "
+						   "rd.hydroot.server=file:/x "
+						   "rd.hydroot.server-policy=spread"),
+			 0);
+	assert_string_equal(o.servers[0], "file:///a/b.hri");
+	assert_int_equal(o.n_servers, 1);
+	assert_int_equal(o.n_warnings, 1);
+	assert_int_equal(o.server_policy, POLICY_SPREAD);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup(f, setup)
@@ -408,6 +453,8 @@ int main(void)
 		TEST(rootimage_alone_is_not_ours),
 		TEST(argv_of_attach),
 		TEST(argv_is_strict),
+		cmocka_unit_test(proxy_is_a_standard_key),
+		cmocka_unit_test(servers_may_be_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -622,6 +622,73 @@ static void promoted_fill_counts_as_demand(void **state)
 	assert_true(source_room(s, SOURCE_FILL) > 0);
 }
 
+static void spread_enters_the_ring_elsewhere(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(3, 4);
+	source_free(s);
+	struct source_failover_clock clock = {.now_ms = transport_fault_now, .seed = 42};
+	t = transport_fault_new(file, sizeof file);
+	clock.ctx = t;
+	options.server_policy = POLICY_SPREAD;
+	options.spread = 3 * 1000 + 2;
+	assert_int_equal(source_failover_new(&options, &t->base, &clock, &s), 0);
+	fetch(1, 0, 4096, &ev);
+	assert_int_equal(ev.server, 2);
+	/* The next in the ring, not the first in the list's order after it. */
+	t->servers[2].mode = FAKE_FAILS;
+	fetch(2, 4096, 4096, &ev);
+	assert_int_equal(ev.server, 0);
+	assert_int_equal(t->servers[1].n_submits, 0);
+}
+
+/* One request at a time, in order, and only from the server without ranges if there is no other. */
+static void sequential_is_one_at_a_time(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].ignores_range = true;
+	submit(1, 0, 4096);
+	assert_false(done_within(1, 0, 1000, &ev));
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].state, SERVER_REFUSED);
+	assert_true(st.servers[0].ignores_range);
+	source_allow_sequential(s);
+	assert_true(done_within(1, 0, 1000, &ev));
+	source_release(s, 1);
+	t->n_active_max = 0;
+	submit(2, 4096, 4096);
+	submit(3, 8192, 4096);
+	assert_true(done_within(2, 4096, 1000, &ev));
+	assert_true(done_within(3, 8192, 1000, &ev));
+	assert_int_equal(t->n_active_max, 1);
+	source_status(s, &st);
+	assert_int_equal(st.servers[0].state, SERVER_OK);
+	assert_true(st.servers[0].ignores_range);
+}
+
+static void ranges_come_before_sequential(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(2, 4);
+	t->servers[0].ignores_range = true;
+	source_allow_sequential(s);
+	fetch(1, 0, 4096, &ev);
+	assert_int_equal(ev.server, 0);
+	fetch(2, 4096, 4096, &ev);
+	assert_int_equal(ev.server, 1);
+	assert_true(source_room(s, SOURCE_DEMAND) > 1);
+	t->servers[1].mode = FAKE_FAILS;
+	fetch(3, 8192, 4096, &ev);
+	assert_int_equal(ev.server, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -655,6 +722,9 @@ int main(void)
 		TEST(wake_before_wait),
 		TEST(release_cancels_and_frees),
 		TEST(promoted_fill_counts_as_demand),
+		TEST(spread_enters_the_ring_elsewhere),
+		TEST(sequential_is_one_at_a_time),
+		TEST(ranges_come_before_sequential),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

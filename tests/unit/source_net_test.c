@@ -16,26 +16,33 @@
 #include "source/source_net.h"
 
 static struct channel *ch;
+static int net_fd; /* the end of the network process that the test is */
 static struct transport *t;
 static unsigned n_restarts;
+static uint32_t last_restarted;
 static struct transport_event ev[16];
 
-static void on_restart(void *ctx)
+static void on_restart(void *ctx, uint32_t generation)
 {
 	(void)ctx;
+	last_restarted = generation;
 	n_restarts++;
 }
 
-static const struct source_net_ops ops = {.restart = on_restart};
+static const struct source_net_ops ops = {.restart = on_restart, .hung_ms = 100};
 
 static void say(struct channel_msg msg)
 {
-	assert_int_equal(channel_send(ch->net_fd, &msg), 0);
+	assert_int_equal(channel_send(net_fd, &msg), 0);
 }
 
-static void hello(uint32_t generation)
+/* Another network process takes the place of the last. */
+static void renew(uint32_t generation)
 {
-	say((struct channel_msg){.kind = CHANNEL_HELLO, .generation = generation});
+	if (net_fd >= 0)
+		close(net_fd);
+	net_fd = channel_renew(ch, generation);
+	assert_true(net_fd >= 0);
 }
 
 static int hear(void)
@@ -61,10 +68,11 @@ static int setup(void **state)
 {
 	(void)state;
 	n_restarts = 0;
+	net_fd = -1;
 	ch = channel_new();
 	assert_non_null(ch);
 	assert_int_equal(source_net_new(ch, &ops, NULL, &t), 0);
-	hello(1);
+	renew(1);
 	assert_int_equal(hear(), 1);
 	assert_int_equal(ev[0].kind, TRANSPORT_RESTARTED);
 	submit();
@@ -75,6 +83,8 @@ static int teardown(void **state)
 {
 	(void)state;
 	t->ops->free(t);
+	if (net_fd >= 0)
+		close(net_fd);
 	channel_free(ch);
 	return 0;
 }
@@ -83,7 +93,6 @@ static struct channel_msg answer(uint32_t kind, uint32_t n_bytes)
 {
 	return (struct channel_msg){
 		.kind = kind,
-		.generation = 1,
 		.id = 7,
 		.slot = 2,
 		.n_bytes = n_bytes,
@@ -91,20 +100,19 @@ static struct channel_msg answer(uint32_t kind, uint32_t n_bytes)
 	};
 }
 
-static void request_is_stamped(void **state)
+static void request_arrives(void **state)
 {
 	struct channel_msg msg;
 
 	(void)state;
-	assert_int_equal(channel_recv(ch->net_fd, &msg), 0);
+	assert_int_equal(channel_recv(net_fd, &msg), 0);
 	assert_int_equal(msg.kind, CHANNEL_REQUEST);
-	assert_int_equal(msg.generation, 1);
 	assert_int_equal(msg.buf_off, 100);
 	assert_string_equal(msg.etag, "\"e\"");
 	t->ops->cancel(t, 2, 7);
-	assert_int_equal(channel_recv(ch->net_fd, &msg), 0);
+	assert_int_equal(channel_recv(net_fd, &msg), 0);
 	assert_int_equal(msg.kind, CHANNEL_CANCEL);
-	assert_int_equal(channel_recv(ch->net_fd, &msg), -EAGAIN);
+	assert_int_equal(channel_recv(net_fd, &msg), -EAGAIN);
 }
 
 static void answers_become_events(void **state)
@@ -146,12 +154,16 @@ static void new_generation_ends_attempts(void **state)
 {
 	(void)state;
 	say(answer(CHANNEL_BYTES, 500));
-	hello(2);
+	renew(2);
+	renew(3);
 	say(answer(CHANNEL_DONE, 1000));
-	assert_int_equal(hear(), 2);
-	assert_int_equal(ev[0].kind, TRANSPORT_BYTES);
-	assert_int_equal(ev[1].kind, TRANSPORT_RESTARTED);
+	assert_int_equal(hear(), 1);
+	assert_int_equal(ev[0].kind, TRANSPORT_RESTARTED);
 	assert_int_equal(n_restarts, 0);
+	submit();
+	say(answer(CHANNEL_DONE, 1000));
+	assert_int_equal(hear(), 1);
+	assert_int_equal(ev[0].kind, TRANSPORT_DONE);
 }
 
 /* Each of these is one restart, and what follows is not believed before the next HELLO. */
@@ -163,7 +175,7 @@ static void bad_messages_ask_for_a_restart(void **state)
 	(void)state;
 	bad[n] = answer(99, 0);
 	bad[++n] = answer(CHANNEL_REQUEST, 10);
-	bad[++n] = answer(CHANNEL_QUIT, 0);
+	bad[++n] = answer(CHANNEL_PING, 0);
 	bad[++n] = answer(CHANNEL_BYTES, 1001);
 	bad[++n] = answer(CHANNEL_BYTES, UINT32_MAX);
 	bad[++n] = answer(CHANNEL_DONE, 999);
@@ -174,16 +186,12 @@ static void bad_messages_ask_for_a_restart(void **state)
 	memset(bad[n].address, 'x', sizeof bad[n].address);
 	bad[++n] = answer(CHANNEL_BYTES, 10);
 	bad[n].file_bytes = UINT64_MAX;
-	bad[++n] = answer(CHANNEL_HELLO, 0);
 	for (unsigned i = 0; i <= n; i++) {
-		struct channel_msg good = answer(CHANNEL_BYTES, 10);
-
-		bad[i].generation = good.generation = i + 1;
 		say(bad[i]);
-		say(good);
 		assert_int_equal(hear(), 0);
 		assert_int_equal(n_restarts, i + 1);
-		hello(i + 2);
+		assert_int_equal(last_restarted, i + 1);
+		renew(i + 2);
 		assert_int_equal(hear(), 1);
 		submit();
 	}
@@ -194,8 +202,7 @@ static void wrong_size_asks_for_a_restart(void **state)
 	const char junk[2000] = "";
 
 	(void)state;
-	assert_int_equal(send(ch->net_fd, junk, sizeof junk, 0), sizeof junk);
-	assert_int_equal(send(ch->net_fd, junk, 3, 0), 3);
+	assert_int_equal(send(net_fd, junk, sizeof junk, 0), sizeof junk);
 	assert_int_equal(hear(), 0);
 	assert_int_equal(n_restarts, 1);
 }
@@ -209,12 +216,73 @@ static void bytes_never_go_backwards(void **state)
 	assert_int_equal(n_restarts, 1);
 }
 
-static void closed_channel_does_not_spin(void **state)
+/* It is asked for again, and when there is one the same requests go there. */
+static void shut_channel_is_replaced(void **state)
 {
 	(void)state;
-	shutdown(ch->net_fd, SHUT_RDWR);
+	shutdown(net_fd, SHUT_RDWR);
 	assert_int_equal(t->ops->wait(t, 30, ev, ARRAY_SIZE(ev)), 0);
 	assert_int_equal(n_restarts, 1);
+	t->ops->wake(t);
+	assert_int_equal(t->ops->wait(t, -1, ev, ARRAY_SIZE(ev)), 0);
+	assert_int_equal(t->ops->wait(t, 150, ev, ARRAY_SIZE(ev)), 0);
+	assert_int_equal(n_restarts, 2);
+	renew(2);
+	assert_int_equal(hear(), 1);
+	submit();
+	say(answer(CHANNEL_DONE, 1000));
+	assert_int_equal(hear(), 1);
+	assert_int_equal(n_restarts, 2);
+}
+
+static void hung_process_is_replaced(void **state)
+{
+	struct channel_msg msg;
+	unsigned n_pings = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 200 && !n_restarts; i++)
+		assert_int_equal(t->ops->wait(t, 10, ev, ARRAY_SIZE(ev)), 0);
+	assert_int_equal(n_restarts, 1);
+	while (channel_recv(net_fd, &msg) == 0)
+		n_pings += msg.kind == CHANNEL_PING;
+	assert_int_equal(n_pings, 1);
+}
+
+/* Waits for a slow server, but answers; and without a request it owes nothing. */
+static void slow_process_is_not(void **state)
+{
+	const struct channel_msg pong = {.kind = CHANNEL_PONG};
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		assert_int_equal(t->ops->wait(t, 40, ev, ARRAY_SIZE(ev)), 0);
+		say(pong);
+	}
+	say(answer(CHANNEL_DONE, 1000));
+	assert_int_equal(hear(), 1);
+	assert_int_equal(t->ops->wait(t, 300, ev, ARRAY_SIZE(ev)), 0);
+	assert_int_equal(n_restarts, 0);
+}
+
+/* As when PID 1 stops everything: the clock runs, but nobody waited. */
+static void time_without_us_does_not_count(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		usleep(150000);
+		assert_int_equal(hear(), 0);
+	}
+	assert_int_equal(n_restarts, 0);
+}
+
+static void orphan_does_not_spin(void **state)
+{
+	(void)state;
+	channel_leave_keeper(ch);
+	close(net_fd);
+	net_fd = -1;
+	assert_int_equal(t->ops->wait(t, 30, ev, ARRAY_SIZE(ev)), 0);
 	t->ops->wake(t);
 	assert_int_equal(t->ops->wait(t, -1, ev, ARRAY_SIZE(ev)), 0);
 }
@@ -236,14 +304,18 @@ static void full_channel_says_so(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(request_is_stamped),
+		TEST(request_arrives),
 		TEST(answers_become_events),
 		TEST(late_answers_are_dropped),
 		TEST(new_generation_ends_attempts),
 		TEST(bad_messages_ask_for_a_restart),
 		TEST(wrong_size_asks_for_a_restart),
 		TEST(bytes_never_go_backwards),
-		TEST(closed_channel_does_not_spin),
+		TEST(shut_channel_is_replaced),
+		TEST(hung_process_is_replaced),
+		TEST(slow_process_is_not),
+		TEST(time_without_us_does_not_count),
+		TEST(orphan_does_not_spin),
 		TEST(full_channel_says_so),
 	};
 

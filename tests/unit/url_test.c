@@ -73,12 +73,43 @@ static void too_long(void **state _unused_)
 	assert_false(url_by_digest("http://h/n.hri", digest, url, sizeof url));
 }
 
+static void places(void **state _unused_)
+{
+	static const struct {
+		const char *url, *given, *scheme, *host;
+		unsigned port;
+		bool has_user;
+	} cases[] = {
+		{"http://h/x", NULL, "http", "h", 80, false},
+		{"HTTPS://H.example:8443/x", NULL, "https", "H.example", 8443, false},
+		{"http://u:p@h/x", NULL, "http", "h", 80, true},
+		{"http://[::1]:81/x", NULL, "http", "::1", 81, false},
+		/* What looks like the host of one parser and is that of another. */
+		{"http://a#@b/x", NULL, "http", "a", 80, false},
+		{"p:3128", "http", "http", "p", 3128, false},
+		{"u:p@p:3128", "http", "http", "p", 3128, true},
+		{"file:///x", NULL, "file", "", 0, false},
+		{"http://", NULL, "", "", 0, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct url_place place;
+
+		url_place(cases[i].url, cases[i].given, &place);
+		assert_string_equal(place.scheme, cases[i].scheme);
+		assert_string_equal(place.host, cases[i].host);
+		assert_int_equal(place.port, cases[i].port);
+		assert_int_equal(place.has_user, cases[i].has_user);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hosts_and_ports),
 		cmocka_unit_test(beside_the_image),
 		cmocka_unit_test(too_long),
+		cmocka_unit_test(places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
