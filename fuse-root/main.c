@@ -169,10 +169,6 @@ static int check_options(struct options *o)
 		log_error("store %s: only zram and memory are in this version", o->store);
 		return -EINVAL;
 	}
-	if (o->io_timeout_ms)
-		log_warning("io-timeout: not in this version: reads wait for ever");
-	if (o->fill == FILL_BOOT)
-		log_warning("fill boot: not in this version: filling starts now");
 	return 0;
 }
 

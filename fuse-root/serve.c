@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -24,6 +25,7 @@
 
 #define FUSE_THREADS 4u
 #define TICK_MS 1000
+#define FILL_JITTER_MS 10000u
 
 /* -- told by other threads ---------------------------------------------------------------- */
 
@@ -64,6 +66,20 @@ static void on_resume(void *ctx, struct chunk_waiter *list)
 	fusefile_resume(s->file, list);
 }
 
+static int64_t on_expire(void *ctx)
+{
+	struct serve *s = ctx;
+
+	return fusefile_expire(s->file);
+}
+
+static void on_read(void *ctx, uint64_t img_off, uint64_t n_bytes, bool missed)
+{
+	struct serve *s = ctx;
+
+	engine_note_read(s->engine, img_off, n_bytes, missed);
+}
+
 static void on_net_misbehaves(void *ctx)
 {
 	struct serve *s = ctx;
@@ -88,6 +104,7 @@ static int control_pause(void *ctx, bool paused, char *why, size_t why_bytes)
 		return -EINVAL;
 	}
 	s->is_paused = paused;
+	s->awaits_boot = false;
 	engine_pause(s->engine, paused);
 	return 0;
 }
@@ -106,6 +123,32 @@ static int control_detach(void *ctx, char *why, size_t why_bytes)
 	return 0;
 }
 
+/*
+ * Many nodes start at the same moment: each lets the others boot for a random time before it fills.  The same at the
+ * end of the boot, which they also reach together.
+ */
+static void hold_fill(struct serve *s)
+{
+	uint32_t random;
+
+	if (!s->d->is_boot || s->o->mode != MODE_HYBRID)
+		return;
+	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
+		random = (uint32_t)clock_ns();
+	engine_hold_fill(s->engine, random % FILL_JITTER_MS);
+}
+
+/* With fill=boot this is what the fill has waited for. */
+static void boot_complete(struct serve *s)
+{
+	if (!s->awaits_boot)
+		return;
+	log_notice("fill: the boot is complete: starting");
+	s->awaits_boot = s->is_paused = false;
+	hold_fill(s);
+	engine_pause(s->engine, false);
+}
+
 /* The text can be longer than a packet may be, so it goes into the run directory. */
 static int control_trace(void *ctx, bool ends, char *why, size_t why_bytes)
 {
@@ -116,8 +159,10 @@ static int control_trace(void *ctx, bool ends, char *why, size_t why_bytes)
 		snprintf(why, why_bytes, "nothing has been read yet");
 		return -EAGAIN;
 	}
-	if (ends)
+	if (ends) {
 		trace_end(s->trace);
+		boot_complete(s);
+	}
 	err = trace_write(s->trace, img_info(s->image.img), s->d->rundir_fd);
 	if (err < 0)
 		snprintf(why, why_bytes, "cannot write the trace: %s", strerror(-err));
@@ -258,6 +303,8 @@ static int make_parts(struct serve *s)
 		.n_threads = FUSE_THREADS,
 		.store = s->store,
 		.n_workers = n_workers(),
+		.io_timeout_ms = s->o->io_timeout_ms,
+		.noted = on_read,
 		.ended = on_fuse_ended,
 		.ctx = s,
 	};
@@ -270,6 +317,7 @@ static int make_parts(struct serve *s)
 		.rate_bytes = s->o->rate_bytes,
 		.fill = true,
 		.resume = on_resume,
+		.expire = s->o->io_timeout_ms ? on_expire : NULL,
 		.complete = on_complete,
 		.ctx = s,
 	};
@@ -293,8 +341,10 @@ static int expose(struct serve *s)
 	cleanup_fd int fd = -1;
 	int err;
 
-	s->is_paused = s->o->fill == FILL_MANUAL;
+	s->is_paused = s->o->fill != FILL_NOW;
+	s->awaits_boot = s->o->fill == FILL_BOOT;
 	engine_pause(s->engine, s->is_paused);
+	hold_fill(s);
 	err = engine_start(s->engine);
 	if (err < 0)
 		return fail(s, err, "engine");

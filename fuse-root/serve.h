@@ -37,6 +37,7 @@ struct serve {
 	struct attachment attachment;
 	enum attach_state state;
 	bool is_attached, is_paused, is_leaving, handover_failed;
+	bool awaits_boot; /* fill=boot, and the boot is not complete: the fill is paused */
 	enum handover_method handover_method;
 	bool handover_done;
 	char error[256];

@@ -22,6 +22,9 @@ int fetcher_init(struct fetcher *f, const struct engine_config *config,
 		err = pages_new(config->img, PAGES_MAX, &f->pages);
 	if (err == 0)
 		err = queue_init(&f->parked, PARKED_MAX);
+	if (err == 0)
+		err = ahead_new(img_info(config->img)->n_chunks,
+				img_info(config->img)->chunk_bytes, &f->ahead);
 	if (err < 0)
 		fetcher_fini(f);
 	return err;
@@ -32,6 +35,7 @@ void fetcher_fini(struct fetcher *f)
 	free(steal_pointer(&f->page_copy));
 	pages_free(steal_pointer(&f->pages));
 	queue_fini(&f->parked);
+	ahead_free(steal_pointer(&f->ahead));
 	hot_fini(&f->hot);
 }
 
@@ -53,6 +57,7 @@ bool fetch_send(struct fetcher *f, struct fetch *fetch, uint32_t avoid)
 		.avoid = avoid,
 	};
 
+	fetch->sent_ms = f->now_ms;
 	if (fetch->class == SOURCE_DEMAND)
 		fill_demand(&f->fill, f->now_ms);
 	return source_submit(f->config.source, &rq) == 0;
@@ -74,7 +79,9 @@ void fetch_end_if_done(struct fetcher *f, struct fetch *fetch)
 /* How long until the fill may send its next request; 0: now. */
 static int64_t fill_pause_ms(struct fetcher *f, int64_t now_ms)
 {
-	int64_t left_ms = f->fill_not_before_ms - now_ms;
+	int64_t failed_ms = f->fill_not_before_ms - now_ms;
+	int64_t hold_ms = f->fill_hold_ms - now_ms;
+	int64_t left_ms = failed_ms > hold_ms ? failed_ms : hold_ms;
 
 	return left_ms > 0 ? left_ms : fill_delay_ms(&f->fill, now_ms);
 }
@@ -104,6 +111,8 @@ int64_t fetcher_submit(struct fetcher *f, int64_t now_ms)
 		;
 	if (fetch_hot_is_busy(f))
 		return delay_ms;
+	while (fetch_has_room(f, SOURCE_AHEAD) && fetch_run_ahead(f))
+		;
 	while (f->config.fill && !f->stats.is_paused && fetch_has_room(f, SOURCE_FILL)) {
 		int64_t pause_ms = fill_pause_ms(f, now_ms);
 
@@ -140,6 +149,8 @@ void fetcher_event(struct fetcher *f, const struct source_event *ev, int64_t now
 	assert(fetch && ev->n_bytes <= fetch->n_bytes &&
 	       ev->n_bytes >= fetch->n_received);
 	n_new = ev->n_bytes - fetch->n_received;
+	if (fetch->n_received == 0)
+		fill_answered(&f->fill, now_ms - fetch->sent_ms);
 	fetch->n_received = ev->n_bytes;
 	fetch->is_done = ev->kind == SOURCE_DONE;
 	fill_received(&f->fill, n_new, now_ms);
@@ -148,6 +159,8 @@ void fetcher_event(struct fetcher *f, const struct source_event *ev, int64_t now
 		f->stats.demand_bytes += n_new;
 	} else if (fetch->class == SOURCE_HOT) {
 		f->stats.hot_bytes += n_new;
+	} else if (fetch->class == SOURCE_AHEAD) {
+		f->stats.ahead_bytes += n_new;
 	} else {
 		f->stats.fill_bytes += n_new;
 	}

@@ -98,7 +98,7 @@ static bool send_failed_chunk(struct fetcher *f, struct failed *x)
 	page = fetch_pages_find(f, img_page_of(x->index), &range);
 	if (!page)
 		return fetch_pages_send(f, img_page_of(x->index), &range, SOURCE_DEMAND);
-	x->is_under_way = fetch_run_send(f, x->index, page, SOURCE_DEMAND, x) != NULL;
+	x->is_under_way = fetch_run_again(f, x->index, page, x->avoid);
 	return x->is_under_way;
 }
 

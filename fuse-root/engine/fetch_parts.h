@@ -41,15 +41,13 @@ void fetch_pages_arrived(struct fetcher *f, struct fetch *fetch,
 
 /* -- fetch_run.c -- */
 
-/*
- * Send a fetch that begins with a chunk that is claimed, and no other when it failed before (x).
- * NULL: no room, the chunk stays claimed.
- */
-const struct fetch *fetch_run_send(struct fetcher *f, uint64_t ci,
-				   const struct img_page *page, enum source_class class,
-				   const struct failed *x);
+/* Ask for one claimed chunk that failed before.  False: no room. */
+bool fetch_run_again(struct fetcher *f, uint64_t ci, const struct img_page *page,
+		     uint32_t avoid);
 /* One demanded chunk, or the index page that tells where it is.  False: nothing to send. */
 bool fetch_run_demand(struct fetcher *f);
+/* A run of chunks that a sequential reader will want soon.  False: nothing to send, or not now. */
+bool fetch_run_ahead(struct fetcher *f);
 /* A run of chunks that nobody asked for.  False: nothing to send, or not now. */
 bool fetch_run_fill(struct fetcher *f);
 /* A read has come to wait for a chunk that is on its way for another reason: hurry. */

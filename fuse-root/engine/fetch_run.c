@@ -8,73 +8,103 @@
 
 #define DEMAND_RUN_BYTES (1024u * 1024)
 
-/* Chunks as far as they lie side by side, are wanted by `wants`, and fit into max_bytes. */
-static void extend_run(struct fetcher *f, struct fetch *fetch,
-		       const struct img_page *page, uint32_t max_bytes,
-		       bool (*wants)(struct fetcher *f, uint64_t ci))
-{
-	uint64_t ci = fetch->chunks[0].ci + 1;
-	uint64_t end_ci = page->page * IMG_PAGE_ENTRIES + page->n_entries;
+/* A request that begins with chunk ci, which is claimed. */
+struct run {
+	enum source_class class;
+	uint64_t ci, end_ci; /* no chunk from end_ci on */
+	uint32_t max_bytes;
+	bool is_demand; /* demanded chunks only, and holes between them */
+	uint32_t gap_bytes; /* of one such hole, at most */
+	uint32_t avoid; /* servers */
+};
 
-	for (; ci < end_ci && fetch->n_chunks < FETCH_CHUNKS_MAX; ci++) {
+static void unclaim_from(struct fetcher *f, struct fetch *fetch, unsigned n_keep)
+{
+	while (fetch->n_chunks > n_keep)
+		chunkmap_unclaim(f->config.cm, fetch->chunks[--fetch->n_chunks].ci);
+}
+
+/*
+ * Chunks as far as they lie side by side, can be claimed and fit.  A hole of chunks that nobody demanded yet is
+ * fetched along where that is cheaper than another request; what is there already is never fetched again.
+ */
+static void extend_run(struct fetcher *f, struct fetch *fetch,
+		       const struct img_page *page, const struct run *run)
+{
+	uint64_t end_ci =
+		min_u64(page->page * IMG_PAGE_ENTRIES + page->n_entries, run->end_ci);
+	unsigned n_keep = fetch->n_chunks;
+
+	for (uint64_t ci = run->ci + 1; ci < end_ci && fetch->n_chunks < FETCH_CHUNKS_MAX;
+	     ci++) {
 		struct img_chunk *next = &fetch->chunks[fetch->n_chunks];
 		int err = img_page_chunk(f->config.img, page, ci, next);
 		uint64_t n_bytes = next->src_off + next->stored_bytes - fetch->src_off;
+		bool is_wanted =
+			!run->is_demand || chunkmap_is_demanded(f->config.cm, ci);
 
-		if (err < 0 || n_bytes > max_bytes)
-			return;
+		if (err < 0 || n_bytes > run->max_bytes)
+			break;
 		if (next->is_zero)
 			continue;
-		if (!wants(f, ci) || !chunkmap_claim(f->config.cm, ci))
-			return;
+		if (!is_wanted && n_bytes - fetch->n_bytes > run->gap_bytes)
+			break;
+		if (!chunkmap_claim(f->config.cm, ci))
+			break;
 		fetch->n_chunks++;
+		if (!is_wanted)
+			continue;
+		n_keep = fetch->n_chunks;
 		fetch->n_bytes = (uint32_t)n_bytes;
 	}
+	unclaim_from(f, fetch, n_keep);
 }
 
-static bool is_demanded(struct fetcher *f, uint64_t ci)
-{
-	return chunkmap_is_demanded(f->config.cm, ci);
-}
-
-static bool is_any(struct fetcher *f, uint64_t ci)
-{
-	(void)f;
-	(void)ci;
-	return true;
-}
-
-/* Send a fetch that begins with a chunk that is claimed; NULL: no room, it stays claimed. */
-const struct fetch *fetch_run_send(struct fetcher *f, uint64_t ci,
-				   const struct img_page *page, enum source_class class,
-				   const struct failed *x)
+/* NULL: no room, the first chunk stays claimed. */
+static const struct fetch *send_run(struct fetcher *f, const struct img_page *page,
+				    const struct run *run)
 {
 	struct fetch *fetch = fetch_free_slot(f);
 	int err;
 
 	if (!fetch)
 		return NULL;
-	*fetch = (struct fetch){.kind = FETCH_CHUNKS, .class = class, .n_chunks = 1};
-	err = img_page_chunk(f->config.img, page, ci, &fetch->chunks[0]);
+	*fetch = (struct fetch){.kind = FETCH_CHUNKS, .class = run->class, .n_chunks = 1};
+	err = img_page_chunk(f->config.img, page, run->ci, &fetch->chunks[0]);
 	assert(err == 0);
+	(void)err;
 	fetch->src_off = fetch->chunks[0].src_off;
 	fetch->n_bytes = fetch->chunks[0].stored_bytes;
-	if (!x && class == SOURCE_DEMAND)
-		extend_run(f, fetch, page, DEMAND_RUN_BYTES, is_demanded);
-	else if (!x)
-		extend_run(f, fetch, page, fill_request_bytes(&f->fill, f->now_ms),
-			   is_any);
-	if (fetch_send(f, fetch, x ? x->avoid : 0))
+	extend_run(f, fetch, page, run);
+	if (fetch_send(f, fetch, run->avoid))
 		return fetch;
-	for (unsigned i = 1; i < fetch->n_chunks; i++)
-		chunkmap_unclaim(f->config.cm, fetch->chunks[i].ci);
+	unclaim_from(f, fetch, 1);
 	fetch->kind = FETCH_NONE;
 	return NULL;
 }
 
-/* One demanded chunk, or the index page that tells where it is.  False: nothing to send. */
+bool fetch_run_again(struct fetcher *f, uint64_t ci, const struct img_page *page,
+		     uint32_t avoid)
+{
+	const struct run run = {
+		.class = SOURCE_DEMAND,
+		.ci = ci,
+		.end_ci = ci + 1,
+		.avoid = avoid,
+	};
+
+	return send_run(f, page, &run) != NULL;
+}
+
 bool fetch_run_demand(struct fetcher *f)
 {
+	struct run run = {
+		.class = SOURCE_DEMAND,
+		.end_ci = UINT64_MAX,
+		.max_bytes = DEMAND_RUN_BYTES,
+		.is_demand = true,
+		.gap_bytes = fill_gap_bytes(&f->fill),
+	};
 	const struct img_page *page;
 	struct img_range range;
 	uint64_t ci;
@@ -85,7 +115,8 @@ bool fetch_run_demand(struct fetcher *f)
 	/* Loading the page may have made the chunk READY: a zero chunk. */
 	if (!chunkmap_claim(f->config.cm, ci))
 		return true;
-	if (page && fetch_run_send(f, ci, page, SOURCE_DEMAND, NULL))
+	run.ci = ci;
+	if (page && send_run(f, page, &run))
 		return true;
 	if (!page && queue_push(&f->parked, ci)) {
 		if (fetch_pages_send(f, img_page_of(ci), &range, SOURCE_DEMAND))
@@ -97,9 +128,60 @@ bool fetch_run_demand(struct fetcher *f)
 	return false;
 }
 
-/* A run of chunks that nobody asked for.  False: nothing to send, or not now. */
+/* Bytes that are still to come of what was asked for ahead of readers. */
+static uint32_t ahead_under_way(const struct fetcher *f)
+{
+	uint32_t n_bytes = 0;
+
+	for (unsigned i = 0; i < FETCHES_MAX; i++)
+		if (f->fetches[i].kind == FETCH_CHUNKS &&
+		    f->fetches[i].class == SOURCE_AHEAD)
+			n_bytes += f->fetches[i].n_bytes - f->fetches[i].n_received;
+	return n_bytes;
+}
+
+bool fetch_run_ahead(struct fetcher *f)
+{
+	uint32_t half = fill_ahead_bytes(&f->fill) / 2;
+	struct run run = {.class = SOURCE_AHEAD, .max_bytes = half};
+	const struct img_page *page;
+	const struct fetch *sent;
+	struct ahead_want want;
+	struct img_range range;
+
+	if (ahead_under_way(f) > half || !ahead_next(f->ahead, &want))
+		return false;
+	run.end_ci = want.end_ci;
+	if (!chunkmap_next_absent(f->config.cm, want.first_ci, &run.ci) ||
+	    run.ci >= want.end_ci) {
+		ahead_asked(f->ahead, &want, want.end_ci);
+		return true;
+	}
+	page = fetch_pages_find(f, img_page_of(run.ci), &range);
+	if (!page) {
+		(void)!fetch_pages_send(f, img_page_of(run.ci), &range, SOURCE_AHEAD);
+		return false;
+	}
+	if (!chunkmap_claim(f->config.cm, run.ci)) {
+		ahead_asked(f->ahead, &want, run.ci + 1);
+		return true;
+	}
+	sent = send_run(f, page, &run);
+	if (!sent) {
+		chunkmap_unclaim(f->config.cm, run.ci);
+		return false;
+	}
+	ahead_asked(f->ahead, &want, sent->chunks[sent->n_chunks - 1].ci + 1);
+	return true;
+}
+
 bool fetch_run_fill(struct fetcher *f)
 {
+	struct run run = {
+		.class = SOURCE_FILL,
+		.end_ci = UINT64_MAX,
+		.max_bytes = fill_request_bytes(&f->fill, f->now_ms),
+	};
 	const struct img_page *page;
 	const struct fetch *sent;
 	struct img_range range;
@@ -120,7 +202,8 @@ bool fetch_run_fill(struct fetcher *f)
 	f->fill_ci = ci + 1;
 	if (!chunkmap_claim(f->config.cm, ci))
 		return true;
-	sent = fetch_run_send(f, ci, page, SOURCE_FILL, NULL);
+	run.ci = ci;
+	sent = send_run(f, page, &run);
 	if (!sent) {
 		chunkmap_unclaim(f->config.cm, ci);
 		return false;

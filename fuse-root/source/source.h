@@ -21,8 +21,10 @@
 #define SOURCE_SERVERS_MAX 16u
 #define SOURCE_REQUEST_BYTES_MAX (4u * 1024 * 1024 + 128 * 1024)
 
-/* Order is priority. */
-enum source_class { SOURCE_DEMAND, SOURCE_HOT, SOURCE_FILL };
+/* Order is priority.  AHEAD: what a sequential reader will want soon. */
+enum source_class { SOURCE_DEMAND, SOURCE_HOT, SOURCE_AHEAD, SOURCE_FILL };
+
+#define SOURCE_CLASSES 4u
 
 struct source_request {
 	uint64_t id; /* the caller's, unique among outstanding requests */
@@ -86,7 +88,7 @@ struct source_ops {
 	void (*wake)(struct source *s);
 	/* The caller has copied what it wanted of a DONE request, or wants no more of it. */
 	void (*release)(struct source *s, uint64_t id);
-	/* A read waits for an outstanding FILL or HOT request: treat it as DEMAND.  Engine thread. */
+	/* A read waits for an outstanding request of another class: treat it as DEMAND.  Engine thread. */
 	void (*promote)(struct source *s, uint64_t id);
 	/* The bytes that `server` gave at src_off were wrong: count and log it.  Engine thread. */
 	void (*reject)(struct source *s, unsigned server, uint64_t src_off,

@@ -35,7 +35,7 @@ void source_fault_corrupt(struct source *s, uint64_t src_off, unsigned n_times);
 
 struct source_fault_counts {
 	uint64_t n_requests; /* accepted submits */
-	uint64_t n_class[3]; /* of these by class */
+	uint64_t n_class[SOURCE_CLASSES]; /* of these by class */
 	uint64_t n_bytes; /* delivered */
 	uint64_t n_rejects;
 	uint64_t n_promotes;
