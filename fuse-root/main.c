@@ -161,6 +161,11 @@ static int check_options(struct options *o)
 			"no image: give a URL, as in root=hydroot:http://server/image.hri");
 		return -EINVAL;
 	}
+	if (options_resolve_pack(o) < 0) {
+		log_error("pack %s: too long beside the URL of the image: give its URL",
+			  o->pack);
+		return -EINVAL;
+	}
 	if (o->mode != MODE_HYBRID) {
 		log_error("mode: only hybrid is in this version");
 		return -EINVAL;

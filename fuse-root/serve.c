@@ -294,6 +294,20 @@ static int open_store(struct serve *s)
 	return err < 0 ? fail(s, err, "store") : 0;
 }
 
+/* Whoever pinned the image by its digest alone has said nothing that a pack could be held against. */
+static struct hot_config pack_config(const struct serve *s)
+{
+	if (!s->o->pack[0])
+		return (struct hot_config){0};
+	if (s->o->has_digest && !s->d->public_key) {
+		log_warning(
+			"hot pack beside the image: not used: digest= does not cover it: "
+			"sign it and give public-key=");
+		return (struct hot_config){0};
+	}
+	return (struct hot_config){true, s->d->public_key, s->d->public_key_bytes};
+}
+
 static int make_parts(struct serve *s)
 {
 	const struct img_info *info = img_info(s->image.img);
@@ -316,6 +330,7 @@ static int make_parts(struct serve *s)
 		.n_servers = s->o->n_servers,
 		.rate_bytes = s->o->rate_bytes,
 		.fill = true,
+		.hot = pack_config(s),
 		.resume = on_resume,
 		.expire = s->o->io_timeout_ms ? on_expire : NULL,
 		.complete = on_complete,

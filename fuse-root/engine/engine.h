@@ -14,6 +14,14 @@
 #include "source/source.h"
 #include "store/store.h"
 
+/* A hot pack beside the image, and what makes it trusted. */
+struct hot_config {
+	bool has_pack; /* the source knows where */
+	const char *
+		public_key; /* PEM: it must be signed by this key; NULL: it need not be signed */
+	size_t public_key_bytes;
+};
+
 struct engine_config {
 	struct img *img; /* all of these are borrowed */
 	struct source *source;
@@ -23,6 +31,7 @@ struct engine_config {
 	unsigned n_servers;
 	uint64_t rate_bytes; /* of the background fill, per second; 0: no limit */
 	bool fill; /* false: on demand only */
+	struct hot_config hot;
 	/* Reads to ask the map again; called by a worker, without locks. */
 	void (*resume)(void *ctx, struct chunk_waiter *list);
 	/* Fail reads that have waited too long; returns as readpath_expire.  Engine thread; NULL: never. */

@@ -15,7 +15,7 @@ int fetcher_init(struct fetcher *f, const struct engine_config *config,
 	int err;
 
 	*f = (struct fetcher){.config = *config, .workers = workers, .next_id = 1};
-	hot_init(&f->hot, config->img, config->cm);
+	hot_init(&f->hot, config);
 	f->page_copy = malloc(IMG_PAGE_ENTRIES * IMG_PAGE_ENTRY_BYTES);
 	err = f->page_copy ? 0 : -ENOMEM;
 	if (err == 0)
@@ -54,6 +54,8 @@ bool fetch_send(struct fetcher *f, struct fetch *fetch, uint32_t avoid)
 		.src_off = fetch->src_off,
 		.n_bytes = fetch->n_bytes,
 		.class = fetch->class,
+		.file = fetch->file,
+		.may_end = fetch->may_end,
 		.avoid = avoid,
 	};
 
@@ -141,6 +143,33 @@ static struct fetch *find_fetch(struct fetcher *f, uint64_t id)
 	return NULL;
 }
 
+/* What has come of it so far goes where it is wanted. */
+static void hand_on(struct fetcher *f, struct fetch *fetch, const struct source_event *ev,
+		    int64_t now_ms)
+{
+	switch (fetch->kind) {
+	case FETCH_CHUNKS:
+		fetch_run_hand_out(f, fetch, ev);
+		fetch_end_if_done(f, fetch);
+		break;
+	case FETCH_HOT_FRAMES:
+		fetch_hot_hand_out(f, fetch, ev);
+		fetch_end_if_done(f, fetch);
+		break;
+	case FETCH_HOT_HEAD:
+	case FETCH_HOT_TABLE:
+		if (fetch->is_done)
+			fetch_hot_arrived(f, fetch, ev);
+		break;
+	case FETCH_PAGE:
+		if (fetch->is_done)
+			fetch_pages_arrived(f, fetch, ev, now_ms);
+		break;
+	case FETCH_NONE:
+		break;
+	}
+}
+
 void fetcher_event(struct fetcher *f, const struct source_event *ev, int64_t now_ms)
 {
 	struct fetch *fetch = find_fetch(f, ev->id);
@@ -148,6 +177,10 @@ void fetcher_event(struct fetcher *f, const struct source_event *ev, int64_t now
 
 	assert(fetch && ev->n_bytes <= fetch->n_bytes &&
 	       ev->n_bytes >= fetch->n_received);
+	if (ev->kind == SOURCE_FAILED) {
+		fetch_hot_lost(f, fetch, ev->why);
+		return;
+	}
 	n_new = ev->n_bytes - fetch->n_received;
 	if (fetch->n_received == 0)
 		fill_answered(&f->fill, now_ms - fetch->sent_ms);
@@ -164,17 +197,7 @@ void fetcher_event(struct fetcher *f, const struct source_event *ev, int64_t now
 	} else {
 		f->stats.fill_bytes += n_new;
 	}
-	if (fetch->kind == FETCH_CHUNKS) {
-		fetch_run_hand_out(f, fetch, ev);
-		fetch_end_if_done(f, fetch);
-	} else if (fetch->kind == FETCH_HOT_FRAMES) {
-		fetch_hot_hand_out(f, fetch, ev);
-		fetch_end_if_done(f, fetch);
-	} else if (fetch->is_done && fetch->kind == FETCH_HOT_TABLE) {
-		fetch_hot_table_arrived(f, fetch, ev);
-	} else if (fetch->is_done) {
-		fetch_pages_arrived(f, fetch, ev, now_ms);
-	}
+	hand_on(f, fetch, ev, now_ms);
 }
 
 void fetcher_result(struct fetcher *f, const struct worker_result *r, int64_t now_ms)

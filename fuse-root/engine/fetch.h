@@ -28,6 +28,7 @@ enum fetch_kind {
 	FETCH_NONE,
 	FETCH_PAGE,
 	FETCH_CHUNKS,
+	FETCH_HOT_HEAD,
 	FETCH_HOT_TABLE,
 	FETCH_HOT_FRAMES,
 };
@@ -43,7 +44,10 @@ struct fetch {
 	uint64_t page; /* FETCH_PAGE */
 	/* FETCH_CHUNKS; of FETCH_HOT_FRAMES the frames */
 	unsigned n_chunks, n_handed, n_results;
-	uint32_t first_frame; /* FETCH_HOT_FRAMES */
+	enum source_file file; /* FETCH_HOT_* */
+	bool may_end; /* the file may be shorter */
+	const struct img_hot *hot; /* FETCH_HOT_FRAMES: the table, and where in it */
+	uint32_t first_frame;
 	bool is_promoted; /* FETCH_HOT_*: treated as demand, counted as hot */
 	struct img_chunk chunks[FETCH_CHUNKS_MAX];
 };

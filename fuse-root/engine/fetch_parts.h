@@ -77,15 +77,20 @@ void fetch_failed_not_stored(struct fetcher *f, const struct worker_result *r,
 
 /* -- fetch_hot.c -- */
 
-/* The table of the hot pack, or its next frames.  False: nothing to send, or not now. */
+/* Head, table or next frames of the hot pack.  False: nothing to send, or not now. */
 bool fetch_hot_send(struct fetcher *f);
 /* The fill comes when the pack is there: until then the line is the boot's. */
 bool fetch_hot_is_busy(const struct fetcher *f);
+/* A read has come to wait for blocks that are on their way: hurry. */
 void fetch_hot_promote(struct fetcher *f);
-void fetch_hot_table_arrived(struct fetcher *f, struct fetch *fetch,
-			     const struct source_event *ev);
+/* All of the head or the table is there. */
+void fetch_hot_arrived(struct fetcher *f, struct fetch *fetch,
+		       const struct source_event *ev);
+/* Frames whose bytes are all there go to the workers. */
 void fetch_hot_hand_out(struct fetcher *f, struct fetch *fetch,
 			const struct source_event *ev);
+/* SOURCE_FAILED: it will not come. */
+void fetch_hot_lost(struct fetcher *f, struct fetch *fetch, const char *why);
 /* A worker's result: a pack costs bytes at most, what it failed to bring is fetched when it is wanted. */
 void fetch_hot_result(struct fetcher *f, const struct worker_result *r);
 

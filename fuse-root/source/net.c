@@ -35,7 +35,7 @@ struct net {
 	uint32_t generation;
 	CURLM *multi;
 	struct slot slots[TRANSPORT_SLOTS];
-	struct net_name names[SOURCE_SERVERS_MAX];
+	struct net_name names[SOURCE_SERVERS_MAX + 1];
 	bool has_hello; /* HELLO waits to be sent */
 	bool is_blocked; /* something waits to be sent */
 	bool is_over;
@@ -140,7 +140,7 @@ static void on_request(struct net *net, const struct channel_msg *msg)
 	stop(net, s);
 	s->has_end = false;
 	s->n_told = 0;
-	if (msg->server >= net->cfg->o->n_servers) {
+	if (!net_xfer_url(net->cfg->o, msg->server)) {
 		s->xfer.rq = *msg;
 		s->xfer.n_have = 0;
 		fail_locally(net, s, "no such server");

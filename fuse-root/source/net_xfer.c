@@ -235,10 +235,17 @@ static void set_request(struct net_xfer *x, const char *url)
 	curl_easy_setopt(e, CURLOPT_PRIVATE, x);
 }
 
+const char *net_xfer_url(const struct options *o, uint32_t server)
+{
+	if (server < o->n_servers)
+		return o->servers[server];
+	return server == o->n_servers && o->pack[0] ? o->pack : NULL;
+}
+
 int net_xfer_begin(struct net_xfer *x, const struct channel_msg *rq,
 		   struct net_name *name)
 {
-	const char *url = x->cfg->o->servers[rq->server];
+	const char *url = net_xfer_url(x->cfg->o, rq->server);
 	char beside[OPTIONS_URL_BYTES + 128];
 
 	if (rq->is_by_digest && url_by_digest(url, rq->digest, beside, sizeof beside))

@@ -50,6 +50,9 @@ struct net_xfer {
 int net_xfer_init(struct net_xfer *x, const struct net_config *cfg, uint8_t *slot_buffer);
 void net_xfer_fini(struct net_xfer *x);
 
+/* Server n_servers is the hot pack's place.  NULL: there is no such server. */
+const char *net_xfer_url(const struct options *o, uint32_t server);
+
 /* Prepare x->easy for rq; the caller adds it to the multi handle. */
 int net_xfer_begin(struct net_xfer *x, const struct channel_msg *rq,
 		   struct net_name *name);

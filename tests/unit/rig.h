@@ -47,6 +47,8 @@ struct rig_options {
 	bool forget_pages; /* no index page is in the first bytes */
 	const struct testimage_hot *hot; /* n_hot runs of a hot pack */
 	unsigned n_hot;
+	bool has_pack; /* a hot pack beside the image: source_fault_set_pack */
+	const char *pack_key;
 	struct trace *trace; /* records reads, or NULL */
 };
 
@@ -246,6 +248,10 @@ static inline void rig_init(struct rig *g, const struct rig_options *o)
 				.n_workers = o->n_workers ? o->n_workers : 2,
 				.rate_bytes = o->rate_bytes,
 				.fill = !o->no_fill,
+				.hot = {.has_pack = o->has_pack,
+					.public_key = o->pack_key,
+					.public_key_bytes =
+						o->pack_key ? strlen(o->pack_key) : 0},
 				.resume = rig_resume,
 				.expire = rig_expire,
 				.complete = rig_complete,
