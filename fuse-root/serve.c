@@ -105,6 +105,8 @@ static int control_pause(void *ctx, bool paused, char *why, size_t why_bytes)
 	}
 	s->is_paused = paused;
 	s->awaits_boot = false;
+	/* Who asks for it does not want to wait for other nodes. */
+	engine_hold_fill(s->engine, 0);
 	engine_pause(s->engine, paused);
 	return 0;
 }

@@ -25,7 +25,7 @@
 #define EVENTS_MAX 16u
 
 /* A pack's place may fail so often to answer. */
-#define PACK_TRIES_MAX 3u
+#define PACK_TRIES_MAX 2u
 
 enum request_state {
 	REQUEST_FREE,

@@ -104,6 +104,7 @@ static void demand_always_has_room(void **state _unused_)
 static void the_reader_catches_up(void **state _unused_)
 {
 	const struct rig_options o = {.n_chunks = 400, .no_fill = true};
+	struct rig_reply r;
 	uint64_t n_demand;
 	struct rig g;
 
@@ -111,15 +112,21 @@ static void the_reader_catches_up(void **state _unused_)
 	rig_start(&g);
 	for (uint64_t off = 0; off < 40 * RIG_CHUNK; off += PIECE)
 		rig_expect(&g, off, PIECE);
+	/* As far again as was read. */
+	RIG_UNTIL(chunkmap_state(g.cm, 79) == CHUNK_READY);
 	RIG_UNTIL(rig_requests(&g).n_outstanding == 0);
-	source_fault_set_delay(g.source, 50);
+	source_fault_set_delay(g.source, 100000);
+	rig_expect(&g, 40 * RIG_CHUNK, PIECE);
+	RIG_UNTIL(rig_requests(&g).n_outstanding >= 1);
+	assert_int_equal(atomic_load(&g.n_promoted), 0);
 	n_demand = rig_requests(&g).n_class[SOURCE_DEMAND];
-	for (uint64_t off = 40 * RIG_CHUNK; off < 90 * RIG_CHUNK; off += PIECE)
-		rig_expect(&g, off, PIECE);
-	assert_true(atomic_load(&g.n_promoted) >= 1);
+	rig_reply_init(&r, NULL);
+	readpath_read(g.rp, &r, 80 * RIG_CHUNK, RIG_BLOCK);
+	RIG_UNTIL(atomic_load(&g.n_promoted) == 1);
 	assert_int_equal(rig_requests(&g).n_class[SOURCE_DEMAND], n_demand);
-	expect_once(&g);
+	assert_false(rig_is_replied(&r));
 	rig_fini(&g);
+	assert_int_equal(rig_reply_wait(&r), -EIO);
 }
 
 static bool every_second(uint64_t ci)
