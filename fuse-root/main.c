@@ -163,6 +163,11 @@ static int check_options(struct options *o)
 			"no image: give a URL, as in root=hydroot:http://server/image.hri");
 		return -EINVAL;
 	}
+	if (options_resolve_pack(o) < 0) {
+		log_error("pack %s: too long beside the URL of the image: give its URL",
+			  o->pack);
+		return -EINVAL;
+	}
 	if (o->mode == MODE_FULL && strcmp(o->store, "memory") == 0) {
 		log_error(
 			"mode full: not with store memory, which is no block device: use "
@@ -173,10 +178,6 @@ static int check_options(struct options *o)
 		log_error("store %s: only zram and memory are in this version", o->store);
 		return -EINVAL;
 	}
-	if (o->io_timeout_ms)
-		log_warning("io-timeout: not in this version: reads wait for ever");
-	if (o->fill == FILL_BOOT)
-		log_warning("fill boot: not in this version: filling starts now");
 	return 0;
 }
 

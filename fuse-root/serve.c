@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -25,6 +26,7 @@
 
 #define FUSE_THREADS 4u
 #define TICK_MS 1000
+#define FILL_JITTER_MS 10000u
 
 /* -- told by other threads ---------------------------------------------------------------- */
 
@@ -66,6 +68,20 @@ static void on_resume(void *ctx, struct chunk_waiter *list)
 	fusefile_resume(s->file, list);
 }
 
+static int64_t on_expire(void *ctx)
+{
+	struct serve *s = ctx;
+
+	return s->file ? fusefile_expire(s->file) : -1;
+}
+
+static void on_read(void *ctx, uint64_t img_off, uint64_t n_bytes, bool missed)
+{
+	struct serve *s = ctx;
+
+	engine_note_read(s->engine, img_off, n_bytes, missed);
+}
+
 static void on_net_misbehaves(void *ctx, uint32_t generation)
 {
 	struct serve *s = ctx;
@@ -92,6 +108,9 @@ static int control_pause(void *ctx, bool paused, char *why, size_t why_bytes)
 		return -EINVAL;
 	}
 	s->is_paused = paused;
+	s->awaits_boot = false;
+	/* Who asks for it does not want to wait for other nodes. */
+	engine_hold_fill(s->engine, 0);
 	engine_pause(s->engine, paused);
 	return 0;
 }
@@ -110,6 +129,32 @@ static int control_detach(void *ctx, char *why, size_t why_bytes)
 	return 0;
 }
 
+/*
+ * Many nodes start at the same moment: each lets the others boot for a random time before it fills.  The same at the
+ * end of the boot, which they also reach together.
+ */
+static void hold_fill(struct serve *s)
+{
+	uint32_t random;
+
+	if (!s->d->is_boot || s->o->mode != MODE_HYBRID)
+		return;
+	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
+		random = (uint32_t)clock_ns();
+	engine_hold_fill(s->engine, random % FILL_JITTER_MS);
+}
+
+/* With fill=boot this is what the fill has waited for. */
+static void boot_complete(struct serve *s)
+{
+	if (!s->awaits_boot)
+		return;
+	log_notice("fill: the boot is complete: starting");
+	s->awaits_boot = s->is_paused = false;
+	hold_fill(s);
+	engine_pause(s->engine, false);
+}
+
 /* The text can be longer than a packet may be, so it goes into the run directory. */
 static int control_trace(void *ctx, bool ends, char *why, size_t why_bytes)
 {
@@ -120,8 +165,10 @@ static int control_trace(void *ctx, bool ends, char *why, size_t why_bytes)
 		snprintf(why, why_bytes, "nothing has been read yet");
 		return -EAGAIN;
 	}
-	if (ends)
+	if (ends) {
 		trace_end(s->trace);
+		boot_complete(s);
+	}
 	err = trace_write(s->trace, img_info(s->image.img), s->d->rundir_fd);
 	if (err < 0)
 		snprintf(why, why_bytes, "cannot write the trace: %s", strerror(-err));
@@ -255,6 +302,20 @@ static int open_store(struct serve *s)
 	return err < 0 ? fail(s, err, "store") : 0;
 }
 
+/* Whoever pinned the image by its digest alone has said nothing that a pack could be held against. */
+static struct hot_config pack_config(const struct serve *s)
+{
+	if (!s->o->pack[0])
+		return (struct hot_config){0};
+	if (s->o->has_digest && !s->d->public_key) {
+		log_warning(
+			"hot pack beside the image: not used: digest= does not cover it: "
+			"sign it and give public-key=");
+		return (struct hot_config){0};
+	}
+	return (struct hot_config){true, s->d->public_key, s->d->public_key_bytes};
+}
+
 static int make_parts(struct serve *s)
 {
 	const struct img_info *info = img_info(s->image.img);
@@ -266,7 +327,9 @@ static int make_parts(struct serve *s)
 		.n_servers = s->o->n_servers,
 		.rate_bytes = s->o->rate_bytes,
 		.fill = true,
+		.hot = pack_config(s),
 		.resume = on_resume,
+		.expire = s->o->io_timeout_ms ? on_expire : NULL,
 		.complete = on_complete,
 		.ctx = s,
 	};
@@ -293,6 +356,8 @@ static int make_file(struct serve *s)
 		.n_workers = n_workers(),
 		.trace = s->trace,
 		.timeline = s->d->timeline,
+		.io_timeout_ms = s->o->io_timeout_ms,
+		.noted = on_read,
 		.ended = on_fuse_ended,
 		.ctx = s,
 	};
@@ -306,8 +371,10 @@ static int start_engine(struct serve *s)
 	int err;
 
 	/* All of it first: there is nothing else to do than to fill. */
-	s->is_paused = s->mode != MODE_FULL && s->o->fill == FILL_MANUAL;
+	s->is_paused = s->mode != MODE_FULL && s->o->fill != FILL_NOW;
+	s->awaits_boot = s->mode != MODE_FULL && s->o->fill == FILL_BOOT;
 	engine_pause(s->engine, s->is_paused);
+	hold_fill(s);
 	err = engine_start(s->engine);
 	return err < 0 ? fail(s, err, "engine") : 0;
 }

@@ -79,7 +79,12 @@ static void fill_progress(struct serve *s, struct status *st)
 	st->demand_bytes = engine.demand_bytes;
 	st->hot_bytes = engine.hot_bytes;
 	st->fill_bytes = engine.fill_bytes;
+	st->ahead_bytes = engine.ahead_bytes;
 	st->demand_waiting = counts.n_waiting;
+	st->reads = reads.n_reads;
+	st->reads_waited = reads.n_waited;
+	st->reads_demanded = reads.n_demanded;
+	st->reads_timed_out = reads.n_timed_out;
 	st->wait_ms_p50 = reads.wait_ms_p50;
 	st->wait_ms_p99 = reads.wait_ms_p99;
 	st->waits = reads.waits;
@@ -165,6 +170,11 @@ void serve_status(struct serve *s, struct status *ret)
 		snprintf(ret->reason, sizeof ret->reason, "%s", s->held_reason);
 	else if (ret->state == STATE_STALLED)
 		describe_away(&src, ret->demand_waiting, ret->reason, sizeof ret->reason);
+	else if (s->awaits_boot && ret->state == STATE_PAUSED)
+		snprintf(
+			ret->reason, sizeof ret->reason,
+			"the fill waits for the end of the boot: hydroot trace --end, or "
+			"hydroot resume");
 	else if (s->handover_method == HANDOVER_NONE && ret->state == STATE_RESIDENT)
 		snprintf(ret->reason, sizeof ret->reason,
 			 "complete in memory; the daemon goes on serving it");

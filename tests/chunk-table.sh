@@ -14,49 +14,22 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/qemu.sh
 . "$TOP/tests/qemu.sh"
+# shellcheck source=tests/slowline.sh
+. "$TOP/tests/slowline.sh"
 requires root qemu-system-x86_64 nginx tc ip
 tests/image.sh all >&2
 out=$TOP/build/chunk-table.txt
-kernel=$(cat "$IMAGES/base/kernel")
-ns=hydroot-table-$$ dev=hydtab net=192.168.210
 sizes=(64K 128K 256K 512K 1M)
 
-ip netns add "$ns"
-defer ip netns delete "$ns"
-ip link add $dev type veth peer name eth0 netns "$ns"
-ip address add $net.1/30 dev $dev && ip link set $dev up
-ip -n "$ns" address add $net.2/30 dev eth0 && ip -n "$ns" link set eth0 up
-
-# An initramfs whose network has a delay; tc comes along with its libraries.
-delayed_initramfs() # MS OUTPUT
-{
-	local file add=()
-	cat >"$T/delay-$1.hook" <<-END
-		if [ "\$stage" = pre-attach ]; then
-			insmod /lib/hydroot/sch_netem.ko
-			# Not the tc of busybox.
-			/usr/sbin/tc qdisc add dev eth0 root netem delay $1ms limit 10000 ||
-				hr_fail "tc: no delay"
-		fi
-	END
-	for file in $(ldd "$(command -v tc)" | grep -o '/[^ ]*'); do
-		add+=(--add-file "$file:/usr/lib/x86_64-linux-gnu/${file##*/}")
-	done
-	add+=(--add-file "$(command -v tc):/usr/sbin/tc")
-	add+=(--add-file "$(find "$IMAGES/base/tree/lib/modules/$kernel" -name sch_netem.ko):/lib/hydroot/sch_netem.ko")
-	[ "$1" != 0 ] || add=()
-	[ "$1" != 0 ] || : >"$T/delay-$1.hook"
-	initramfs/standalone/hydroot-mkinitramfs --kernel "$kernel" --root "$IMAGES/base/tree" \
-		--drivers virtio --hook "$T/delay-$1.hook" "${add[@]}" --output "$2" >/dev/null
-}
+slow_line
 
 boot() # IMAGE RATE MS: sets seconds, megabytes
 {
 	local start web=web$((n = ${n-0} + 1))
-	ip netns exec "$ns" tc qdisc replace dev eth0 root tbf rate "$2" burst 256kb latency 50ms
-	NGINX_PREFIX="ip netns exec $ns" NGINX_LISTEN=$net.2 start_nginx $web "$T/www" $((8000 + n))
+	slow_rate "$2"
+	start_slow_nginx $web "$T/www" $((8000 + n))
 	start=$(now_ms)
-	start_hydroot_guest g$n "$T/initramfs-$3" "http://$net.2:$((8000 + n))/$1" rd.hydroot.fill=manual
+	start_hydroot_guest g$n "$T/initramfs-$3" "http://$slow_net.2:$((8000 + n))/$1" rd.hydroot.fill=manual
 	wait_login g$n
 	seconds=$(seconds_since "$start")
 	megabytes=$(nginx_bytes "$(nginx_log $web)" | awk '{ printf "%.1f", $1 / 1e6 }')

@@ -6,6 +6,7 @@
  *
  *	chunkmap	state of every chunk, demand queue, waiters (map/chunkmap.c)
  *	engine		jobs handed to workers, their results, statistics (engine/engine.c)
+ *	ahead		the table of sequential readers (engine/ahead.c)
  *	pool		free lists (base/bufpool.c)
  *	source		what status() shows of the servers (source/)
  *

@@ -49,6 +49,8 @@ struct options {
 	enum option_check kernel_check;
 	bool debug;
 	bool read_only; /* attach --read-only: the device itself */
+	/* Of a hot pack beside the image, "" none; a bare name until options_resolve_pack. */
+	char pack[OPTIONS_URL_BYTES];
 	bool has_digest; /* trust: digest=sha256:HEX */
 	uint8_t digest[32];
 	char public_key[OPTIONS_PATH_BYTES]; /* trust: PATH or "" */
@@ -101,6 +103,9 @@ int options_parse_conf(struct options *o, const char *path,
  * every wrong value is an error.
  */
 int options_parse_argv(struct options *o, int argc, char **argv) _must_check_;
+
+/* A bare name in `pack` becomes the URL beside servers[0].  -E2BIG: that is too long. */
+int options_resolve_pack(struct options *o) _must_check_;
 
 /* KEY=VALUE lines quoted for sh, prefixed hydroot_, for the initramfs scripts to eval.  To stdout. */
 int options_print_sh(const struct options *o) _must_check_;

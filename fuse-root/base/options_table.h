@@ -51,7 +51,8 @@ extern const size_t n_option_keys;
 extern const struct option_type option_type_word, option_type_bool, option_type_size,
 	option_type_rate, option_type_time, option_type_count, option_type_number,
 	option_type_text, option_type_algorithm, option_type_store, option_type_name,
-	option_type_url, option_type_server, option_type_digest, option_type_proxy;
+	option_type_url, option_type_server, option_type_digest, option_type_proxy,
+	option_type_pack;
 
 /* The trust keys as they were before a source was read. */
 struct option_trust {

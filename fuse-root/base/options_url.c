@@ -56,6 +56,30 @@ bool options_url_is_proxy(const char *text)
 	       is_clean(text);
 }
 
+bool options_url_is_name(const char *text)
+{
+	if (!*text || *text == '/' || strchr(text, ':') || strstr(text, ".."))
+		return false;
+	for (const unsigned char *c = (const unsigned char *)text; *c; c++)
+		if (*c <= ' ' || *c == 0x7f || strchr("?#\\", *c))
+			return false;
+	return true;
+}
+
+bool options_url_beside(const char *url, const char *name, char *ret, size_t ret_bytes)
+{
+	const char *authority = after_scheme(url);
+	const size_t n_path = strcspn(url, "?#");
+	const char *slash = memrchr(url, '/', n_path);
+	int n;
+
+	if (!authority || !slash || slash < authority)
+		return false;
+	n = snprintf(ret, ret_bytes, "%.*s/%s%s", (int)(slash - url), url, name,
+		     url + n_path);
+	return n >= 0 && (size_t)n < ret_bytes;
+}
+
 void options_url_public(const char *url, char *ret, size_t n_bytes)
 {
 	const char *host = strstr(url, "://");

@@ -32,7 +32,9 @@ struct engine {
 	struct lock lock;
 	bool is_stopping;
 	bool is_paused;
+	bool has_new_rate;
 	uint64_t rate_bytes;
+	int64_t fill_hold_ms; /* not before */
 	struct engine_stats stats; /* copy of the fetcher's */
 };
 
@@ -70,16 +72,20 @@ int engine_new(const struct engine_config *config, const uint8_t *first, size_t 
 /* False when the thread is to end. */
 static bool exchange_state(struct engine *e)
 {
+	bool go_on, has_new_rate;
 	uint64_t rate_bytes;
-	bool go_on;
 
 	lock_acquire(&e->lock);
-	rate_bytes = e->rate_bytes;
 	e->fetcher.stats.is_paused = e->is_paused;
 	e->stats = e->fetcher.stats;
+	e->fetcher.fill_hold_ms = e->fill_hold_ms;
+	has_new_rate = e->has_new_rate;
+	rate_bytes = e->rate_bytes;
+	e->has_new_rate = false;
 	go_on = !e->is_stopping;
 	lock_release(&e->lock);
-	fill_set_rate(&e->fetcher.fill, rate_bytes, clock_ms());
+	if (has_new_rate)
+		fill_set_rate(&e->fetcher.fill, rate_bytes, clock_ms());
 	return go_on;
 }
 
@@ -103,6 +109,19 @@ static void note_completion(struct engine *e)
 	e->config.complete(e->config.ctx);
 }
 
+static int64_t expire_reads(struct engine *e)
+{
+	return e->config.expire ? e->config.expire(e->config.ctx) : -1;
+}
+
+/* Of two delays, -1 meaning none, the shorter. */
+static int64_t sooner(int64_t a_ms, int64_t b_ms)
+{
+	if (a_ms < 0 || b_ms < 0)
+		return a_ms < 0 ? b_ms : a_ms;
+	return a_ms < b_ms ? a_ms : b_ms;
+}
+
 /*
  * Owns the fetcher and the source; woken by events of the source, by source_wake after a read
  * has begun to wait or a worker has a result, and by time; ends when is_stopping is set.
@@ -117,7 +136,8 @@ static void *engine_thread(void *arg)
 		int n;
 
 		take_results(e);
-		timeout_ms = fetcher_submit(&e->fetcher, clock_ms());
+		timeout_ms = expire_reads(e);
+		timeout_ms = sooner(timeout_ms, fetcher_submit(&e->fetcher, clock_ms()));
 		note_completion(e);
 		if (timeout_ms > WAIT_MAX_MS)
 			timeout_ms = WAIT_MAX_MS;
@@ -176,12 +196,27 @@ void engine_pause(struct engine *e, bool paused)
 	source_wake(e->config.source);
 }
 
-void engine_set_rate(struct engine *e, uint64_t bytes_per_second)
+void engine_hold_fill(struct engine *e, int64_t delay_ms)
 {
 	lock_acquire(&e->lock);
-	e->rate_bytes = bytes_per_second;
+	e->fill_hold_ms = clock_ms() + delay_ms;
 	lock_release(&e->lock);
 	source_wake(e->config.source);
+}
+
+void engine_set_rate(struct engine *e, uint64_t rate_bytes)
+{
+	lock_acquire(&e->lock);
+	e->has_new_rate = true;
+	e->rate_bytes = rate_bytes;
+	lock_release(&e->lock);
+	source_wake(e->config.source);
+}
+
+void engine_note_read(struct engine *e, uint64_t img_off, uint64_t n_bytes, bool missed)
+{
+	if (ahead_note(e->fetcher.ahead, img_off, n_bytes, missed))
+		source_wake(e->config.source);
 }
 
 void engine_stats(struct engine *e, struct engine_stats *ret)

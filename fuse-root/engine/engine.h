@@ -14,6 +14,14 @@
 #include "source/source.h"
 #include "store/store.h"
 
+/* A hot pack beside the image, and what makes it trusted. */
+struct hot_config {
+	bool has_pack; /* the source knows where */
+	const char *
+		public_key; /* PEM: it must be signed by this key; NULL: it need not be signed */
+	size_t public_key_bytes;
+};
+
 struct engine_config {
 	struct img *img; /* all of these are borrowed */
 	struct source *source;
@@ -23,8 +31,11 @@ struct engine_config {
 	unsigned n_servers;
 	uint64_t rate_bytes; /* of the background fill, per second; 0: no limit */
 	bool fill; /* false: on demand only */
+	struct hot_config hot;
 	/* Reads to ask the map again; called by a worker, without locks. */
 	void (*resume)(void *ctx, struct chunk_waiter *list);
+	/* Fail reads that have waited too long; returns as readpath_expire.  Engine thread; NULL: never. */
+	int64_t (*expire)(void *ctx);
 	/* Every chunk is READY; called once, by the engine thread. */
 	void (*complete)(void *ctx);
 	void *ctx;
@@ -32,7 +43,7 @@ struct engine_config {
 
 struct engine_stats {
 	uint64_t demand_chunks; /* fetched because a read waited */
-	uint64_t demand_bytes, hot_bytes,
+	uint64_t demand_bytes, hot_bytes, ahead_bytes,
 		fill_bytes; /* stored (compressed) bytes by class */
 	uint64_t n_rejected; /* chunks or index pages that did not verify */
 	bool is_paused;
@@ -55,8 +66,16 @@ void engine_free(struct engine *e);
 
 /* Stop and resume the background fill; demand goes on.  Any thread. */
 void engine_pause(struct engine *e, bool paused);
-/* Cap the background fill from now on, in bytes per second; 0: no limit.  Any thread. */
-void engine_set_rate(struct engine *e, uint64_t bytes_per_second);
+/* The fill asks for nothing in the next delay_ms; it need not be paused.  Any thread. */
+void engine_hold_fill(struct engine *e, int64_t delay_ms);
+/* Cap of the fill in bytes per second from now on; 0: none.  Any thread. */
+void engine_set_rate(struct engine *e, uint64_t rate_bytes);
 void engine_stats(struct engine *e, struct engine_stats *ret);
+
+/*
+ * A read of [img_off, +n_bytes) came in; `missed`: not all of it is there.  For fetching ahead of
+ * sequential readers.  Any thread, also before the start and after the end.
+ */
+void engine_note_read(struct engine *e, uint64_t img_off, uint64_t n_bytes, bool missed);
 
 #endif

@@ -10,6 +10,7 @@
 #ifndef ENGINE_FETCH_H
 #define ENGINE_FETCH_H
 
+#include "engine/ahead.h"
 #include "engine/engine.h"
 #include "engine/fill.h"
 #include "engine/hot.h"
@@ -27,6 +28,7 @@ enum fetch_kind {
 	FETCH_NONE,
 	FETCH_PAGE,
 	FETCH_CHUNKS,
+	FETCH_HOT_HEAD,
 	FETCH_HOT_TABLE,
 	FETCH_HOT_FRAMES,
 };
@@ -38,10 +40,14 @@ struct fetch {
 	uint64_t src_off;
 	uint32_t n_bytes, n_received;
 	bool is_done; /* every byte is there */
+	int64_t sent_ms;
 	uint64_t page; /* FETCH_PAGE */
 	/* FETCH_CHUNKS; of FETCH_HOT_FRAMES the frames */
 	unsigned n_chunks, n_handed, n_results;
-	uint32_t first_frame; /* FETCH_HOT_FRAMES */
+	enum source_file file; /* FETCH_HOT_* */
+	bool may_end; /* the file may be shorter */
+	const struct img_hot *hot; /* FETCH_HOT_FRAMES: the table, and where in it */
+	uint32_t first_frame;
 	bool is_promoted; /* FETCH_HOT_*: treated as demand, counted as hot */
 	struct img_chunk chunks[FETCH_CHUNKS_MAX];
 };
@@ -58,6 +64,7 @@ struct failed {
 struct fetcher {
 	struct engine_config config;
 	struct pages *pages;
+	struct ahead *ahead; /* shared with those who read */
 	struct workers *workers;
 	struct fill fill;
 	int64_t now_ms; /* of the call that is running */
@@ -68,6 +75,7 @@ struct fetcher {
 	struct failed failed[FAILED_MAX];
 	/* So much goes wrong that asking for more would only load the server: not before */
 	int64_t demand_not_before_ms, fill_not_before_ms;
+	int64_t fill_hold_ms; /* engine_hold_fill */
 	struct queue parked; /* claimed chunks whose index page is on its way */
 	uint8_t *page_copy; /* an index page out of shared memory */
 	struct engine_stats stats; /* the engine publishes a copy */

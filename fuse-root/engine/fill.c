@@ -15,6 +15,9 @@
 #define SILENCE_PER_REQUEST 4
 /* Until the line has shown what it carries. */
 #define THROUGHPUT_GUESS (1024u * 1024)
+/* What is ahead of a reader covers also the time that a request takes at the server and here. */
+#define AHEAD_MS 20
+#define GAP_BYTES_MAX (128u * 1024)
 
 void fill_init(struct fill *f, uint64_t rate_bytes, int64_t now_ms)
 {
@@ -24,6 +27,7 @@ void fill_init(struct fill *f, uint64_t rate_bytes, int64_t now_ms)
 		.window_ms = now_ms,
 		.demand_ms = now_ms - FILL_YIELD_MS,
 		.share_ms = now_ms,
+		.rtt_ms = -1,
 	};
 }
 
@@ -127,4 +131,36 @@ uint32_t fill_request_bytes(const struct fill *f, int64_t now_ms)
 	per_second = min_u64(per_second, UINT64_C(1) << 40);
 	bytes = max_u64(per_second * line_ms / 1000, FILL_REQUEST_BYTES_MIN);
 	return (uint32_t)min_u64(bytes, FILL_REQUEST_BYTES_MAX);
+}
+
+/* The best of late: a request that stood in line says little about the distance. */
+void fill_answered(struct fill *f, int64_t elapsed_ms)
+{
+	if (f->rtt_ms < 0 || elapsed_ms < f->rtt_ms)
+		f->rtt_ms = elapsed_ms;
+	else
+		f->rtt_ms += div_round_up((uint64_t)(elapsed_ms - f->rtt_ms), 32);
+}
+
+/*
+ * Twice the bandwidth-delay product: with less the line would stand still while the next request travels, with
+ * more a demand request would stand behind it.  Twice, so that a line that could carry more shows it.
+ */
+uint32_t fill_ahead_bytes(const struct fill *f)
+{
+	uint64_t ms = f->rtt_ms < 0 ? 0 : min_u64((uint64_t)f->rtt_ms, 1000);
+	uint64_t bytes =
+		min_u64(f->throughput, UINT64_C(1) << 40) * (2 * ms + AHEAD_MS) / 1000;
+
+	return (uint32_t)min_u64(max_u64(bytes, FILL_AHEAD_BYTES_MIN),
+				 FILL_AHEAD_BYTES_MAX);
+}
+
+/* Half of what the line could carry while one more request travels. */
+uint32_t fill_gap_bytes(const struct fill *f)
+{
+	uint64_t ms = f->rtt_ms < 0 ? 0 : min_u64((uint64_t)f->rtt_ms, 1000);
+
+	return (uint32_t)min_u64(min_u64(f->throughput, UINT64_C(1) << 40) * ms / 2000,
+				 GAP_BYTES_MAX);
 }

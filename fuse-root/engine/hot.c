@@ -8,21 +8,41 @@
 
 #include "base/log.h"
 
-void hot_init(struct hot *h, const struct img *img, struct chunkmap *cm)
+/* The pack in the image, if there is one. */
+static void use_image_pack(struct hot *h)
+{
+	const struct img_info *info = img_info(h->img);
+
+	h->file = SOURCE_IMAGE;
+	h->hot_off = info->hot_off;
+	h->hot_table_bytes = info->hot_table_bytes;
+	h->next_frame = 0;
+	h->ramp_bytes = HOT_REQUEST_BYTES_MIN;
+	h->state = info->hot_bytes ? HOT_TABLE : HOT_NONE;
+	if (h->hot_table_bytes > HOT_TABLE_BYTES_MAX)
+		hot_abandon(h, "its table is too large");
+}
+
+void hot_init(struct hot *h, const struct engine_config *config)
 {
 	*h = (struct hot){
-		.img = img,
-		.cm = cm,
-		.state = img_info(img)->hot_bytes ? HOT_TABLE : HOT_NONE,
+		.config = config->hot,
+		.img = config->img,
+		.cm = config->cm,
+		.everybody = (uint32_t)((UINT64_C(1) << config->n_servers) - 1),
 		.ramp_bytes = HOT_REQUEST_BYTES_MIN,
+		.state = HOT_HEAD,
+		.file = SOURCE_PACK,
 	};
-	if (img_info(img)->hot_table_bytes > HOT_TABLE_BYTES_MAX)
-		hot_abandon(h, "its table is too large");
+	if (!config->hot.has_pack)
+		use_image_pack(h);
 }
 
 void hot_fini(struct hot *h)
 {
+	img_pack_free(steal_pointer(&h->head));
 	img_hot_free(steal_pointer(&h->table));
+	img_hot_free(steal_pointer(&h->old_table));
 }
 
 void hot_seed(struct hot *h, const uint8_t *first, size_t n_first)
@@ -32,33 +52,84 @@ void hot_seed(struct hot *h, const uint8_t *first, size_t n_first)
 	if (h->state != HOT_TABLE)
 		return;
 	range = hot_table_range(h);
-	if (range.src_off + range.n_bytes <= n_first)
-		hot_take_table(h, first + range.src_off, range.n_bytes);
+	if (range.src_off + range.n_bytes > n_first)
+		return;
+	/* Wrong ones are asked for again, and complained of then. */
+	if (img_hot_new(h->img, first + range.src_off, range.n_bytes, &h->table) == 0)
+		h->state = HOT_FRAMES;
 }
 
 struct img_range hot_table_range(const struct hot *h)
 {
-	const struct img_info *info = img_info(h->img);
-
-	return (struct img_range){info->hot_off, info->hot_table_bytes};
+	return (struct img_range){h->hot_off, h->hot_table_bytes};
 }
 
-void hot_take_table(struct hot *h, const void *table, size_t n_bytes)
+/* -- head and table ----------------------------------------------------------------------- */
+
+static int check_head(struct hot *h)
 {
-	int err = img_hot_new(h->img, table, n_bytes, &h->table);
+	const struct img_pack_info *info = img_pack_info(h->head);
+
+	if (h->config.public_key) {
+		int err = img_pack_check_signature(h->head, h->config.public_key,
+						   h->config.public_key_bytes);
+
+		if (err < 0)
+			return err;
+	}
+	h->hot_off = info->hot_off;
+	h->hot_table_bytes = info->hot_table_bytes;
+	return 0;
+}
+
+void hot_take_head(struct hot *h, const void *head, size_t n_bytes)
+{
+	int err = img_pack_new(head, n_bytes, &h->head);
+
+	if (err == 0)
+		err = check_head(h);
+	if (err < 0) {
+		hot_abandon(h, img_strerror(err));
+		return;
+	}
+	if (memcmp(img_pack_info(h->head)->image_digest, img_info(h->img)->digest,
+		   IMG_DIGEST_BYTES) != 0) {
+		hot_abandon(h, "it is of another image");
+		return;
+	}
+	h->state = HOT_TABLE;
+	if (h->hot_table_bytes > HOT_TABLE_BYTES_MAX)
+		hot_abandon(h, "its table is too large");
+	else if (h->hot_off + h->hot_table_bytes <= n_bytes)
+		hot_take_table(h, (const uint8_t *)head + h->hot_off, h->hot_table_bytes,
+			       0);
+}
+
+/* True when another server than `server` may have it right. */
+static bool may_ask_others(const struct hot *h, uint32_t *avoid, unsigned server)
+{
+	if (h->file != SOURCE_IMAGE)
+		return false;
+	*avoid |= UINT32_C(1) << server;
+	return (*avoid & h->everybody) != h->everybody;
+}
+
+void hot_take_table(struct hot *h, const void *table, size_t n_bytes, unsigned server)
+{
+	int err = h->file == SOURCE_PACK
+			  ? img_pack_hot_new(h->head, h->img, table, n_bytes, &h->table)
+			  : img_hot_new(h->img, table, n_bytes, &h->table);
 
 	h->state = HOT_FRAMES;
-	if (err < 0)
+	if (err == 0)
+		return;
+	if (may_ask_others(h, &h->table_avoid, server))
+		h->state = HOT_TABLE;
+	else
 		hot_abandon(h, img_strerror(err));
 }
 
-void hot_abandon(struct hot *h, const char *why)
-{
-	if (h->state != HOT_NONE || h->next_frame)
-		log_warning("hot pack: not used any further: %s", why);
-	h->state = HOT_NONE;
-	h->next_frame = 0;
-}
+/* -- frames ------------------------------------------------------------------------------- */
 
 static uint32_t request_bytes(const struct hot *h, uint64_t throughput)
 {
@@ -76,7 +147,7 @@ struct hot_range hot_next(const struct hot *h, uint64_t throughput, uint32_t n_f
 	const struct img_hot_frame *frame = &h->table->frames[h->next_frame];
 	struct hot_range range = {
 		.first = h->next_frame,
-		.src_off = img_info(h->img)->hot_off + frame->hot_off,
+		.src_off = h->hot_off + frame->hot_off,
 	};
 
 	/* One at least: no frame is larger than a request may be. */
@@ -91,14 +162,14 @@ struct hot_range hot_next(const struct hot *h, uint64_t throughput, uint32_t n_f
 	return range;
 }
 
-static void for_each_run(const struct hot *h, uint32_t frame,
+static void for_each_run(const struct hot *h, const struct img_hot *table, uint32_t frame,
 			 void (*what)(struct chunkmap *cm, uint64_t ci, uint32_t first,
 				      uint32_t n))
 {
-	const struct img_hot_frame *f = &h->table->frames[frame];
+	const struct img_hot_frame *f = &table->frames[frame];
 
 	for (uint32_t i = 0; i < f->n_runs; i++) {
-		const struct img_hot_run *run = &h->table->runs[f->first_run + i];
+		const struct img_hot_run *run = &table->runs[f->first_run + i];
 
 		what(h->cm, run->ci, run->first_block, run->n_blocks);
 	}
@@ -107,7 +178,7 @@ static void for_each_run(const struct hot *h, uint32_t frame,
 void hot_sent(struct hot *h, const struct hot_range *range)
 {
 	for (uint32_t i = 0; i < range->n; i++)
-		for_each_run(h, range->first + i, chunkmap_promise);
+		for_each_run(h, h->table, range->first + i, chunkmap_promise);
 	h->next_frame += range->n;
 	h->ramp_bytes =
 		(uint32_t)min_u64(2 * (uint64_t)h->ramp_bytes, HOT_REQUEST_BYTES_MAX);
@@ -115,17 +186,100 @@ void hot_sent(struct hot *h, const struct hot_range *range)
 		h->state = HOT_NONE;
 }
 
-void hot_frame_failed(struct hot *h, uint32_t frame)
+void hot_frame_failed(struct hot *h, const struct img_hot *table, uint32_t frame)
 {
-	for_each_run(h, frame, chunkmap_unpromise);
+	for_each_run(h, table, frame, chunkmap_unpromise);
 }
 
-bool hot_is_waited_for(const struct hot *h, uint32_t frame)
+bool hot_is_waited_for(const struct hot *h, const struct img_hot *table, uint32_t frame)
 {
-	const struct img_hot_frame *f = &h->table->frames[frame];
+	const struct img_hot_frame *f = &table->frames[frame];
 
 	for (uint32_t i = 0; i < f->n_runs; i++)
-		if (chunkmap_has_waiters(h->cm, h->table->runs[f->first_run + i].ci))
+		if (chunkmap_has_waiters(h->cm, table->runs[f->first_run + i].ci))
 			return true;
 	return false;
+}
+
+/* -- when something is wrong -------------------------------------------------------------- */
+
+/* The entry of this frame, or an empty one; NULL: neither. */
+static struct hot_again *find_again(struct hot *h, uint32_t frame)
+{
+	struct hot_again *empty = NULL;
+
+	for (unsigned i = 0; i < HOT_AGAIN_MAX; i++) {
+		if (h->again[i].in_use && h->again[i].frame == frame)
+			return &h->again[i];
+		if (!h->again[i].in_use)
+			empty = &h->again[i];
+	}
+	return empty;
+}
+
+struct hot_again *hot_next_again(struct hot *h)
+{
+	for (unsigned i = 0; i < HOT_AGAIN_MAX; i++)
+		if (h->again[i].in_use && !h->again[i].is_under_way)
+			return &h->again[i];
+	return NULL;
+}
+
+void hot_frame_done(struct hot *h, const struct img_hot *table, uint32_t frame)
+{
+	struct hot_again *x = table == h->table ? find_again(h, frame) : NULL;
+
+	if (x)
+		x->in_use = false;
+}
+
+bool hot_frame_refused(struct hot *h, const struct img_hot *table, uint32_t frame,
+		       unsigned server, int img_err)
+{
+	struct hot_again *x = table == h->table ? find_again(h, frame) : NULL;
+	char why[160];
+
+	if (x && !x->in_use)
+		*x = (struct hot_again){.frame = frame};
+	if (x && may_ask_others(h, &x->avoid, server)) {
+		x->in_use = true;
+		x->is_under_way = false;
+		return true;
+	}
+	if (x)
+		x->in_use = false;
+	hot_frame_failed(h, table, frame);
+	snprintf(why, sizeof why, "frame %" PRIu32 ": %s", frame, img_strerror(img_err));
+	if (table == h->table)
+		hot_abandon(h, why);
+	return false;
+}
+
+/* Those that are under way bring their blocks, or fail, all the same. */
+static void forget_again(struct hot *h)
+{
+	struct hot_again *x;
+
+	while ((x = hot_next_again(h))) {
+		x->in_use = false;
+		hot_frame_failed(h, h->table, x->frame);
+	}
+}
+
+void hot_abandon(struct hot *h, const char *why)
+{
+	if (h->is_abandoned)
+		return;
+	log_warning("hot pack%s: not used any further: %s",
+		    h->file == SOURCE_PACK ? " beside the image" : "", why);
+	forget_again(h);
+	if (h->file == SOURCE_IMAGE) {
+		h->is_abandoned = true;
+		h->state = HOT_NONE;
+		return;
+	}
+	h->old_table = steal_pointer(&h->table);
+	img_pack_free(steal_pointer(&h->head));
+	memset(h->again, 0, sizeof h->again);
+	use_image_pack(h);
 }

@@ -234,6 +234,9 @@ int fusefile_new(const struct fusefile_config *config, struct fusefile **ret)
 		.n_threads = config->n_threads + config->n_workers,
 		.trace = config->trace,
 		.timeline = config->timeline,
+		.io_timeout_ms = config->io_timeout_ms,
+		.noted = config->noted,
+		.ctx = config->ctx,
 		.reply = reply_read,
 	};
 	int err;
@@ -426,6 +429,11 @@ void fusefile_stop(struct fusefile *f)
 void fusefile_resume(struct fusefile *f, struct chunk_waiter *list)
 {
 	readpath_resume(f->rp, list);
+}
+
+int64_t fusefile_expire(struct fusefile *f)
+{
+	return readpath_expire(f->rp);
 }
 
 void fusefile_stats(struct fusefile *f, struct readpath_stats *ret)

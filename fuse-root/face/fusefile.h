@@ -24,6 +24,8 @@ struct fusefile_config {
 	unsigned n_workers; /* other threads that call readpath_resume */
 	struct trace *trace; /* notes every read; or NULL */
 	struct timeline *timeline; /* notes what waits; or NULL */
+	int64_t io_timeout_ms; /* these two as in struct readpath_config */
+	void (*noted)(void *ctx, uint64_t img_off, uint64_t n_bytes, bool missed);
 	void (*ended)(void *ctx); /* the kernel has ended the connection; a FUSE thread */
 	void *ctx;
 };
@@ -43,6 +45,8 @@ void fusefile_free(struct fusefile *f);
 
 /* For the engine: reads that may go on. */
 void fusefile_resume(struct fusefile *f, struct chunk_waiter *list);
+/* As readpath_expire. */
+int64_t fusefile_expire(struct fusefile *f);
 void fusefile_stats(struct fusefile *f, struct readpath_stats *ret);
 
 #endif

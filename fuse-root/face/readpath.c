@@ -16,7 +16,6 @@
 struct pending {
 	struct chunk_waiter waiter; /* first: the map gives this back */
 	void *handle;
-	int64_t since_ns;
 };
 
 struct readpath {
@@ -29,9 +28,15 @@ struct readpath {
 	atomic_int
 		fail_err; /* 0, or what reads that would be set aside are answered with */
 
+	atomic_ullong n_reads;
+
 	/* guarded by lock */
 	struct lock lock;
 	struct histogram waits;
+	uint64_t n_demanded, n_timed_out;
+	uint64_t n_pending; /* set aside, with io_timeout_ms */
+	int64_t expire_ns; /* nobody has waited too long before; INT64_MAX: nobody waits */
+	int64_t said_ns; /* when time-outs were last logged */
 };
 
 int readpath_new(const struct readpath_config *config, struct readpath **ret)
@@ -43,6 +48,8 @@ int readpath_new(const struct readpath_config *config, struct readpath **ret)
 	rp->config = *config;
 	lock_init(&rp->lock);
 	atomic_init(&rp->fail_err, 0);
+	atomic_init(&rp->n_reads, 0);
+	rp->expire_ns = INT64_MAX;
 	rp->pendings = bufpool_new(config->n_waiting_max, sizeof(struct pending));
 	rp->buffers = bufpool_new(config->n_threads, READ_BYTES_MAX);
 	if (!rp->pendings || !rp->buffers) {
@@ -82,27 +89,120 @@ static void answer(struct readpath *rp, void *handle, uint64_t img_off, size_t n
 
 static void answer_pending(struct readpath *rp, struct pending *p)
 {
-	int64_t waited_ns = clock_ns() - p->since_ns;
+	int64_t waited_ns = clock_ns() - p->waiter.since_ns;
+	bool is_demand = p->waiter.is_demand;
 
 	answer(rp, p->handle, p->waiter.img_off, p->waiter.n_bytes);
 	bufpool_put(rp->pendings, p);
 	lock_acquire(&rp->lock);
 	histogram_add(&rp->waits, waited_ns);
+	rp->n_demanded += is_demand;
+	rp->n_pending--;
 	lock_release(&rp->lock);
 }
 
-static void fail_waiters(struct readpath *rp, int err)
+/* Returns how many there were. */
+static unsigned fail_list(struct readpath *rp, struct chunk_waiter *list, int err)
 {
-	struct chunk_waiter *list = chunkmap_take_all_waiters(rp->config.cm);
+	unsigned n = 0;
 
-	while (list) {
+	for (; list; n++) {
 		struct pending *p = (struct pending *)list;
 
 		list = list->next;
 		rp->config.reply(p->handle, err, NULL, 0);
 		bufpool_put(rp->pendings, p);
 	}
+	lock_acquire(&rp->lock);
+	rp->n_pending -= n;
+	lock_release(&rp->lock);
+	return n;
 }
+
+static void fail_waiters(struct readpath *rp, int err)
+{
+	fail_list(rp, chunkmap_take_all_waiters(rp->config.cm), err);
+}
+
+/* -- the time limit ------------------------------------------------------------------------ */
+
+#define NS_PER_MS INT64_C(1000000)
+/* One that registered while readpath_expire looked is found so much later at the latest. */
+#define LOOK_AGAIN_NS (INT64_C(1000) * NS_PER_MS)
+#define SAY_AGAIN_NS (INT64_C(10000) * NS_PER_MS)
+
+static int64_t timeout_ns(const struct readpath *rp)
+{
+	return rp->config.io_timeout_ms * NS_PER_MS;
+}
+
+/* Before the map gets it: from then on it may be answered at any moment. */
+static void set_expiry(struct readpath *rp, const struct pending *p)
+{
+	int64_t expire_ns = p->waiter.since_ns + timeout_ns(rp);
+
+	if (rp->config.io_timeout_ms == 0)
+		return;
+	lock_acquire(&rp->lock);
+	if (expire_ns < rp->expire_ns)
+		rp->expire_ns = expire_ns;
+	lock_release(&rp->lock);
+}
+
+/* True when it is time to look for them; then the next look is at hand. */
+static bool is_expiry_due(struct readpath *rp, int64_t now_ns, int64_t *ret_delay_ms)
+{
+	bool is_due;
+
+	lock_acquire(&rp->lock);
+	is_due = now_ns >= rp->expire_ns;
+	*ret_delay_ms = -1;
+	if (rp->expire_ns != INT64_MAX)
+		*ret_delay_ms = (rp->expire_ns - now_ns) / NS_PER_MS + 1;
+	if (is_due)
+		rp->expire_ns = rp->n_pending ? now_ns + LOOK_AGAIN_NS : INT64_MAX;
+	lock_release(&rp->lock);
+	return is_due;
+}
+
+static void note_expired(struct readpath *rp, unsigned n, int64_t oldest_ns,
+			 int64_t now_ns)
+{
+	bool is_said;
+
+	lock_acquire(&rp->lock);
+	if (rp->n_pending == 0)
+		rp->expire_ns = INT64_MAX;
+	else if (oldest_ns != INT64_MAX && oldest_ns + timeout_ns(rp) < rp->expire_ns)
+		rp->expire_ns = oldest_ns + timeout_ns(rp);
+	rp->n_timed_out += n;
+	is_said = rp->said_ns && now_ns - rp->said_ns < SAY_AGAIN_NS;
+	if (n && !is_said)
+		rp->said_ns = now_ns;
+	lock_release(&rp->lock);
+	if (n)
+		log_at(is_said ? LOG_L_DEBUG : LOG_L_ERROR,
+		       "%u read%s failed with EIO: waited for the network for "
+		       "io-timeout, %lld ms",
+		       n, n == 1 ? "" : "s", (long long)rp->config.io_timeout_ms);
+}
+
+int64_t readpath_expire(struct readpath *rp)
+{
+	int64_t now_ns = clock_ns(), oldest_ns, delay_ms;
+	struct chunk_waiter *list;
+
+	if (rp->config.io_timeout_ms == 0)
+		return -1;
+	while (is_expiry_due(rp, now_ns, &delay_ms)) {
+		list = chunkmap_take_older(rp->config.cm, now_ns - timeout_ns(rp),
+					   &oldest_ns);
+		note_expired(rp, fail_list(rp, list, -EIO), oldest_ns, now_ns);
+	}
+	return delay_ms;
+}
+
+/* -- reads --------------------------------------------------------------------------------- */
 
 /*
  * Answer it now or set it aside.  A read that was set aside while readpath_fail_all ran is either
@@ -112,6 +212,7 @@ static void try_pending(struct readpath *rp, struct pending *p)
 {
 	int err;
 
+	set_expiry(rp, p);
 	if (chunkmap_want(rp->config.cm, &p->waiter)) {
 		answer_pending(rp, p);
 		return;
@@ -124,6 +225,7 @@ static void try_pending(struct readpath *rp, struct pending *p)
 void readpath_read(struct readpath *rp, void *handle, uint64_t img_off, size_t n_bytes)
 {
 	struct pending *p;
+	bool is_valid;
 
 	if (img_off % 4096 || n_bytes == 0 || n_bytes % 4096 ||
 	    n_bytes > READ_BYTES_MAX) {
@@ -132,17 +234,25 @@ void readpath_read(struct readpath *rp, void *handle, uint64_t img_off, size_t n
 	}
 	if (rp->config.trace)
 		trace_note(rp->config.trace, img_off, n_bytes);
-	if (chunkmap_is_valid(rp->config.cm, img_off, n_bytes)) {
+	atomic_fetch_add_explicit(&rp->n_reads, 1, memory_order_relaxed);
+	is_valid = chunkmap_is_valid(rp->config.cm, img_off, n_bytes);
+	if (rp->config.noted)
+		rp->config.noted(rp->config.ctx, img_off, n_bytes, !is_valid);
+	if (is_valid) {
 		answer(rp, handle, img_off, n_bytes);
 		return;
 	}
 	timeline_wanted(rp->config.timeline, img_off);
 	p = bufpool_get(rp->pendings);
 	*p = (struct pending){
-		.waiter = {.img_off = img_off, .n_bytes = (uint32_t)n_bytes},
+		.waiter = {.img_off = img_off,
+			   .n_bytes = (uint32_t)n_bytes,
+			   .since_ns = clock_ns()},
 		.handle = handle,
-		.since_ns = clock_ns(),
 	};
+	lock_acquire(&rp->lock);
+	rp->n_pending++;
+	lock_release(&rp->lock);
 	try_pending(rp, p);
 }
 
@@ -165,11 +275,17 @@ void readpath_fail_all(struct readpath *rp, int err)
 void readpath_stats(struct readpath *rp, struct readpath_stats *ret)
 {
 	struct histogram waits;
+	uint64_t n_demanded, n_timed_out;
 
 	lock_acquire(&rp->lock);
 	waits = rp->waits;
+	n_demanded = rp->n_demanded;
+	n_timed_out = rp->n_timed_out;
 	lock_release(&rp->lock);
 	*ret = (struct readpath_stats){
+		.n_reads = atomic_load_explicit(&rp->n_reads, memory_order_relaxed),
+		.n_demanded = n_demanded,
+		.n_timed_out = n_timed_out,
 		.n_waited = waits.n,
 		.wait_ms_p50 = histogram_ms(&waits, 50),
 		.wait_ms_p99 = histogram_ms(&waits, 99),

@@ -23,12 +23,20 @@ struct readpath_config {
 	unsigned n_threads; /* that call read or resume at a time */
 	struct trace *trace; /* every good read is noted there first; NULL: not */
 	struct timeline *timeline; /* what has to wait is noted there; NULL: not */
+	int64_t io_timeout_ms; /* a read that waits longer fails with -EIO; 0: never */
+	/* Every good read: is something of it missing?  Any thread, no locks held.  NULL: nobody asks. */
+	void (*noted)(void *ctx, uint64_t img_off, uint64_t n_bytes, bool missed);
+	void *ctx; /* for noted */
 	/* err 0: the n_bytes of buf are the answer; else -errno.  Any thread, no locks held. */
 	void (*reply)(void *handle, int err, const void *buf, size_t n_bytes);
 };
 
 struct readpath_stats {
-	uint64_t n_waited; /* reads that had to be set aside */
+	uint64_t n_reads; /* all */
+	uint64_t n_waited; /* reads that had to be set aside and were answered */
+	uint64_t
+		n_demanded; /* of these, how many waited for a chunk and not only for the hot pack */
+	uint64_t n_timed_out; /* failed by io_timeout_ms */
 	double wait_ms_p50, wait_ms_p99;
 	struct histogram waits;
 };
@@ -46,6 +54,12 @@ void readpath_read(struct readpath *rp, void *handle, uint64_t img_off, size_t n
 void readpath_resume(struct readpath *rp, struct chunk_waiter *list);
 /* Answer everything that is set aside, now or from now on, with an error: the end. */
 void readpath_fail_all(struct readpath *rp, int err);
+
+/*
+ * Fail the reads that have waited for io_timeout_ms.  Returns after how many ms to call it again at the latest, -1:
+ * not before another read is set aside, which wakes the chunk map's owner.  Any thread.
+ */
+int64_t readpath_expire(struct readpath *rp);
 
 void readpath_stats(struct readpath *rp, struct readpath_stats *ret);
 

@@ -193,6 +193,7 @@ static json_t *fetched_new(const struct status *st)
 
 	put(&b, "hot_bytes", number_new(st->hot_bytes));
 	put(&b, "demand_bytes", number_new(st->demand_bytes));
+	put(&b, "ahead_bytes", number_new(st->ahead_bytes));
 	put(&b, "fill_bytes", number_new(st->fill_bytes));
 	put(&b, "wire_bytes", number_new(st->wire_bytes));
 	put(&b, "requests", number_new(st->requests));
@@ -236,6 +237,10 @@ static json_t *demand_new(const struct status *st)
 	put(&b, "wait_ms_p99", real_new(st->wait_ms_p99));
 	put(&b, "waiting", number_new(st->demand_waiting));
 	put(&b, "wait_seconds", wait_seconds_new(&st->waits));
+	put(&b, "reads", number_new(st->reads));
+	put(&b, "reads_waited", number_new(st->reads_waited));
+	put(&b, "reads_waited_for_chunk", number_new(st->reads_demanded));
+	put(&b, "reads_timed_out", number_new(st->reads_timed_out));
 	return builder_end(&b);
 }
 

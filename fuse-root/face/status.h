@@ -48,8 +48,10 @@ struct status {
 	} image;
 	uint64_t resident_chunks, resident_bytes;
 	int64_t eta_seconds; /* -1: unknown */
-	uint64_t hot_bytes, demand_bytes, fill_bytes, wire_bytes, requests;
+	uint64_t hot_bytes, demand_bytes, ahead_bytes, fill_bytes, wire_bytes, requests;
 	uint64_t demand_chunks, demand_waiting;
+	/* All reads; those that waited; of these, for a demanded chunk; failed by io-timeout. */
+	uint64_t reads, reads_waited, reads_demanded, reads_timed_out;
 	double wait_ms_p50, wait_ms_p99;
 	struct histogram waits;
 	uint64_t rate_bytes; /* cap of the fill, per second; 0: none */

@@ -362,26 +362,39 @@ static bool part_is_promised_locked(struct chunkmap *cm, uint64_t ci, uint64_t f
 	return true;
 }
 
-bool chunkmap_want(struct chunkmap *cm, struct chunk_waiter *w)
+/* Demand what a read misses and nobody has promised.  True: it misses something, from *ret_ci on. */
+static bool demand_missing_locked(struct chunkmap *cm, struct chunk_waiter *w,
+				  uint64_t *ret_ci)
 {
 	uint64_t first = w->img_off / BLOCK_BYTES;
 	uint64_t end = div_round_up(w->img_off + w->n_bytes, BLOCK_BYTES);
 	bool is_missing = false;
 
+	lock_assert_held(&cm->lock);
 	assert(first < end && end <= cm->n_blocks);
-	enter(cm);
 	for (uint64_t ci = first / cm->blocks_per_chunk;
 	     ci <= (end - 1) / cm->blocks_per_chunk; ci++) {
 		if (part_is_valid_locked(cm, ci, first, end))
 			continue;
-		if (!is_missing) {
-			is_missing = true;
-			w->ci = ci;
-			add_waiter_locked(cm, w);
-		}
-		if (!part_is_promised_locked(cm, ci, first, end))
-			demand_locked(cm, ci);
+		if (!is_missing)
+			*ret_ci = ci;
+		is_missing = true;
+		if (part_is_promised_locked(cm, ci, first, end))
+			continue;
+		w->is_demand = true;
+		demand_locked(cm, ci);
 	}
+	return is_missing;
+}
+
+bool chunkmap_want(struct chunkmap *cm, struct chunk_waiter *w)
+{
+	bool is_missing;
+
+	enter(cm);
+	is_missing = demand_missing_locked(cm, w, &w->ci);
+	if (is_missing)
+		add_waiter_locked(cm, w);
 	leave(cm);
 	if (is_missing)
 		cm->wake(cm->wake_ctx);
@@ -750,6 +763,51 @@ struct chunk_waiter *chunkmap_part_end(struct chunkmap *cm, uint64_t ci, uint32_
 		clear_bits_locked(cm, cm->promised, MARK_PROMISED, ci, start, start + n);
 		list = take_waiters_locked(cm, ci, NULL);
 	}
+	leave(cm);
+	return list;
+}
+
+/* -- reads that waited too long ------------------------------------------------------------ */
+
+/* Only what somebody still waits for stays demanded. */
+static void demand_anew_locked(struct chunkmap *cm)
+{
+	uint64_t ci;
+
+	lock_assert_held(&cm->lock);
+	while (queue_pop(&cm->demand, &ci))
+		cm->marks[ci] &= (uint8_t)~MARK_DEMANDED;
+	cm->n_demanded = 0;
+	cm->demand_overflowed = false;
+	for (unsigned i = 0; i < WAITER_BUCKETS; i++)
+		for (struct chunk_waiter *w = cm->waiters[i]; w; w = w->next)
+			(void)demand_missing_locked(cm, w, &ci);
+}
+
+struct chunk_waiter *chunkmap_take_older(struct chunkmap *cm, int64_t before_ns,
+					 int64_t *ret_oldest_ns)
+{
+	struct chunk_waiter *list = NULL;
+
+	*ret_oldest_ns = INT64_MAX;
+	enter(cm);
+	for (unsigned i = 0; i < WAITER_BUCKETS; i++)
+		for (struct chunk_waiter **at = &cm->waiters[i]; *at;) {
+			struct chunk_waiter *w = *at;
+
+			if (w->since_ns > before_ns) {
+				if (w->since_ns < *ret_oldest_ns)
+					*ret_oldest_ns = w->since_ns;
+				at = &w->next;
+				continue;
+			}
+			*at = w->next;
+			w->next = list;
+			list = w;
+			cm->n_waiting--;
+		}
+	if (list)
+		demand_anew_locked(cm);
 	leave(cm);
 	return list;
 }

@@ -43,6 +43,8 @@ struct chunk_waiter {
 	uint64_t ci; /* the chunk it waits for */
 	uint64_t img_off;
 	uint32_t n_bytes;
+	bool is_demand; /* set, never cleared, by chunkmap_want: it waits for more than the hot pack */
+	int64_t since_ns; /* clock_ns of its arrival, for chunkmap_take_older */
 };
 
 /* A write or discard under way; on the caller's stack. */
@@ -144,6 +146,13 @@ struct chunk_waiter *chunkmap_part_end(struct chunkmap *cm, uint64_t ci, uint32_
  * which a hot pack put something stays as it is, to be fetched and compared like any other.
  */
 struct chunk_waiter *chunkmap_mark_zero(struct chunkmap *cm, uint64_t ci) _must_check_;
+
+/*
+ * The reads that arrived at before_ns or earlier and still wait, out of the map: to be failed.  What nobody waits
+ * for any more is not demanded any more.  ret_oldest_ns: since_ns of the oldest left; INT64_MAX: none is.
+ */
+struct chunk_waiter *chunkmap_take_older(struct chunkmap *cm, int64_t before_ns,
+					 int64_t *ret_oldest_ns) _must_check_;
 
 /* Every read that waits, out of the map: to be failed at the end. */
 struct chunk_waiter *chunkmap_take_all_waiters(struct chunkmap *cm) _must_check_;

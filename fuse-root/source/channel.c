@@ -184,7 +184,7 @@ static bool is_range_sane(const struct channel_msg *m)
 
 static bool is_request_sane(const struct channel_msg *m)
 {
-	return m->n_bytes > 0 && m->server < SOURCE_SERVERS_MAX &&
+	return m->n_bytes > 0 && m->server <= SOURCE_SERVERS_MAX &&
 	       m->class <= SOURCE_FILL && m->may_end <= 1 && m->is_by_digest <= 1 &&
 	       m->is_sequential <= 1;
 }

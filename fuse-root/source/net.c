@@ -42,7 +42,7 @@ struct net {
 	struct net_xfer xfers[TRANSPORT_SLOTS + 1]; /* one for each slot, and: */
 	struct net_xfer
 		*parked; /* a stream that waits for its next request, or nothing */
-	struct net_name names[SOURCE_SERVERS_MAX];
+	struct net_name names[SOURCE_SERVERS_MAX + 1];
 	bool has_pong; /* PONG waits to be sent */
 	bool is_blocked; /* something waits to be sent */
 	bool is_over;
@@ -207,7 +207,7 @@ static void on_request(struct net *net, const struct channel_msg *msg)
 	s->n_told = 0;
 	s->id = msg->id;
 	s->xfer->slot_buffer = channel_buffer(net->ch, msg->slot);
-	if (msg->server >= net->cfg->o->n_servers) {
+	if (!net_xfer_url(net->cfg->o, msg->server)) {
 		net_xfer_reset(s->xfer, msg);
 		fail_locally(net, s, "no such server");
 	} else if (net_file_is_url(net->cfg, msg->server)) {
@@ -465,7 +465,7 @@ static void net_fini(struct net *net)
 
 /* File descriptors that stay open, ascending. */
 struct kept {
-	int fds[1 + 2 * SOURCE_SERVERS_MAX];
+	int fds[1 + 2 * (SOURCE_SERVERS_MAX + 1)];
 	unsigned n;
 };
 
@@ -518,7 +518,7 @@ static int isolate(const struct net_config *cfg, int *fd)
 		return -errno;
 	struct kept kept = {.n = 0};
 	keep(&kept, *fd);
-	for (unsigned i = 0; i < SOURCE_SERVERS_MAX; i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(cfg->files); i++) {
 		keep(&kept, cfg->files[i].fd);
 		keep(&kept, cfg->files[i].by_digest_fd);
 	}

@@ -34,7 +34,7 @@ struct net_config {
 	const struct options *o; /* servers, time-outs; outlives the process */
 	struct net_pem ca, cert, cert_key;
 	struct credentials credentials;
-	struct net_file files[SOURCE_SERVERS_MAX]; /* of file: URLs */
+	struct net_file files[SOURCE_SERVERS_MAX + 1]; /* of file: URLs */
 	int root_fd; /* of net_root_new; -1: stay where and who we are */
 	int proc_fd; /* /proc, to find the system's root later; -1: not kept */
 	bool has_filter; /* net_filter_enter is possible */

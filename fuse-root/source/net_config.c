@@ -177,6 +177,8 @@ static void open_files(struct net_config *cfg)
 {
 	char beside[OPTIONS_URL_BYTES + 128];
 
+	cfg->files[cfg->o->n_servers].fd = open_file(cfg->o->pack);
+
 	for (unsigned i = 0; i < cfg->o->n_servers && i < SOURCE_SERVERS_MAX; i++) {
 		const char *url = cfg->o->servers[i];
 		const char *path;
@@ -197,7 +199,7 @@ static void open_files(struct net_config *cfg)
 int net_config_init(struct net_config *cfg, const struct options *o)
 {
 	*cfg = (struct net_config){.o = o, .root_fd = -1, .proc_fd = -1};
-	for (unsigned i = 0; i < SOURCE_SERVERS_MAX; i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(cfg->files); i++)
 		cfg->files[i].fd = cfg->files[i].by_digest_fd = -1;
 	cfg->has_filter = net_filter_is_supported();
 	if (!cfg->has_filter)
@@ -233,7 +235,7 @@ void net_config_fini(struct net_config *cfg)
 	wipe(&cfg->cert_key);
 	credentials_fini(&cfg->credentials);
 	/* Without options it was never initialised. */
-	for (unsigned i = 0; cfg->o && i < SOURCE_SERVERS_MAX; i++) {
+	for (unsigned i = 0; cfg->o && i < ARRAY_SIZE(cfg->files); i++) {
 		close_if_open(cfg->files[i].fd);
 		close_if_open(cfg->files[i].by_digest_fd);
 	}

@@ -14,7 +14,9 @@
 
 bool net_file_is_url(const struct net_config *cfg, unsigned server)
 {
-	return options_url_file(cfg->o->servers[server]) != NULL;
+	const char *url = net_xfer_url(cfg->o, server);
+
+	return url && options_url_file(url);
 }
 
 static bool fail(struct httpcheck_verdict *ret, enum transport_fault fault,

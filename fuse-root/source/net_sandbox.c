@@ -193,7 +193,7 @@ bool net_needs_names(const struct options *o)
 	for (unsigned i = 0; i < o->n_servers; i++)
 		if (is_name(o->servers[i], NULL))
 			return true;
-	return false;
+	return o->pack[0] && is_name(o->pack, NULL);
 }
 
 int net_root_refresh(const struct net_config *cfg)

@@ -20,9 +20,10 @@ static unsigned least(unsigned a, unsigned b)
 unsigned room_left(const struct room_load *load, unsigned connections, bool is_usable,
 		   enum source_class class)
 {
-	const unsigned background = load->n[SOURCE_HOT] + load->n[SOURCE_FILL];
+	const unsigned background =
+		load->n[SOURCE_HOT] + load->n[SOURCE_AHEAD] + load->n[SOURCE_FILL];
 	const unsigned background_max = connections > 1 ? connections - 1 : 1;
-	const unsigned fill_max = connections > 1 ? connections / 2 : 1;
+	const unsigned half = connections > 1 ? connections / 2 : 1;
 	const unsigned free = minus(connections, background + load->n[SOURCE_DEMAND]);
 	const unsigned free_background = least(free, minus(background_max, background));
 
@@ -31,10 +32,14 @@ unsigned room_left(const struct room_load *load, unsigned connections, bool is_u
 		return free == 0 && load->n[SOURCE_DEMAND] == 0 ? 1 : free;
 	case SOURCE_HOT:
 		return is_usable ? free_background : 0;
+	case SOURCE_AHEAD:
+		if (!is_usable)
+			return 0;
+		return least(free_background, minus(half, load->n[SOURCE_AHEAD]));
 	case SOURCE_FILL:
 		if (!is_usable || load->n[SOURCE_DEMAND])
 			return 0;
-		return least(free_background, minus(fill_max, load->n[SOURCE_FILL]));
+		return least(free_background, minus(half, load->n[SOURCE_FILL]));
 	}
 	return 0;
 }

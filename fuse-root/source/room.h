@@ -2,20 +2,18 @@
 /*
  * room.h - how the requests in flight are shared between the classes
  *
- * One pure rule for the real source and its fake: demand always finds a place, the hot pack
- * leaves one free for demand, the fill holds at most half and starts nothing while somebody
- * waits for a read or no server is usable.
+ * One pure rule for the real source and its fake: demand always finds a place, all else leaves one free
+ * for it, what is fetched ahead and the fill hold at most half each, and the fill starts nothing while
+ * somebody waits for a read.  While no server is usable there is room for demand only.
  */
 #ifndef SOURCE_ROOM_H
 #define SOURCE_ROOM_H
 
 #include "source/source.h"
 
-#define ROOM_CLASSES 3u
-
 /* Outstanding requests by class: submitted and not yet released. */
 struct room_load {
-	unsigned n[ROOM_CLASSES];
+	unsigned n[SOURCE_CLASSES];
 };
 
 /* How many more of `class` may be submitted now. */

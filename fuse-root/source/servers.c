@@ -30,6 +30,7 @@ void servers_init(struct servers *sv, const struct options *o, uint64_t seed)
 	for (unsigned i = 0; i < sv->n; i++)
 		options_url_public(o->servers[i], sv->list[i].url,
 				   sizeof sv->list[i].url);
+	options_url_public(o->pack, sv->list[sv->n].url, sizeof sv->list[sv->n].url);
 }
 
 void servers_fini(struct servers *sv)
@@ -104,6 +105,14 @@ bool servers_is_sequential(const struct servers *sv, int64_t now_ms)
 			return false;
 	}
 	return true;
+}
+
+bool servers_pack_may_send(const struct servers *sv, int64_t now_ms, int64_t *ret_try_ms)
+{
+	const struct breaker *b = &sv->list[sv->n].breaker;
+
+	*ret_try_ms = b->next_try_ms;
+	return breaker_may_send(b, now_ms);
 }
 
 bool servers_is_usable(const struct servers *sv, int64_t now_ms)
@@ -237,7 +246,7 @@ void servers_failed(struct servers *sv, unsigned i, uint32_t epoch,
 		    int64_t now_ms)
 {
 	struct server *s = &sv->list[i];
-	const bool news = is_news(s, ev->text, now_ms);
+	const bool news = i < sv->n && is_news(s, ev->text, now_ms);
 	const uint32_t random = random_next(sv);
 
 	if (ev->fault == TRANSPORT_LOCAL) {
@@ -277,7 +286,7 @@ static bool is_pinned_file(struct servers *sv, unsigned i, uint32_t epoch,
 {
 	const struct server *s = &sv->list[i];
 
-	if (is_other_length(sv, ev->file_bytes))
+	if (i < sv->n && is_other_length(sv, ev->file_bytes))
 		refuse(sv, i, epoch, range,
 		       "another length: the published file was replaced", now_ms);
 	else if (s->etag[0] && ev->etag[0] && !httpcheck_same_etag(s->etag, ev->etag))

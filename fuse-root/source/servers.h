@@ -9,6 +9,9 @@
  * the name has moved on to another image: the server is then asked for the pinned one by its digest.
  * Only when that is not there either it is refused, and looked at again now and then, by its name first.
  *
+ * A hot pack beside the image has a place of its own, server n: never chosen for the image, not in the status,
+ * never moved by digest, and its failures are for whoever asked for it to tell.
+ *
  * All functions but servers_status belong to the engine thread.
  */
 #ifndef SOURCE_SERVERS_H
@@ -45,7 +48,7 @@ struct servers {
 
 	/* guarded by lock; written by the engine thread only, which reads it without */
 	struct lock lock;
-	struct server list[SOURCE_SERVERS_MAX];
+	struct server list[SOURCE_SERVERS_MAX + 1]; /* behind the n servers the pack's */
 	uint64_t wire_bytes;
 	uint64_t n_requests;
 	int64_t byte_ms; /* when the last byte came; -1: none yet */
@@ -71,6 +74,9 @@ void servers_fini(struct servers *sv);
 /* The server for a request that must not go to those in `avoid`; -1: none is usable now. */
 int servers_choose(const struct servers *sv, uint32_t avoid, enum source_class class,
 		   int64_t now_ms);
+
+/* May the hot pack's place be asked now?  If not, *ret_try_ms: when next. */
+bool servers_pack_may_send(const struct servers *sv, int64_t now_ms, int64_t *ret_try_ms);
 
 bool servers_is_usable(const struct servers *sv, int64_t now_ms);
 

@@ -4,7 +4,8 @@
  *
  * The engine thread is the only caller of submit, wait and release; wake and status may be
  * called from any thread.  A source retries, fails over and waits by itself for ever: the caller
- * sees bytes, not servers that went away.  What it returns is not to be believed: `data` is
+ * sees bytes, not servers that went away.  Only a hot pack beside the image may fail, because nobody
+ * depends on it.  What it returns is not to be believed: `data` is
  * shared with an unprivileged process and may change under the reader's eyes, so copy it first,
  * then check its digest, then use the copy.
  *
@@ -21,11 +22,17 @@
 #define SOURCE_SERVERS_MAX 16u
 #define SOURCE_REQUEST_BYTES_MAX (4u * 1024 * 1024 + 128 * 1024)
 
-/* Order is priority. */
-enum source_class { SOURCE_DEMAND, SOURCE_HOT, SOURCE_FILL };
+/* Order is priority.  AHEAD: what a sequential reader will want soon. */
+enum source_class { SOURCE_DEMAND, SOURCE_HOT, SOURCE_AHEAD, SOURCE_FILL };
+
+#define SOURCE_CLASSES 4u
+
+/* The image's own file, or the hot pack that was named beside it, which has a place of its own. */
+enum source_file { SOURCE_IMAGE, SOURCE_PACK };
 
 struct source_request {
 	uint64_t id; /* the caller's, unique among outstanding requests */
+	enum source_file file;
 	uint64_t src_off;
 	uint32_t n_bytes; /* 1 .. SOURCE_REQUEST_BYTES_MAX */
 	enum source_class class;
@@ -36,6 +43,7 @@ struct source_request {
 enum source_event_kind {
 	SOURCE_BYTES, /* the first n_bytes of the range are there; more will come */
 	SOURCE_DONE, /* all of the range (or of the file, with may_end) is there */
+	SOURCE_FAILED, /* SOURCE_PACK only: it cannot be had, no more will come */
 };
 
 struct source_event {
@@ -44,6 +52,7 @@ struct source_event {
 	uint32_t n_bytes; /* of the range's start that may be read from data now */
 	unsigned server; /* index of the server the newest bytes came from */
 	const uint8_t *data; /* start of the range; valid until source_release(id) */
+	const char *why; /* SOURCE_FAILED: for a person; valid until source_release(id) */
 };
 
 enum server_state { SERVER_UNUSED, SERVER_OK, SERVER_FAILING, SERVER_REFUSED };
@@ -86,7 +95,7 @@ struct source_ops {
 	void (*wake)(struct source *s);
 	/* The caller has copied what it wanted of a DONE request, or wants no more of it. */
 	void (*release)(struct source *s, uint64_t id);
-	/* A read waits for an outstanding FILL or HOT request: treat it as DEMAND.  Engine thread. */
+	/* A read waits for an outstanding request of another class: treat it as DEMAND.  Engine thread. */
 	void (*promote)(struct source *s, uint64_t id);
 	/* The bytes that `server` gave at src_off were wrong: count and log it.  Engine thread. */
 	void (*reject)(struct source *s, unsigned server, uint64_t src_off,

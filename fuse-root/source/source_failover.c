@@ -5,7 +5,8 @@
  * The one rule: a request that was accepted ends with DONE or is released, whatever happens to
  * servers.  A request is WAITING for a server, SENT to one as an attempt, or DONE.  An attempt that
  * ends early puts it back to WAITING with the bytes it has; the next attempt asks for the rest, so
- * what the caller was told never goes backwards.  When and where to try is decided in servers.c.
+ * what the caller was told never goes backwards.  A request for the hot pack beside the image is the exception: it
+ * FAILED after a few tries.  When and where to try is decided in servers.c.
  */
 #include "source/source_failover.h"
 
@@ -23,7 +24,16 @@
 #define RESEND_MS 50
 #define EVENTS_MAX 16u
 
-enum request_state { REQUEST_FREE, REQUEST_WAITING, REQUEST_SENT, REQUEST_DONE };
+/* A pack's place may fail so often to answer. */
+#define PACK_TRIES_MAX 2u
+
+enum request_state {
+	REQUEST_FREE,
+	REQUEST_WAITING,
+	REQUEST_SENT,
+	REQUEST_DONE,
+	REQUEST_FAILED, /* of a pack */
+};
 
 /* Its index is also the transport's slot. */
 struct request {
@@ -35,6 +45,8 @@ struct request {
 	uint32_t n_told;
 	bool is_done_told;
 	unsigned server; /* of the newest bytes, and of the attempt */
+	unsigned n_failures;
+	char why[TRANSPORT_TEXT_BYTES]; /* FAILED */
 
 	/* the attempt, when SENT */
 	uint64_t attempt;
@@ -128,6 +140,12 @@ static uint32_t all_servers(const struct failover *f)
 static int choose(struct failover *f, struct request *r, int64_t now_ms)
 {
 	const uint32_t avoid = r->rq.avoid & all_servers(f);
+	int64_t try_ms;
+
+	if (r->rq.file == SOURCE_PACK)
+		return servers_pack_may_send(&f->servers, now_ms, &try_ms)
+			       ? (int)f->servers.n
+			       : -1;
 	const int i = servers_choose(&f->servers, avoid, r->rq.class, now_ms);
 
 	if (i >= 0 || !avoid)
@@ -151,7 +169,7 @@ static void build_attempt(const struct failover *f, const struct request *r,
 		.n_bytes = r->rq.n_bytes - r->n_have,
 		.class = r->rq.class,
 		.may_end = r->rq.may_end,
-		.file_bytes = f->servers.pinned_bytes,
+		.file_bytes = r->rq.file == SOURCE_PACK ? 0 : f->servers.pinned_bytes,
 	};
 	memcpy(ret->etag, f->servers.list[server].etag, sizeof ret->etag);
 	ret->is_sequential = f->is_sequential;
@@ -267,6 +285,10 @@ static bool take_bytes(struct failover *f, struct request *r,
 	if (!servers_bytes(&f->servers, r->server, r->epoch, range_of(r), ev, n_new,
 			   now_ms)) {
 		take_back(f, r);
+		if (r->rq.file == SOURCE_PACK) {
+			r->state = REQUEST_FAILED;
+			snprintf(r->why, sizeof r->why, "it was replaced meanwhile");
+		}
 		return false;
 	}
 	r->n_seen = ev->n_bytes;
@@ -285,6 +307,22 @@ static bool is_complete(const struct failover *f, const struct request *r)
 	       r->rq.src_off + r->n_have == file_bytes;
 }
 
+/* Nobody depends on a pack: it is given up rather than waited for. */
+static void pack_failed(struct failover *f, struct request *r,
+			const struct transport_event *ev)
+{
+	const bool is_final = ev->fault != TRANSPORT_AWAY && ev->fault != TRANSPORT_LOCAL;
+	int64_t try_ms;
+
+	r->n_failures++;
+	if (is_final || r->n_failures >= PACK_TRIES_MAX) {
+		r->state = REQUEST_FAILED;
+		memcpy(r->why, ev->text, sizeof r->why);
+	} else if (!servers_pack_may_send(&f->servers, now_of(f), &try_ms)) {
+		r->not_before_ms = try_ms;
+	}
+}
+
 static void on_failed(struct failover *f, struct request *r,
 		      const struct transport_event *ev, int64_t now_ms)
 {
@@ -294,6 +332,8 @@ static void on_failed(struct failover *f, struct request *r,
 	put_back(f, r);
 	if (ev->fault == TRANSPORT_LOCAL)
 		r->not_before_ms = now_ms + RESEND_MS;
+	if (r->rq.file == SOURCE_PACK)
+		pack_failed(f, r, ev);
 	if (is_complete(f, r))
 		r->state = REQUEST_DONE;
 }
@@ -344,6 +384,7 @@ static int64_t next_timer(struct failover *f, int64_t now_ms)
 {
 	int64_t next = servers_next_try(&f->servers, now_ms);
 	bool is_any_waiting = false;
+	int64_t try_ms;
 
 	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++) {
 		const struct request *r = &f->requests[i];
@@ -353,6 +394,10 @@ static int64_t next_timer(struct failover *f, int64_t now_ms)
 		is_any_waiting = true;
 		if (r->not_before_ms > now_ms && r->not_before_ms < next)
 			next = r->not_before_ms;
+		if (r->rq.file == SOURCE_PACK &&
+		    !servers_pack_may_send(&f->servers, now_ms, &try_ms) &&
+		    try_ms > now_ms && try_ms < next)
+			next = try_ms;
 	}
 	if (f->resend_ms > now_ms && f->resend_ms < next)
 		next = f->resend_ms;
@@ -361,9 +406,16 @@ static int64_t next_timer(struct failover *f, int64_t now_ms)
 
 static bool is_untold(const struct request *r)
 {
-	if (r->state == REQUEST_DONE)
+	if (r->state == REQUEST_DONE || r->state == REQUEST_FAILED)
 		return !r->is_done_told;
 	return r->state != REQUEST_FREE && r->n_have > r->n_told;
+}
+
+static enum source_event_kind event_kind(const struct request *r)
+{
+	if (r->state == REQUEST_FAILED)
+		return SOURCE_FAILED;
+	return r->state == REQUEST_DONE ? SOURCE_DONE : SOURCE_BYTES;
 }
 
 static unsigned take_events(struct failover *f, struct source_event *ev, unsigned max)
@@ -376,10 +428,11 @@ static unsigned take_events(struct failover *f, struct source_event *ev, unsigne
 		if (!is_untold(r))
 			continue;
 		r->n_told = r->n_have;
-		r->is_done_told = r->state == REQUEST_DONE;
+		r->is_done_told = r->state != REQUEST_WAITING && r->state != REQUEST_SENT;
 		ev[n++] = (struct source_event){
 			.id = r->rq.id,
-			.kind = r->is_done_told ? SOURCE_DONE : SOURCE_BYTES,
+			.kind = event_kind(r),
+			.why = r->why,
 			.n_bytes = r->n_have,
 			.server = r->server,
 			.data = f->t->ops->buffer(f->t, i),

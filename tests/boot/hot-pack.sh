@@ -1,13 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 600
+# timeout: 1500
 # What one boot read is the hot pack of the next: that one fetches hardly anything on demand, less in
-# all, and in fewer requests.
+# all, and in fewer requests.  The same over a slow and distant line: 25 Mbit/s and 50 ms.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/qemu.sh
 . "$TOP/tests/qemu.sh"
-requires root qemu-system-x86_64 nginx jq hydrootd
+# shellcheck source=tests/slowline.sh
+. "$TOP/tests/slowline.sh"
+requires root qemu-system-x86_64 nginx jq tc ip hydrootd
 tests/image.sh all
 mkdir -p "$T/served"
 start_nginx web "$T/served"
@@ -15,45 +17,71 @@ cp "$IMAGES/served/good/debian.hri" "$T/served/cold.hri"
 # The same bytes in both: the pack is the only difference.
 hydroot-image extract "$T/served/cold.hri" "$T/raw"
 
-boot() # IMAGE: to login; sets $bytes, $requests, $demand, $hot, $waited, $millis
+# boot NAME IMAGE INITRAMFS NGINX URL: to login; sets $bytes, $requests, $demand, $hot, $millis, $reads and
+# $waited: the reads that waited for a chunk
+boot()
 {
-	local from log
-	log=$(nginx_log web)
+	local name=$1 image=$2 from log
+	log=$(nginx_log "$4")
 	: >"$log"
 	from=$(now_ms)
-	start_hydroot_guest "$1" "$IMAGES/boot/initramfs.img" \
-		"http://$GUEST_HOST:${nginx_port[web]}/$1.hri" rd.hydroot.fill=manual
-	wait_login "$1"
+	start_hydroot_guest "$name" "$3" "$5/$image.hri" rd.hydroot.fill=manual
+	wait_login "$name"
 	millis=$(($(now_ms) - from))
 	bytes=$(nginx_bytes "$log")
 	requests=$(wc -l <"$log")
-	wait_agent "$1"
-	guest_hydroot "$1" 10 'trace --end root'
-	demand=$(guest_status "$1" .fetched.demand_bytes)
-	hot=$(guest_status "$1" .fetched.hot_bytes)
-	waited=$(guest_status "$1" .demand.chunks)
-	note "$1: login after $millis ms, $bytes bytes in $requests requests; demand $demand bytes," \
-		"$waited chunks; hot $hot bytes"
+	wait_agent "$name"
+	guest_hydroot "$name" 20 'trace --end root'
+	demand=$(guest_status "$name" .fetched.demand_bytes)
+	hot=$(guest_status "$name" .fetched.hot_bytes)
+	reads=$(guest_status "$name" .demand.reads)
+	waited=$(guest_status "$name" .demand.reads_waited_for_chunk)
+	note "$name: login after $millis ms, $bytes bytes in $requests requests; demand $demand, hot $hot," \
+		"ahead $(guest_status "$name" .fetched.ahead_bytes) bytes;" \
+		"$waited of $reads reads waited for a chunk," \
+		"$(guest_status "$name" .demand.reads_waited) for anything"
 }
 
-boot cold
+end_guest() # NAME
+{
+	guest "$1" 2 'echo o >/proc/sysrq-trigger' || true
+	wait_guest_end "$1" 60
+}
+
+# After the boots without the pack and with it
+compare() # BYTES REQUESTS, without
+{
+	assert_below "reads that waited for a chunk, of $reads" $((reads * 5 / 100 + 2)) "$waited"
+	assert_below "bytes at login, of $1 without the pack" "$1" "$bytes"
+	assert_below "bytes at login, the pack having $packed" $((packed * 13 / 10 + 300000)) "$bytes"
+	assert_below "requests" "$2" "$requests"
+}
+
+boot cold cold "$IMAGES/boot/initramfs.img" web "http://$GUEST_HOST:${nginx_port[web]}"
 guest_hydroot cold 20 'trace root' >"$T/trace"
 assert_contains "the trace" '^hydroot-trace 1 4096 ' "$T/trace"
-guest cold 2 'echo o >/proc/sysrq-trigger' || true
-wait_guest_end cold 30
-cold_bytes=$bytes cold_requests=$requests cold_waited=$waited
+end_guest cold
+cold_bytes=$bytes cold_requests=$requests
 
 note "building with $(wc -l <"$T/trace") lines of trace"
 hydroot-image build --trace="$T/trace" "$T/raw" "$T/served/hot.hri"
 rm "$T/raw"
 packed=$(hydroot-image info --json "$T/served/hot.hri" | jq .sections.hot_pack.bytes)
-boot hot
+boot hot hot "$IMAGES/boot/initramfs.img" web "http://$GUEST_HOST:${nginx_port[web]}"
 assert_manifest hot
 assert_no_io_errors hot
-guest hot 2 'echo o >/proc/sysrq-trigger' || true
-wait_guest_end hot 30
-assert_below "chunks fetched on demand, of $cold_waited without the pack" \
-	$((cold_waited * 5 / 100 + 2)) "$waited"
-assert_below "bytes at login, of $cold_bytes without the pack" "$cold_bytes" "$bytes"
-assert_below "bytes at login, the pack having $packed" $((packed * 13 / 10 + 300000)) "$bytes"
-assert_below "requests" "$cold_requests" "$requests"
+end_guest hot
+compare "$cold_bytes" "$cold_requests"
+
+note "25 Mbit/s, 50 ms"
+slow_line
+slow_rate 25mbit
+start_slow_nginx line "$T/served" 8000
+delayed_initramfs 50 "$T/initramfs" --hook tests/boot/tools.hook
+boot slow-cold cold "$T/initramfs" line "http://$slow_net.2:8000"
+end_guest slow-cold
+cold_bytes=$bytes cold_requests=$requests
+boot slow-hot hot "$T/initramfs" line "http://$slow_net.2:8000"
+assert_no_io_errors slow-hot
+end_guest slow-hot
+compare "$cold_bytes" "$cold_requests"

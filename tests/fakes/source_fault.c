@@ -37,6 +37,8 @@ struct source_fault {
 	/* set before threads start */
 	const uint8_t *file;
 	uint64_t file_bytes;
+	const uint8_t *pack; /* or NULL */
+	uint64_t pack_bytes;
 
 	/* guarded by lock */
 	pthread_mutex_t lock;
@@ -89,7 +91,7 @@ static void corrupt_locked(struct source_fault *f, struct slot *slot)
 {
 	const uint64_t off = f->corrupt_off;
 
-	if (slot->server != 0 || f->corrupt_left == 0)
+	if (slot->rq.file != SOURCE_IMAGE || slot->server != 0 || f->corrupt_left == 0)
 		return;
 	if (off < slot->rq.src_off || off - slot->rq.src_off >= slot->n_total)
 		return;
@@ -102,6 +104,7 @@ static void count_locked(struct source_fault *f, const struct source_request *rq
 {
 	f->counts.n_requests++;
 	f->counts.n_class[rq->class]++;
+	f->counts.n_pack += rq->file == SOURCE_PACK;
 	f->counts.last = *rq;
 	f->load.n[rq->class]++;
 	if (++f->counts.n_outstanding > f->counts.n_outstanding_max)
@@ -111,10 +114,11 @@ static void count_locked(struct source_fault *f, const struct source_request *rq
 static int submit_locked(struct source_fault *f, const struct source_request *rq)
 {
 	struct slot *slot = slot_free_locked(f);
-	uint64_t left = rq->src_off < f->file_bytes ? f->file_bytes - rq->src_off : 0;
+	uint64_t bytes = rq->file == SOURCE_PACK ? f->pack_bytes : f->file_bytes;
+	uint64_t left = rq->src_off < bytes ? bytes - rq->src_off : 0;
 
 	assert(rq->n_bytes > 0 && rq->n_bytes <= SOURCE_REQUEST_BYTES_MAX);
-	assert(rq->may_end || left >= rq->n_bytes);
+	assert(rq->file == SOURCE_PACK || rq->may_end || left >= rq->n_bytes);
 	assert(!slot_find_locked(f, rq->id));
 	if (!slot)
 		return -EBUSY;
@@ -145,17 +149,25 @@ static int fault_submit(struct source *s, const struct source_request *rq)
 	return r;
 }
 
+/* Nothing there, or less than has to be. */
+static bool is_lost(const struct slot *slot)
+{
+	return slot->n_total == 0 ||
+	       (slot->n_total < slot->rq.n_bytes && !slot->rq.may_end);
+}
+
 /* Copy the next step of the file into the slot's buffer and say so. */
 static void deliver_locked(struct source_fault *f, struct slot *slot,
 			   struct source_event *ret)
 {
+	const uint8_t *file = slot->rq.file == SOURCE_PACK ? f->pack : f->file;
 	uint32_t n = slot->n_total - slot->n_have;
 
 	if (f->step && n > f->step)
 		n = f->step;
 	if (n)
-		memcpy(slot->data + slot->n_have,
-		       f->file + slot->rq.src_off + slot->n_have, n);
+		memcpy(slot->data + slot->n_have, file + slot->rq.src_off + slot->n_have,
+		       n);
 	slot->n_have += n;
 	f->counts.n_bytes += n;
 	slot->is_done = slot->n_have == slot->n_total;
@@ -163,7 +175,10 @@ static void deliver_locked(struct source_fault *f, struct slot *slot,
 		corrupt_locked(f, slot);
 	*ret = (struct source_event){
 		.id = slot->rq.id,
-		.kind = slot->is_done ? SOURCE_DONE : SOURCE_BYTES,
+		.why = "404 Not Found",
+		.kind = slot->is_done && is_lost(slot) ? SOURCE_FAILED
+			: slot->is_done		       ? SOURCE_DONE
+						       : SOURCE_BYTES,
 		.n_bytes = slot->n_have,
 		.server = slot->server,
 		.data = slot->data,
@@ -488,4 +503,10 @@ void source_fault_counts(struct source *s, struct source_fault_counts *ret)
 	pthread_mutex_lock(&f->lock);
 	*ret = f->counts;
 	pthread_mutex_unlock(&f->lock);
+}
+
+void source_fault_set_pack(struct source *s, const uint8_t *pack, uint64_t pack_bytes)
+{
+	SET_KNOB(s, pack, pack);
+	SET_KNOB(s, pack_bytes, pack_bytes);
 }

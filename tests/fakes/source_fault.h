@@ -33,10 +33,14 @@ void source_fault_set_connections(struct source *s, unsigned connections);
 /* Byte src_off of the file is wrong in the next n_times answers of server 0; UINT_MAX: always. */
 void source_fault_corrupt(struct source *s, uint64_t src_off, unsigned n_times);
 
+/* The hot pack beside the image; without one, and behind its end, requests for it fail.  Before any request. */
+void source_fault_set_pack(struct source *s, const uint8_t *pack, uint64_t pack_bytes);
+
 struct source_fault_counts {
 	uint64_t n_requests; /* accepted submits */
-	uint64_t n_class[3]; /* of these by class */
+	uint64_t n_class[SOURCE_CLASSES]; /* of these by class */
 	uint64_t n_bytes; /* delivered */
+	uint64_t n_pack; /* accepted submits for the pack beside the image */
 	uint64_t n_rejects;
 	uint64_t n_promotes;
 	uint64_t n_pins;

@@ -196,6 +196,30 @@ void testimage_new_hot(struct testimage *t, uint64_t n_chunks, uint32_t last_byt
 	open_it(t);
 }
 
+uint8_t *testimage_pack(const struct testimage *t, const struct testimage_hot *runs,
+			unsigned n_runs, size_t *ret_bytes)
+{
+	uint8_t front[IMG_PACK_FRONT_BYTES], *pack;
+	struct hot_parts hot = {0};
+	int err;
+
+	make_hot(t, t->info->image_bytes, runs, n_runs, t->info->raw_digest, &hot);
+	err = img_pack_front(t->info->digest, hot.table, hot.table_bytes, hot.hot_bytes,
+			     front);
+	assert(err == 0);
+	(void)err;
+	pack = malloc(sizeof front + hot.hot_bytes);
+	assert(pack);
+	memcpy(pack, front, sizeof front);
+	memcpy(pack + sizeof front, hot.table, hot.table_bytes);
+	memcpy(pack + sizeof front + hot.table_bytes, hot.frames,
+	       hot.hot_bytes - hot.table_bytes);
+	free(hot.table);
+	free(hot.frames);
+	*ret_bytes = sizeof front + hot.hot_bytes;
+	return pack;
+}
+
 void testimage_free(struct testimage *t)
 {
 	img_free(t->img);

@@ -37,6 +37,9 @@ void testimage_new(struct testimage *t, uint64_t n_chunks, uint32_t last_bytes,
 void testimage_new_hot(struct testimage *t, uint64_t n_chunks, uint32_t last_bytes,
 		       bool (*is_zero)(uint64_t ci), const struct testimage_hot *runs,
 		       unsigned n_runs);
+/* A hot pack beside it, unsigned; the caller's to free(). */
+uint8_t *testimage_pack(const struct testimage *t, const struct testimage_hot *runs,
+			unsigned n_runs, size_t *ret_bytes);
 void testimage_free(struct testimage *t);
 
 /* What the image has in one block. */

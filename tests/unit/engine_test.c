@@ -206,6 +206,21 @@ static void the_fill_keeps_its_rate(void **state _unused_)
 	rig_fini(&g);
 }
 
+static void the_rate_can_change(void **state _unused_)
+{
+	const struct rig_options o = {.n_chunks = N, .rate_bytes = 1};
+	struct rig g;
+
+	rig_init(&g, &o);
+	rig_start(&g);
+	RIG_UNTIL(rig_requests(&g).n_class[SOURCE_FILL] == 1);
+	usleep(50000);
+	assert_false(chunkmap_is_complete(g.cm));
+	engine_set_rate(g.engine, 0);
+	rig_expect_complete(&g);
+	rig_fini(&g);
+}
+
 static void a_fill_that_is_waited_for_is_promoted(void **state _unused_)
 {
 	const struct rig_options o = {.n_chunks = N};
@@ -255,6 +270,7 @@ int main(void)
 		cmocka_unit_test(pause_and_resume),
 		cmocka_unit_test(completed_by_writes),
 		cmocka_unit_test(the_fill_keeps_its_rate),
+		cmocka_unit_test(the_rate_can_change),
 		cmocka_unit_test(a_fill_that_is_waited_for_is_promoted),
 		cmocka_unit_test(stopped_in_the_middle),
 	};

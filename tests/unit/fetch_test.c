@@ -265,6 +265,59 @@ static void a_wrong_page(void **state _unused_)
 	end();
 }
 
+/* Where the line carries more in the time of a request than a hole has, the hole is fetched along. */
+static void holes_are_bridged(void **state _unused_)
+{
+	const struct rig_options o = {.n_chunks = 40, .no_fill = true};
+	static const uint64_t wanted[] = {10, 12, 15, 30};
+	struct rig_reply r[ARRAY_SIZE(wanted)];
+	struct store_fault_counts stored;
+	uint8_t buf[RIG_CHUNK];
+
+	start(&o);
+	testimage_read(&g.image, 13 * RIG_CHUNK, buf, RIG_CHUNK);
+	assert_int_equal(writepath_write(g.wp, 13 * RIG_CHUNK, buf, RIG_CHUNK), 0);
+	/* 25 Mbit/s and 50 ms: room for three chunks of 20 KB. */
+	f.fill.throughput = 3125000;
+	f.fill.rtt_ms = 50;
+	for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++) {
+		rig_reply_init(&r[i], NULL);
+		readpath_read(g.rp, &r[i], wanted[i] * RIG_CHUNK, RIG_BLOCK);
+	}
+	run(0);
+	for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++)
+		assert_int_equal(rig_reply_wait(&r[i]), 0);
+	/* 10 to 12 with the hole; 13 is there: it is not fetched again; 15 to 30 is too far. */
+	assert_int_equal(rig_requests(&g).n_requests, 3);
+	assert_int_equal(chunkmap_state(g.cm, 11), CHUNK_READY);
+	assert_int_equal(chunkmap_state(g.cm, 14), CHUNK_ABSENT);
+	assert_int_equal(chunkmap_state(g.cm, 16), CHUNK_ABSENT);
+	store_fault_counts(g.store, &stored);
+	assert_int_equal(stored.n_writes, 1 + 5);
+	/* What was claimed for a hole that led nowhere was given back. */
+	f.config.fill = true;
+	run(1);
+	assert_true(chunkmap_is_complete(g.cm));
+	end();
+}
+
+/* The fill rests until its time has come; demand does not. */
+static void the_fill_is_held(void **state _unused_)
+{
+	const struct rig_options o = {.n_chunks = 8};
+
+	start(&o);
+	f.fill_hold_ms = 7000;
+	read_block(3);
+	assert_int_equal(run(0), 7000);
+	expect_block(3);
+	assert_int_equal(rig_requests(&g).n_class[SOURCE_FILL], 0);
+	assert_int_equal(run(6999), 1);
+	run(7000);
+	assert_true(chunkmap_is_complete(g.cm));
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +328,8 @@ int main(void)
 		cmocka_unit_test(written_over_meanwhile),
 		cmocka_unit_test(pages_come_when_wanted),
 		cmocka_unit_test(a_wrong_page),
+		cmocka_unit_test(holes_are_bridged),
+		cmocka_unit_test(the_fill_is_held),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

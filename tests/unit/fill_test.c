@@ -215,30 +215,63 @@ static void says_when_to_ask_again(void **state _unused_)
 	assert_int_equal(fill_delay_ms(&f, 3990), 10);
 }
 
-/* A debt from a slow rate does not outlive it. */
-static void rate_can_change(void **state _unused_)
+/* Until the line is known the least, then twice what it carries in a round trip, to a limit. */
+static void ahead_follows_the_line(void **state _unused_)
 {
 	struct fill f;
 
-	fill_init(&f, 1, 0);
-	assert_int_equal(fill_delay_ms(&f, 10000), 0);
-	fill_sent(&f, 1000000, 10000);
-	assert_true(fill_delay_ms(&f, 20000) > 100000000);
-	fill_set_rate(&f, 1, 20000);
-	assert_true(fill_delay_ms(&f, 20000) > 100000000);
-	fill_set_rate(&f, 1000000, 20000);
-	assert_true(fill_delay_ms(&f, 20100) == 0);
-	fill_sent(&f, 1000000, 20100);
-	fill_set_rate(&f, 0, 20100);
-	assert_int_equal(fill_delay_ms(&f, 20100), 0);
-	fill_set_rate(&f, 1, 20100);
-	assert_true(fill_delay_ms(&f, 20100) > 0);
+	fill_init(&f, 0, 0);
+	assert_int_equal(fill_ahead_bytes(&f), FILL_AHEAD_BYTES_MIN);
+	assert_int_equal(fill_gap_bytes(&f), 0);
+	fill_answered(&f, 50);
+	fill_received(&f, 12500000, 1000);
+	assert_int_equal(fill_ahead_bytes(&f), 12500000 / 1000 * 120);
+	assert_int_equal(fill_gap_bytes(&f), 128 * 1024);
+	fill_received(&f, 125000000, 2000);
+	assert_int_equal(fill_ahead_bytes(&f), FILL_AHEAD_BYTES_MAX);
+	fill_init(&f, 0, 0);
+	fill_answered(&f, 50);
+	fill_received(&f, 1000000, 1000);
+	assert_int_equal(fill_ahead_bytes(&f), FILL_AHEAD_BYTES_MIN);
+	assert_int_equal(fill_gap_bytes(&f), 25000);
+}
+
+/* Answers that stood in line do not make the line look long; a line that became longer is noticed. */
+static void the_shortest_answer_counts(void **state _unused_)
+{
+	struct fill f;
+
+	fill_init(&f, 0, 0);
+	fill_answered(&f, 40);
+	fill_answered(&f, 400);
+	assert_in_range(f.rtt_ms, 40, 60);
+	fill_answered(&f, 30);
+	assert_int_equal(f.rtt_ms, 30);
+	for (unsigned i = 0; i < 300; i++)
+		fill_answered(&f, 200);
+	assert_in_range(f.rtt_ms, 190, 200);
+}
+
+static void another_rate(void **state _unused_)
+{
+	struct fill f;
+	uint64_t sent;
+
+	fill_init(&f, 0, 1000);
+	fill_set_rate(&f, 100000, 1000);
+	sent = run(&f, 100, 20000);
+	assert_in_range(sent, 9500000, 10500000);
+	/* A large debt under the old one is forgotten. */
+	fill_sent(&f, 100000000, 200000);
+	fill_set_rate(&f, 1000, 200000);
+	assert_in_range(fill_delay_ms(&f, 200000), 1, 20);
+	fill_set_rate(&f, 0, 200000);
+	assert_int_equal(fill_delay_ms(&f, 200000), 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rate_can_change),
 		cmocka_unit_test(no_limit),
 		cmocka_unit_test(keeps_the_rate),
 		cmocka_unit_test(saves_up_a_quarter_second_only),
@@ -251,6 +284,9 @@ int main(void)
 		cmocka_unit_test(request_size_grows_with_silence),
 		cmocka_unit_test(stands_back_while_reads_wait),
 		cmocka_unit_test(says_when_to_ask_again),
+		cmocka_unit_test(ahead_follows_the_line),
+		cmocka_unit_test(the_shortest_answer_counts),
+		cmocka_unit_test(another_rate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

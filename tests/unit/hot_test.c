@@ -198,6 +198,53 @@ static void damaged(void **state _unused_)
 	}
 }
 
+/* Frame and table wrong on one server: the other has them right, and nothing is given up. */
+static void the_other_server_has_it(void **state _unused_)
+{
+	for (unsigned is_table = 0; is_table < 2; is_table++) {
+		struct rig_options o = hot_options(true);
+		struct rig g;
+
+		o.n_servers = 2;
+		o.forget_pages = is_table;
+		rig_init(&g, &o);
+		source_fault_corrupt(
+			g.source,
+			g.image.info->hot_off +
+				(is_table ? 90 : g.image.info->hot_bytes - 100),
+			UINT_MAX);
+		rig_start(&g);
+		RIG_UNTIL(hot_is_there(&g));
+		expect_hot_blocks(&g);
+		assert_int_equal(rig_requests(&g).n_class[SOURCE_DEMAND], 0);
+		assert_int_equal(rig_requests(&g).n_rejects, is_table ? 0 : 1);
+		rig_fini(&g);
+	}
+}
+
+/* A read that waits for it meanwhile is answered by it. */
+static void waited_for_from_the_other_server(void **state _unused_)
+{
+	struct rig_options o = hot_options(true);
+	struct rig_reply r;
+	struct rig g;
+
+	o.n_servers = 2;
+	rig_init(&g, &o);
+	source_fault_corrupt(g.source,
+			     g.image.info->hot_off + g.image.info->hot_bytes - 100,
+			     UINT_MAX);
+	source_fault_set_delay(g.source, 50);
+	rig_start(&g);
+	RIG_UNTIL(rig_requests(&g).n_class[SOURCE_HOT] == 1);
+	usleep(10000);
+	rig_reply_init(&r, NULL);
+	readpath_read(g.rp, &r, 17 * RIG_CHUNK, RIG_BLOCK);
+	assert_int_equal(rig_reply_wait(&r), 0);
+	assert_int_equal(rig_requests(&g).n_class[SOURCE_DEMAND], 0);
+	rig_fini(&g);
+}
+
 static void the_store_refuses_it(void **state _unused_)
 {
 	const struct rig_options o = hot_options(false);
@@ -237,7 +284,7 @@ static void ramp(void **state _unused_)
 	struct rig g;
 
 	rig_init(&g, &o);
-	hot_init(&h, g.image.img, g.cm);
+	hot_init(&h, &g.config);
 	assert_int_equal(h.state, HOT_TABLE);
 	for (unsigned i = 0; i < 100; i++)
 		frames[i] = (struct img_hot_frame){.hot_off = i * 60000ull,
@@ -271,6 +318,8 @@ int main(void)
 		cmocka_unit_test(written_blocks_stay),
 		cmocka_unit_test(the_chunk_wins),
 		cmocka_unit_test(damaged),
+		cmocka_unit_test(the_other_server_has_it),
+		cmocka_unit_test(waited_for_from_the_other_server),
 		cmocka_unit_test(the_store_refuses_it),
 		cmocka_unit_test(stopped_in_the_middle),
 		cmocka_unit_test(ramp),

@@ -154,6 +154,33 @@ static void empty_values_are_wrong_values(void **state _unused_)
 	assert_int_equal(cmdline("rd.hydroot.public-key="), -EINVAL);
 }
 
+static void packs_beside_the_image(void **state _unused_)
+{
+	static const char *const wrong[] = {"/etc/p",	 "a b",	   "a?b", "../p",
+					    "ftp://h/p", "http:p", "p#x"};
+
+	assert_int_equal(cmdline("root=hydroot:http://h/d/i.hri?k=1"), 0);
+	assert_int_equal(options_resolve_pack(&o), 0);
+	assert_string_equal(o.pack, "");
+	assert_int_equal(cmdline("rd.hydroot.pack=http://other/p"), 0);
+	assert_int_equal(options_resolve_pack(&o), 0);
+	assert_string_equal(o.pack, "http://other/p");
+	assert_int_equal(cmdline("rd.hydroot.pack=packs/web.hot"), 0);
+	assert_int_equal(options_resolve_pack(&o), 0);
+	assert_string_equal(o.pack, "http://h/d/packs/web.hot?k=1");
+	assert_int_equal(cmdline("rd.hydroot.pack=0"), 0);
+	assert_string_equal(o.pack, "");
+	assert_int_equal(o.n_warnings, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		char text[64];
+
+		snprintf(text, sizeof text, "rd.hydroot.pack=\"%s\"", wrong[i]);
+		assert_int_equal(cmdline(text), 0);
+		assert_int_equal(o.n_warnings, i + 1);
+		assert_string_equal(o.pack, "");
+	}
+}
+
 static void unknown_and_unsupported_keys_are_warnings(void **state _unused_)
 {
 	assert_int_equal(
@@ -439,6 +466,7 @@ int main(void)
 		TEST(last_one_wins),
 		TEST(wrong_value_leaves_default_and_warning),
 		TEST(empty_values_are_wrong_values),
+		TEST(packs_beside_the_image),
 		TEST(unknown_and_unsupported_keys_are_warnings),
 		TEST(warnings_have_an_end),
 		TEST(trust_keys_must_be_right),

@@ -42,10 +42,13 @@ struct rig_options {
 	unsigned n_servers; /* 0: 1 */
 	unsigned n_workers; /* 0: 2 */
 	uint64_t rate_bytes;
+	int64_t io_timeout_ms;
 	bool no_fill;
 	bool forget_pages; /* no index page is in the first bytes */
 	const struct testimage_hot *hot; /* n_hot runs of a hot pack */
 	unsigned n_hot;
+	bool has_pack; /* a hot pack beside the image: source_fault_set_pack */
+	const char *pack_key;
 	struct trace *trace; /* records reads, or NULL */
 };
 
@@ -61,6 +64,7 @@ struct rig {
 	struct readpath *rp;
 	struct writepath *wp;
 	struct trace *trace;
+	int64_t io_timeout_ms;
 	atomic_uint n_complete, n_promoted;
 };
 
@@ -87,6 +91,16 @@ static inline void rig_resume(void *ctx, struct chunk_waiter *list)
 static inline void rig_complete(void *ctx)
 {
 	atomic_fetch_add(&((struct rig *)ctx)->n_complete, 1);
+}
+
+static inline int64_t rig_expire(void *ctx)
+{
+	return readpath_expire(((struct rig *)ctx)->rp);
+}
+
+static inline void rig_noted(void *ctx, uint64_t img_off, uint64_t n_bytes, bool missed)
+{
+	engine_note_read(((struct rig *)ctx)->engine, img_off, n_bytes, missed);
 }
 
 /* A read under way: the handle of its reply. */
@@ -199,6 +213,9 @@ static inline void rig_new_paths(struct rig *g)
 		.n_waiting_max = 256,
 		.n_threads = 16,
 		.trace = g->trace,
+		.io_timeout_ms = g->io_timeout_ms,
+		.noted = rig_noted,
+		.ctx = g,
 		.reply = rig_on_reply,
 	};
 
@@ -231,10 +248,16 @@ static inline void rig_init(struct rig *g, const struct rig_options *o)
 				.n_workers = o->n_workers ? o->n_workers : 2,
 				.rate_bytes = o->rate_bytes,
 				.fill = !o->no_fill,
+				.hot = {.has_pack = o->has_pack,
+					.public_key = o->pack_key,
+					.public_key_bytes =
+						o->pack_key ? strlen(o->pack_key) : 0},
 				.resume = rig_resume,
+				.expire = rig_expire,
 				.complete = rig_complete,
 				.ctx = g,
 			},
+		.io_timeout_ms = o->io_timeout_ms,
 	};
 	log_daemon(-1, -1);
 	testimage_new_hot(&g->image, o->n_chunks, 3 * RIG_BLOCK, o->is_zero, o->hot,

@@ -691,6 +691,176 @@ static void ranges_come_before_sequential(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void ahead_leaves_half_to_demand(void **state)
+{
+	(void)state;
+	make(1, 4);
+	assert_int_equal(source_room(s, SOURCE_AHEAD), 2);
+	submit_with(1, 0, 100, SOURCE_AHEAD, 0);
+	submit_with(2, 100, 100, SOURCE_AHEAD, 0);
+	assert_int_equal(source_room(s, SOURCE_AHEAD), 0);
+	assert_int_equal(source_room(s, SOURCE_DEMAND), 2);
+	assert_int_equal(source_room(s, SOURCE_HOT), 1);
+	submit_with(3, 200, 100, SOURCE_HOT, 0);
+	assert_int_equal(source_room(s, SOURCE_FILL), 0);
+	assert_int_equal(source_room(s, SOURCE_DEMAND), 1);
+	/* Now a reader waits for it. */
+	source_promote(s, 1);
+	assert_int_equal(source_room(s, SOURCE_AHEAD), 1);
+	submit_with(4, 300, 100, SOURCE_AHEAD, 0);
+	assert_int_equal(source_room(s, SOURCE_AHEAD), 0);
+	source_release(s, 4);
+	source_release(s, 3);
+	source_release(s, 1);
+	source_release(s, 2);
+}
+
+/* -- the hot pack beside the image: server n of the transport -- */
+
+static void submit_pack(uint64_t id, uint64_t src_off, uint32_t n_bytes)
+{
+	const struct source_request rq = {
+		.id = id,
+		.file = SOURCE_PACK,
+		.src_off = src_off,
+		.n_bytes = n_bytes,
+		.class = SOURCE_HOT,
+	};
+	assert_int_equal(source_submit(s, &rq), 0);
+}
+
+/* The last event of a request: DONE or FAILED. */
+static struct source_event end_of(uint64_t id)
+{
+	struct source_event ev[8];
+
+	for (unsigned tries = 0; tries < 100; tries++) {
+		const int n = source_wait(s, 1000, ev, 8);
+
+		for (int i = 0; i < n; i++)
+			if (ev[i].id == id && ev[i].kind != SOURCE_BYTES)
+				return ev[i];
+	}
+	fail_msg("request %u never ended", (unsigned)id);
+	return ev[0];
+}
+
+static void a_pack_has_its_own_place(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(2, 4);
+	/* As long as it likes, and with an ETag of its own. */
+	source_pin(s, FILE_BYTES, NULL);
+	t->servers[2].file_bytes = 123456;
+	t->servers[2].etag = "p";
+	submit_pack(1, 1000, 5000);
+	ev = end_of(1);
+	assert_int_equal(ev.kind, SOURCE_DONE);
+	assert_memory_equal(ev.data, file + 1000, 5000);
+	source_release(s, 1);
+	assert_int_equal(t->servers[2].n_submits, 1);
+	assert_int_equal(t->servers[2].last.file_bytes, 0);
+	/* The image is never asked for there. */
+	t->servers[0].mode = t->servers[1].mode = FAKE_FAILS;
+	submit(2, 0, 5000);
+	assert_false(done_within(2, 0, 100000, &ev));
+	assert_int_equal(t->servers[2].n_submits, 1);
+	source_status(s, &st);
+	assert_int_equal(st.n_servers, 2);
+	assert_true(st.is_away);
+	source_release(s, 2);
+}
+
+static void a_pack_that_is_not_there(void **state)
+{
+	static const enum transport_fault faults[] = {TRANSPORT_GONE, TRANSPORT_REFUSED,
+						      TRANSPORT_NO_RANGES};
+	struct source_event ev;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(faults); i++) {
+		make(1, 4);
+		t->servers[1].mode = FAKE_FAILS;
+		t->servers[1].fault = faults[i];
+		t->servers[1].text = "not here";
+		submit_pack(1, 0, 5000);
+		ev = end_of(1);
+		assert_int_equal(ev.kind, SOURCE_FAILED);
+		assert_string_equal(ev.why, "not here");
+		assert_int_equal(t->servers[1].n_submits, 1);
+		/* It is told once. */
+		assert_int_equal(source_wait(s, 5000, &ev, 1), 0);
+		source_release(s, 1);
+		/* The image is not harmed. */
+		fetch(2, 0, 5000, &ev);
+		if (i + 1 < ARRAY_SIZE(faults))
+			source_free(s);
+	}
+}
+
+static void a_pack_is_not_waited_for(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	t->servers[1].mode = FAKE_FAILS;
+	t->servers[1].fault = TRANSPORT_AWAY;
+	submit_pack(1, 0, 5000);
+	submit_pack(2, 5000, 5000);
+	ev = end_of(1);
+	assert_int_equal(ev.kind, SOURCE_FAILED);
+	source_release(s, 1);
+	ev = end_of(2);
+	assert_int_equal(ev.kind, SOURCE_FAILED);
+	assert_in_range(t->servers[1].n_submits, 2, 4);
+	source_release(s, 2);
+}
+
+static void a_pack_after_a_short_trouble(void **state)
+{
+	struct source_event ev[4];
+
+	(void)state;
+	make(1, 4);
+	t->servers[1].mode = FAKE_FAILS;
+	t->servers[1].fault = TRANSPORT_AWAY;
+	t->servers[1].good_bytes = 2000;
+	submit_pack(1, 0, 5000);
+	(void)source_wait(s, 0, ev, 4);
+	/* The network process is replaced, too, which counts for nothing. */
+	for (unsigned i = 0; i < 5; i++) {
+		t->is_restarting = true;
+		(void)source_wait(s, 0, ev, 4);
+	}
+	t->servers[1].mode = FAKE_ANSWERS;
+	ev[0] = end_of(1);
+	assert_int_equal(ev[0].kind, SOURCE_DONE);
+	assert_memory_equal(ev[0].data, file, 5000);
+	source_release(s, 1);
+}
+
+/* Half of one and half of another would be noticed, but for nothing. */
+static void a_pack_that_is_replaced(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	t->servers[1].etag = "old";
+	submit_pack(1, 0, 5000);
+	ev = end_of(1);
+	assert_int_equal(ev.kind, SOURCE_DONE);
+	source_release(s, 1);
+	t->servers[1].etag = "new";
+	submit_pack(2, 5000, 5000);
+	ev = end_of(2);
+	assert_int_equal(ev.kind, SOURCE_FAILED);
+	source_release(s, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -725,6 +895,12 @@ int main(void)
 		TEST(spread_enters_the_ring_elsewhere),
 		TEST(sequential_is_one_at_a_time),
 		TEST(ranges_come_before_sequential),
+		TEST(ahead_leaves_half_to_demand),
+		TEST(a_pack_has_its_own_place),
+		TEST(a_pack_that_is_not_there),
+		TEST(a_pack_is_not_waited_for),
+		TEST(a_pack_after_a_short_trouble),
+		TEST(a_pack_that_is_replaced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# With fill=boot nothing is filled before the boot is said to be complete, or somebody resumes the fill.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+requires root fuse loop zram nginx jq hydrootd
+host_image
+start_nginx web "$served"
+
+for how in 'trace --end' resume; do
+	note "$how"
+	attach fbt --fill=boot "$(nginx_url web test.hri)"
+	assert_equal "state" paused "$(status_key fbt .state)"
+	status_key fbt .reason >"$T/reason"
+	assert_contains "reason" 'waits for the end of the boot: hydroot trace --end' "$T/reason"
+	dd if="$device" iflag=direct bs=4096 count=1 status=none of=/dev/null
+	sleep 1
+	assert_equal "bytes filled" 0 "$(status_key fbt .fetched.fill_bytes)"
+	# shellcheck disable=SC2086 # two words
+	hydroot $how fbt
+	refute "still waiting" status_is fbt .state paused
+	expect_exit 0 hydroot wait fbt --for=resident --timeout=60s
+	hydroot detach fbt
+done
