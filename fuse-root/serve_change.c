@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * serve_set.c - `hydroot set`: change mode, rate, cache, reserve and servers of a running daemon
+ * serve_change.c - `hydroot set`: change mode, rate, cache, reserve and servers of a running daemon
  *
  * Every word is read and checked before anything is changed.  What could still fail is applied
  * before what cannot; when it fails, what was applied before it is taken back, so that a call
@@ -79,10 +79,13 @@ static int set_rate(struct serve *s, const struct options *next, char *why _unus
 	return 0;
 }
 
-/* What cannot fail comes last. */
+/*
+ * The cache before the mode that uses it, or that would begin with a budget which was not meant.  What
+ * cannot fail comes last.
+ */
 static const struct setter setters[] = {
-	{CHANGE_MODE, set_mode},       {CHANGE_CACHE, set_cache},
-	{CHANGE_RESERVE, set_reserve}, {CHANGE_SERVER, set_servers},
+	{CHANGE_CACHE, set_cache}, {CHANGE_RESERVE, set_reserve},
+	{CHANGE_MODE, set_mode},   {CHANGE_SERVER, set_servers},
 	{CHANGE_RATE, set_rate},
 };
 
