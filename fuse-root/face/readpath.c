@@ -63,8 +63,9 @@ void readpath_free(struct readpath *rp)
 	free(rp);
 }
 
-/* Every block is valid: read and reply. */
-static void answer(struct readpath *rp, void *handle, uint64_t img_off, size_t n_bytes)
+/* Every block is valid, and stays so until this reader has ended: read and reply. */
+static void answer(struct readpath *rp, struct chunk_reader *reader, void *handle,
+		   uint64_t img_off, size_t n_bytes)
 {
 	struct store_io io = {
 		.slot_off = img_off,
@@ -73,6 +74,7 @@ static void answer(struct readpath *rp, void *handle, uint64_t img_off, size_t n
 	};
 	int err = store_read(rp->config.store, &io, 1);
 
+	chunkmap_read_end(rp->config.cm, reader);
 	if (err < 0)
 		log_error("store: read %zu bytes at %llu: %s", n_bytes,
 			  (unsigned long long)img_off, strerror(-err));
@@ -84,7 +86,7 @@ static void answer_pending(struct readpath *rp, struct pending *p)
 {
 	int64_t waited_ns = clock_ns() - p->since_ns;
 
-	answer(rp, p->handle, p->waiter.img_off, p->waiter.n_bytes);
+	answer(rp, &p->waiter.reader, p->handle, p->waiter.img_off, p->waiter.n_bytes);
 	bufpool_put(rp->pendings, p);
 	lock_acquire(&rp->lock);
 	histogram_add(&rp->waits, waited_ns);
@@ -123,6 +125,7 @@ static void try_pending(struct readpath *rp, struct pending *p)
 
 void readpath_read(struct readpath *rp, void *handle, uint64_t img_off, size_t n_bytes)
 {
+	struct chunk_reader reader;
 	struct pending *p;
 
 	if (img_off % 4096 || n_bytes == 0 || n_bytes % 4096 ||
@@ -132,8 +135,8 @@ void readpath_read(struct readpath *rp, void *handle, uint64_t img_off, size_t n
 	}
 	if (rp->config.trace)
 		trace_note(rp->config.trace, img_off, n_bytes);
-	if (chunkmap_is_valid(rp->config.cm, img_off, n_bytes)) {
-		answer(rp, handle, img_off, n_bytes);
+	if (chunkmap_read_begin(rp->config.cm, &reader, img_off, n_bytes)) {
+		answer(rp, &reader, handle, img_off, n_bytes);
 		return;
 	}
 	p = bufpool_get(rp->pendings);
