@@ -161,8 +161,8 @@ static int check_options(struct options *o)
 			"no image: give a URL, as in root=hydroot:http://server/image.hri");
 		return -EINVAL;
 	}
-	if (o->mode != MODE_HYBRID) {
-		log_error("mode: only hybrid is in this version");
+	if (o->mode == MODE_FULL) {
+		log_error("mode: full is not in this version");
 		return -EINVAL;
 	}
 	if (strcmp(o->store, "zram") != 0 && strcmp(o->store, "memory") != 0) {

@@ -26,12 +26,13 @@ struct engine {
 
 	/* owned by the engine thread */
 	struct fetcher fetcher;
-	bool is_complete;
 
 	/* guarded by lock */
 	struct lock lock;
 	bool is_stopping;
 	bool is_paused;
+	bool is_filling;
+	bool is_complete; /* since it fills */
 	struct engine_stats stats; /* copy of the fetcher's */
 };
 
@@ -51,6 +52,7 @@ int engine_new(const struct engine_config *config, const uint8_t *first, size_t 
 	if (!e)
 		return -ENOMEM;
 	e->config = *config;
+	e->is_filling = config->fill;
 	lock_init(&e->lock);
 	err = workers_new(config, wake_source, e, &e->workers);
 	if (err == 0)
@@ -72,6 +74,7 @@ static bool exchange_state(struct engine *e)
 
 	lock_acquire(&e->lock);
 	e->fetcher.stats.is_paused = e->is_paused;
+	e->fetcher.config.fill = e->is_filling;
 	e->stats = e->fetcher.stats;
 	go_on = !e->is_stopping;
 	lock_release(&e->lock);
@@ -92,10 +95,14 @@ static void take_results(struct engine *e)
 
 static void note_completion(struct engine *e)
 {
-	if (e->is_complete || !chunkmap_is_complete(e->config.cm))
-		return;
-	e->is_complete = true;
-	e->config.complete(e->config.ctx);
+	bool is_complete = chunkmap_is_complete(e->config.cm);
+
+	lock_acquire(&e->lock);
+	is_complete = is_complete && e->is_filling && !e->is_complete;
+	e->is_complete = e->is_complete || is_complete;
+	lock_release(&e->lock);
+	if (is_complete)
+		e->config.complete(e->config.ctx);
 }
 
 /*
@@ -167,6 +174,15 @@ void engine_pause(struct engine *e, bool paused)
 	lock_acquire(&e->lock);
 	e->is_paused = paused;
 	e->stats.is_paused = paused;
+	lock_release(&e->lock);
+	source_wake(e->config.source);
+}
+
+void engine_set_fill(struct engine *e, bool fill)
+{
+	lock_acquire(&e->lock);
+	e->is_filling = fill;
+	e->is_complete = false;
 	lock_release(&e->lock);
 	source_wake(e->config.source);
 }

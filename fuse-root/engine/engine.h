@@ -22,10 +22,13 @@ struct engine_config {
 	unsigned n_workers;
 	unsigned n_servers;
 	uint64_t rate_bytes; /* of the background fill, per second; 0: no limit */
-	bool fill; /* false: on demand only */
+	bool fill; /* false: on demand only, until engine_set_fill */
 	/* Reads to ask the map again; called by a worker, without locks. */
 	void (*resume)(void *ctx, struct chunk_waiter *list);
-	/* Every chunk is READY; called once, by the engine thread. */
+	/*
+	 * Every chunk is READY, and the fill is on; called by the engine thread, once for each time the
+	 * fill is turned on.
+	 */
 	void (*complete)(void *ctx);
 	void *ctx;
 };
@@ -55,6 +58,8 @@ void engine_free(struct engine *e);
 
 /* Stop and resume the background fill; demand goes on.  Any thread. */
 void engine_pause(struct engine *e, bool paused);
+/* Whether there is to be a fill at all; without, nothing is ever complete.  Any thread. */
+void engine_set_fill(struct engine *e, bool fill);
 void engine_stats(struct engine *e, struct engine_stats *ret);
 
 #endif
