@@ -49,8 +49,9 @@ int serve_set_mode(struct serve *s, enum option_mode mode, char *why, size_t why
 	if (mode == s->mode)
 		return 0;
 	if (mode == MODE_FULL) {
-		snprintf(why, why_bytes, "full is a way to attach: accepted here: hybrid, "
-					 "stream");
+		snprintf(why, why_bytes,
+			 "full is a way to attach: accepted here: hybrid, "
+			 "stream");
 		return -EOPNOTSUPP;
 	}
 	if (s->state != STATE_FILLING && s->state != STATE_STREAMING) {

@@ -233,9 +233,9 @@ static void say_away(struct serve *s, const struct status *st, int64_t now_ms)
 {
 	if (st->state != STATE_STALLED) {
 		if (s->tick.said_away_ms)
-			log_notice("server: back: %s",
-				   st->state == STATE_STREAMING ? "reads go on"
-								: "the fill goes on");
+			log_notice("server: back: %s", st->state == STATE_STREAMING
+							       ? "reads go on"
+							       : "the fill goes on");
 		s->tick.said_away_ms = 0;
 		return;
 	}

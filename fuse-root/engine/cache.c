@@ -25,6 +25,9 @@
 /* Thrown away before the store is asked again what it takes. */
 #define BATCH_BYTES (8u * MIB)
 #define SCAN_AGES 256u
+/* Whoever is at a chunk is done with it soon. */
+#define HELD_TRIES 50u
+#define HELD_US 1000u
 
 /* Room for a write: bytes, and slots of the store where it has such. */
 struct room {
@@ -52,8 +55,10 @@ struct cache {
 	uint64_t budget_bytes;
 	struct store_usage usage; /* when the store was last asked */
 	struct room pledged, in_flight; /* since then, and now */
+	struct room need,
+		round_need; /* the most that one waits for; of those of this round */
 	uint64_t n_begun, n_ended; /* rounds */
-	bool round_freed; /* the last round threw something away */
+	bool round_failed; /* the last round found nothing that could leave, and too much stored */
 	bool is_wanted, is_stopping, is_full;
 	uint64_t evicted_chunks, evicted_bytes;
 };
@@ -89,8 +94,8 @@ static bool fits_locked(struct cache *c, const struct room *more, unsigned n_gap
 		return true;
 	if (bytes + n_gaps * gap_bytes(c) > c->budget_bytes)
 		return false;
-	return u->slot_bytes == 0 || c->pledged.slots + more->slots + n_gaps * slot_gap(c) <=
-					     u->n_free_slots;
+	return u->slot_bytes == 0 ||
+	       c->pledged.slots + more->slots + n_gaps * slot_gap(c) <= u->n_free_slots;
 }
 
 /* Slots that this range can need. */
@@ -217,14 +222,13 @@ static uint64_t evict_batch(struct cache *c, uint64_t n_bytes)
 /* What has to go, before compression, until the low mark is reached; 0: nothing. */
 static uint64_t excess(struct cache *c)
 {
-	static const struct room none;
 	const struct store_usage *u = &c->usage;
 	uint64_t want, taken, n_bytes = 0;
 
 	lock_acquire(&c->lock);
-	if (!c->is_stopping && !fits_locked(c, &none, 2)) {
+	if (!c->is_stopping && !fits_locked(c, &c->round_need, 2)) {
 		want = c->budget_bytes - 2 * gap_bytes(c);
-		taken = u->used_bytes + c->pledged.bytes;
+		taken = u->used_bytes + c->pledged.bytes + c->round_need.bytes;
 		n_bytes = taken > want ? taken - want : 0;
 		/* Half of what compression promises: the store is asked again soon. */
 		if (u->used_bytes && u->stored_bytes > 2 * u->used_bytes)
@@ -242,17 +246,32 @@ static void tell_change(struct cache *c)
 	lock_release(&c->lock);
 }
 
-/* True when something was thrown away. */
+/* What could leave may be in use for a moment. */
+static uint64_t evict_some(struct cache *c, uint64_t n_bytes)
+{
+	struct chunkmap_counts counts = {.clean_bytes = 1};
+	uint64_t done = 0;
+
+	for (unsigned i = 0; i < HELD_TRIES && counts.clean_bytes; i++) {
+		if (i)
+			usleep(HELD_US);
+		done = evict_batch(c, n_bytes);
+		if (done)
+			break;
+		chunkmap_counts(c->config.cm, &counts);
+	}
+	return done;
+}
+
+/* False: more is stored than may be, and nothing of it can leave. */
 static bool make_room(struct cache *c)
 {
-	bool freed = false;
 	uint64_t n_bytes;
 
 	ask_store(c);
 	while ((n_bytes = excess(c))) {
-		if (evict_batch(c, n_bytes) == 0)
-			break;
-		freed = true;
+		if (evict_some(c, n_bytes) == 0)
+			return false;
 		ask_store(c);
 		/* A batch leaves pages half empty: gathering them is cheaper than fetching again. */
 		if (excess(c)) {
@@ -261,7 +280,7 @@ static bool make_room(struct cache *c)
 		}
 		tell_change(c);
 	}
-	return freed;
+	return true;
 }
 
 /* False when the thread is to end. */
@@ -274,17 +293,20 @@ static bool wait_until_wanted(struct cache *c)
 		cond_wait(&c->wanted, &c->lock);
 	c->is_wanted = false;
 	go_on = !c->is_stopping;
-	if (go_on)
+	if (go_on) {
 		c->n_begun++;
+		c->round_need = c->need;
+		c->need = (struct room){0};
+	}
 	lock_release(&c->lock);
 	return go_on;
 }
 
-static void end_round(struct cache *c, bool freed)
+static void end_round(struct cache *c, bool ok)
 {
 	lock_acquire(&c->lock);
 	c->n_ended = c->n_begun;
-	c->round_freed = freed;
+	c->round_failed = !ok;
 	PTHREAD_OK(pthread_cond_broadcast(&c->changed));
 	lock_release(&c->lock);
 }
@@ -308,16 +330,18 @@ static void want_room_locked(struct cache *c)
 	PTHREAD_OK(pthread_cond_signal(&c->wanted));
 }
 
-/* Wait for one more round, or for as much as is needed.  False: that round had nothing to give. */
+/* Wait for one more round, or for as much as is needed.  False: that round has failed. */
 static bool wait_for_round_locked(struct cache *c, const struct room *more)
 {
 	uint64_t round = c->n_begun + 1;
 
 	lock_assert_held(&c->lock);
+	c->need.bytes = max_u64(c->need.bytes, more->bytes);
+	c->need.slots = max_u64(c->need.slots, more->slots);
 	want_room_locked(c);
 	while (!c->is_stopping && c->n_ended < round && !fits_locked(c, more, 0))
 		cond_wait(&c->changed, &c->lock);
-	return c->n_ended < round || c->round_freed;
+	return c->n_ended < round || !c->round_failed;
 }
 
 static int find_room_locked(struct cache *c, const struct room *more)

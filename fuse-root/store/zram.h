@@ -19,7 +19,8 @@ struct zram {
 	int fd; /* O_RDWR|O_DIRECT, or -1 */
 	int sysfs_fd; /* of /sys/block/zramN, or -1 */
 	int compact_fd; /* of its file `compact`, or -1 */
-	unsigned table_bytes_per_page; /* of what the kernel keeps for each page of disksize */
+	unsigned
+		table_bytes_per_page; /* of what the kernel keeps for each page of disksize */
 };
 
 /* algorithm "" : the best of lz4, lzo-rle, zstd that the kernel has.  limit_bytes 0: none.  Logs. */

@@ -30,6 +30,7 @@
 #define ACTORS_MAX 5u
 #define STEPS_MAX 256u
 #define STACK_BYTES 65536u
+#define SPOILT 77u
 
 enum kind { READ, WRITE, DISCARD, FETCH, PACK, EVICT, ZERO };
 
@@ -49,7 +50,8 @@ enum broken {
 struct order {
 	enum kind kind;
 	unsigned first, n; /* blocks; FETCH, EVICT, ZERO: first is a chunk */
-	bool fails; /* WRITE, FETCH, PACK: the store does */
+	bool fails; /* WRITE, FETCH, PACK, EVICT: the store does */
+	bool is_spoilt; /* PACK: its blocks are not the image's */
 };
 
 struct actor {
@@ -69,6 +71,7 @@ static struct {
 	bool failed
 		[N_BLOCKS]; /* to be written: then what was there before is right, too */
 	uint8_t before[N_BLOCKS];
+	bool is_spoilt; /* a pack was; what it brought is right until the chunk comes */
 
 	ucontext_t scheduler;
 	struct actor actors[ACTORS_MAX];
@@ -105,7 +108,8 @@ static unsigned end_of(unsigned ci)
 
 static bool is_right(unsigned b)
 {
-	return t.store[b] == t.model[b] || (t.failed[b] && t.store[b] == t.before[b]);
+	return t.store[b] == t.model[b] || (t.failed[b] && t.store[b] == t.before[b]) ||
+	       (t.is_spoilt && t.store[b] == SPOILT);
 }
 
 /* -- turns -------------------------------------------------------------------------------- */
@@ -243,6 +247,7 @@ static void do_pack(struct actor *a)
 	unsigned ci = a->order.first / PER_CHUNK, first = a->order.first % PER_CHUNK;
 	uint8_t valid[1];
 
+	t.is_spoilt = t.is_spoilt || a->order.is_spoilt;
 	chunkmap_promise(t.cm, ci, first, a->order.n);
 	turn();
 	if (!chunkmap_part_begin(t.cm, ci, valid))
@@ -250,7 +255,9 @@ static void do_pack(struct actor *a)
 	turn();
 	for (unsigned i = first; i < first + a->order.n && !a->order.fails; i++)
 		if (!bit(valid, i) || t.broken == PACK_OVER_WRITES)
-			t.store[ci * PER_CHUNK + i] = image_of(ci * PER_CHUNK + i);
+			t.store[ci * PER_CHUNK + i] =
+				a->order.is_spoilt ? SPOILT
+						   : image_of(ci * PER_CHUNK + i);
 	turn();
 	give_back(chunkmap_part_end(t.cm, ci, first, a->order.n, !a->order.fails));
 	turn();
@@ -294,9 +301,10 @@ static void do_evict(struct actor *a)
 		return;
 	}
 	turn();
-	throw_away(ci, kept);
+	if (!a->order.fails)
+		throw_away(ci, kept);
 	turn();
-	chunkmap_evict_end(t.cm, ci, true);
+	chunkmap_evict_end(t.cm, ci, !a->order.fails);
 }
 
 static void actor_main(int index)
@@ -393,33 +401,50 @@ static void run_to_the_end(void)
 	}
 }
 
-/* Everything comes, is as it should be, and leaves. */
-static void check_the_end(void)
+static void fetch_all(void)
 {
-	struct chunk_age age;
-	uint8_t kept[1];
-	uint64_t ci;
-
-	while (chunkmap_next_demand(t.cm, &ci))
-		;
 	for (unsigned i = 0; i < N_CHUNKS; i++)
 		if (chunkmap_claim(t.cm, i))
 			fetch(i, false);
-	for (unsigned b = 0; b < N_BLOCKS; b++)
-		if (!is_right(b) || !chunkmap_is_valid(t.cm, b * BLOCK, BLOCK))
-			wrong("a block is not what it should be in the end");
+}
+
+static void evict_all(void)
+{
+	struct chunk_age age;
+	uint8_t kept[1];
+
 	for (unsigned i = 0; i < N_CHUNKS; i++) {
 		if (!age_of(i, &age) || !chunkmap_evict_begin(t.cm, &age, kept))
 			continue;
 		throw_away(i, kept);
 		chunkmap_evict_end(t.cm, i, true);
 	}
+}
+
+/* Everything comes, is as it should be, leaves, and is the same when it comes again. */
+static void check_the_end(void)
+{
+	uint8_t seen[N_BLOCKS];
+	uint64_t ci;
+
+	while (chunkmap_next_demand(t.cm, &ci))
+		;
+	t.is_spoilt = false;
+	fetch_all();
+	memcpy(seen, t.store, sizeof seen);
+	for (unsigned b = 0; b < N_BLOCKS; b++)
+		if (!is_right(b) || !chunkmap_is_valid(t.cm, b * BLOCK, BLOCK))
+			wrong("a block is not what it should be in the end");
+	evict_all();
 	for (unsigned b = 0; b < N_BLOCKS; b++) {
 		if (!t.written[b] && !t.failed[b] && t.store[b] != 0)
 			wrong("a block of the image did not leave");
 		if (t.written[b] && !t.failed[b] && t.store[b] != t.model[b])
 			wrong("a written block has left");
 	}
+	fetch_all();
+	if (memcmp(seen, t.store, sizeof seen) != 0)
+		wrong("a block is another when it has left and come again");
 }
 
 /* As chunkmap_new leaves it. */
@@ -479,6 +504,7 @@ static void run_once(const struct scenario *s)
 	memset(t.store, 0, sizeof t.store);
 	memset(t.written, 0, sizeof t.written);
 	memset(t.failed, 0, sizeof t.failed);
+	t.is_spoilt = false;
 	for (unsigned b = 0; b < N_BLOCKS; b++)
 		t.model[b] = image_of(b);
 	t.broken = NOTHING;
@@ -532,43 +558,51 @@ static unsigned run_all(const struct scenario *s)
 
 #define READ_(first, n)                                                                  \
 	{                                                                                \
-		READ, first, n, false                                                    \
+		READ, first, n, false, false                                             \
 	}
 #define WRITE_(first, n)                                                                 \
 	{                                                                                \
-		WRITE, first, n, false                                                   \
+		WRITE, first, n, false, false                                            \
 	}
 #define WRITE_FAILS(first, n)                                                            \
 	{                                                                                \
-		WRITE, first, n, true                                                    \
+		WRITE, first, n, true, false                                             \
 	}
 #define DISCARD_(first, n)                                                               \
 	{                                                                                \
-		DISCARD, first, n, false                                                 \
+		DISCARD, first, n, false, false                                          \
 	}
 #define FETCH_(ci)                                                                       \
 	{                                                                                \
-		FETCH, ci, 0, false                                                      \
+		FETCH, ci, 0, false, false                                               \
 	}
 #define FETCH_FAILS(ci)                                                                  \
 	{                                                                                \
-		FETCH, ci, 0, true                                                       \
+		FETCH, ci, 0, true, false                                                \
 	}
 #define PACK_(first, n)                                                                  \
 	{                                                                                \
-		PACK, first, n, false                                                    \
+		PACK, first, n, false, false                                             \
 	}
 #define PACK_FAILS(first, n)                                                             \
 	{                                                                                \
-		PACK, first, n, true                                                     \
+		PACK, first, n, true, false                                              \
+	}
+#define PACK_SPOILT(first, n)                                                            \
+	{                                                                                \
+		PACK, first, n, false, true                                              \
 	}
 #define EVICT_(ci)                                                                       \
 	{                                                                                \
-		EVICT, ci, 0, false                                                      \
+		EVICT, ci, 0, false, false                                               \
+	}
+#define EVICT_FAILS(ci)                                                                  \
+	{                                                                                \
+		EVICT, ci, 0, true, false                                                \
 	}
 #define ZERO_(ci)                                                                        \
 	{                                                                                \
-		ZERO, ci, 0, false                                                       \
+		ZERO, ci, 0, false, false                                                \
 	}
 
 static const struct scenario scenarios[] = {
@@ -669,6 +703,18 @@ static const struct scenario scenarios[] = {
 	 1,
 	 3,
 	 {PACK_(2, 2), ZERO_(0), READ_(2, 2), EVICT_(0)}},
+	{"zeros, spoilt pack: mark, read, evict, which fails",
+	 1,
+	 3,
+	 {PACK_SPOILT(2, 2), ZERO_(0), READ_(2, 2), EVICT_FAILS(0)}},
+	{"spoilt pack: fetch, read, evict",
+	 1,
+	 3,
+	 {PACK_SPOILT(2, 2), FETCH_(0), READ_(2, 2), EVICT_(0)}},
+	{"there: evict, which fails, read, fetch",
+	 2,
+	 3,
+	 {FETCH_(0), WRITE_(1, 2), EVICT_FAILS(0), READ_(1, 4), FETCH_(0)}},
 	{"zeros packed: write, mark, evict",
 	 1,
 	 3,
@@ -705,6 +751,10 @@ static void many_actors(void **state _unused_)
 		 5,
 		 {PACK_(1, 3), PACK_(2, 4), WRITE_(2, 1), READ_(1, 5), FETCH_(0),
 		  EVICT_(0)}},
+		{"five, two promises",
+		 0,
+		 5,
+		 {PACK_(1, 2), FETCH_(0), EVICT_(0), PACK_(4, 2), READ_(1, 1)}},
 		{"five, from nothing",
 		 0,
 		 5,
