@@ -39,6 +39,7 @@ struct cache {
 
 	/* set before threads start */
 	struct cache_config config;
+	uint32_t slot_bytes; /* of the store; 0: it has no slots */
 	bool is_started;
 	pthread_t thread;
 
@@ -80,7 +81,7 @@ static uint64_t gap_bytes(const struct cache *c)
 
 static uint64_t slot_gap(const struct cache *c)
 {
-	return 16 * (uint64_t)c->config.chunk_bytes / c->usage.slot_bytes;
+	return 16 * (uint64_t)c->config.chunk_bytes / c->slot_bytes;
 }
 
 /* Would everything that is stored or under way, and `more`, leave so many gaps free? */
@@ -94,18 +95,16 @@ static bool fits_locked(struct cache *c, const struct room *more, unsigned n_gap
 		return true;
 	if (bytes + n_gaps * gap_bytes(c) > c->budget_bytes)
 		return false;
-	return u->slot_bytes == 0 ||
+	return c->slot_bytes == 0 ||
 	       c->pledged.slots + more->slots + n_gaps * slot_gap(c) <= u->n_free_slots;
 }
 
 /* Slots that this range can need. */
 static uint64_t slots_of(const struct cache *c, uint64_t slot_off, uint64_t n_bytes)
 {
-	uint32_t slot_bytes = c->usage.slot_bytes;
-
-	if (slot_bytes == 0)
+	if (c->slot_bytes == 0)
 		return 0;
-	return (slot_off + n_bytes - 1) / slot_bytes - slot_off / slot_bytes + 1;
+	return (slot_off + n_bytes - 1) / c->slot_bytes - slot_off / c->slot_bytes + 1;
 }
 
 static void ask_store(struct cache *c)
@@ -476,6 +475,7 @@ int cache_new(const struct cache_config *config, struct cache **ret)
 	cond_init(&c->wanted);
 	cond_init(&c->changed);
 	store_usage(config->inner, &c->usage);
+	c->slot_bytes = c->usage.slot_bytes;
 	*ret = c;
 	return 0;
 }
