@@ -22,6 +22,7 @@
 #include "source/source_failover.h"
 #include "source/source_net.h"
 #include "store/store_mem.h"
+#include "store/store_slots.h"
 #include "store/store_zram.h"
 
 #define FUSE_THREADS 4u
@@ -288,6 +289,38 @@ static unsigned n_workers(void)
 	return n < 2 ? 2 : n > 4 ? 4 : (unsigned)n;
 }
 
+/* In mode stream the kernel's table for a zram device of the image's size may be too much. */
+static int put_slots_over(struct serve *s)
+{
+	const struct img_info *info = img_info(s->image.img);
+	struct store *zram = s->store;
+	int err = store_slots_new(zram, info->image_bytes, info->chunk_bytes, NULL,
+				  &s->store);
+
+	log_notice("%s: holds %" PRIu64 " MiB of the image's %" PRIu64 " at a time",
+		   s->store_device, zram->bytes >> 20, info->image_bytes >> 20);
+	return err;
+}
+
+static int open_zram(struct serve *s)
+{
+	const struct img_info *info = img_info(s->image.img);
+	uint64_t n_bytes = info->image_bytes;
+	int err;
+
+	s->store_is_slotted =
+		s->mode == MODE_STREAM && store_slots_are_needed(n_bytes, s->cache_bytes);
+	if (s->store_is_slotted)
+		n_bytes = store_slots_device_bytes(n_bytes, info->chunk_bytes,
+						   s->cache_bytes);
+	err = store_zram_new(n_bytes, s->o->zram_algorithm, s->o->store_limit_bytes,
+			     FUSE_THREADS + n_workers(), &s->store);
+	if (err < 0)
+		return err;
+	snprintf(s->store_device, sizeof s->store_device, "%s", s->store->device);
+	return s->store_is_slotted ? put_slots_over(s) : 0;
+}
+
 static int open_store(struct serve *s)
 {
 	uint64_t n_bytes = img_info(s->image.img)->image_bytes;
@@ -296,10 +329,22 @@ static int open_store(struct serve *s)
 	if (strcmp(s->o->store, "memory") == 0)
 		err = store_mem_new(n_bytes, s->o->store_limit_bytes, &s->store);
 	else
-		err = store_zram_new(n_bytes, s->o->zram_algorithm,
-				     s->o->store_limit_bytes, FUSE_THREADS + n_workers(),
-				     &s->store);
+		err = open_zram(s);
 	return err < 0 ? fail(s, err, "store") : 0;
+}
+
+static int open_cache(struct serve *s)
+{
+	const struct img_info *info = img_info(s->image.img);
+	const struct cache_config config = {
+		.inner = s->store,
+		.cm = s->cm,
+		.image_bytes = info->image_bytes,
+		.chunk_bytes = info->chunk_bytes,
+		.budget_bytes = serve_budget(s),
+	};
+
+	return cache_new(&config, &s->cache);
 }
 
 /* Whoever pinned the image by its digest alone has said nothing that a pack could be held against. */
@@ -322,11 +367,10 @@ static int make_parts(struct serve *s)
 	struct engine_config engine = {
 		.img = s->image.img,
 		.source = s->source,
-		.store = s->store,
 		.n_workers = n_workers(),
 		.n_servers = s->o->n_servers,
 		.rate_bytes = s->o->rate_bytes,
-		.fill = true,
+		.fill = s->mode != MODE_STREAM,
 		.hot = pack_config(s),
 		.resume = on_resume,
 		.expire = s->o->io_timeout_ms ? on_expire : NULL,
@@ -337,11 +381,15 @@ static int make_parts(struct serve *s)
 		chunkmap_new(info->image_bytes, info->chunk_bytes, on_wanted, s, &s->cm);
 
 	if (err == 0)
+		err = open_cache(s);
+	if (err == 0)
 		err = trace_new(info->image_bytes, &s->trace);
+	if (err < 0)
+		return fail(s, err, "engine");
 	timeline_set_image(s->d->timeline, info->image_bytes);
 	engine.cm = s->cm;
-	if (err == 0)
-		err = engine_new(&engine, s->image.first, s->image.n_first, &s->engine);
+	engine.store = cache_store(s->cache);
+	err = engine_new(&engine, s->image.first, s->image.n_first, &s->engine);
 	return err < 0 ? fail(s, err, "engine") : 0;
 }
 
@@ -352,7 +400,7 @@ static int make_file(struct serve *s)
 		.read_only = s->o->read_only,
 		.n_threads = FUSE_THREADS,
 		.cm = s->cm,
-		.store = s->store,
+		.store = cache_store(s->cache),
 		.n_workers = n_workers(),
 		.trace = s->trace,
 		.timeline = s->d->timeline,
@@ -375,7 +423,9 @@ static int start_engine(struct serve *s)
 	s->awaits_boot = s->mode != MODE_FULL && s->o->fill == FILL_BOOT;
 	engine_pause(s->engine, s->is_paused);
 	hold_fill(s);
-	err = engine_start(s->engine);
+	err = cache_start(s->cache);
+	if (err == 0)
+		err = engine_start(s->engine);
 	return err < 0 ? fail(s, err, "engine") : 0;
 }
 
@@ -517,7 +567,8 @@ static int copy_all(struct serve *s)
 static void run(struct serve *s)
 {
 	while (!s->is_leaving && !s->handover_done) {
-		if (s->state == STATE_FILLING && atomic_load(&s->is_complete))
+		if (s->state == STATE_FILLING && atomic_load(&s->is_complete) &&
+		    chunkmap_is_complete(s->cm))
 			hand_over(s);
 		serve_tick(s);
 		if (s->handover_done)
@@ -551,6 +602,7 @@ static void stop(struct serve *s)
 	engine_free(s->engine);
 	fusefile_free(s->file);
 	trace_free(s->trace);
+	cache_free(s->cache);
 	chunkmap_free(s->cm);
 	if (s->store && s->handover_done && s->store->device[0])
 		store_zram_leave_device(s->store);
@@ -582,7 +634,7 @@ static int start(struct serve *s)
 		err = start_engine(s);
 	if (err < 0)
 		return err;
-	s->state = STATE_FILLING;
+	s->state = s->mode == MODE_STREAM ? STATE_STREAMING : STATE_FILLING;
 	s->tick.last_ms = clock_ms();
 	return s->mode == MODE_FULL ? copy_all(s) : attach(s);
 }
@@ -598,6 +650,7 @@ int serve_run(struct daemon *d)
 	s->o = &d->options;
 	s->mode = s->o->mode;
 	s->reserve_bytes = s->o->reserve_bytes;
+	s->cache_bytes = s->o->cache_bytes;
 	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->seconds_ready = s->seconds_resident = -1;
 	atomic_init(&s->is_complete, false);

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "daemon.h"
+#include "engine/cache.h"
 #include "engine/engine.h"
 #include "engine/openimage.h"
 #include "face/control.h"
@@ -24,7 +25,10 @@ struct serve {
 	struct source *source;
 	struct openimage image;
 	struct store *store;
+	bool store_is_slotted; /* smaller than the image: it can never be handed over */
+	char store_device[64]; /* of the zram under it, or "" */
 	struct chunkmap *cm;
+	struct cache *cache; /* over the store; everybody reads and writes through it */
 	struct trace *trace; /* what is read, for `hydroot trace` */
 	struct fusefile *file;
 	struct engine *engine;
@@ -37,11 +41,12 @@ struct serve {
 	struct control *control;
 	struct attachment attachment;
 	enum attach_state state;
-	enum option_mode mode; /* which is not always the one that was asked for */
+	enum option_mode mode; /* of now: not always the one that was asked for, and it can be changed */
 	uint64_t reserve_bytes; /* 0: the default */
 	bool is_sequential; /* the servers give whole files only */
 	bool is_held; /* the fill rests for want of memory */
 	char held_reason[160];
+	uint64_t cache_bytes; /* the budget in mode stream */
 	bool is_attached, is_paused, is_leaving, handover_failed;
 	bool awaits_boot; /* fill=boot, and the boot is not complete: the fill is paused */
 	enum handover_method handover_method;
@@ -62,6 +67,7 @@ struct serve {
 		int64_t written_ms;
 		enum attach_state written_state;
 		int64_t said_progress_ms;
+		bool said_written; /* that written blocks take most of the cache */
 	} tick;
 	struct { /* which part of the chunk map the timeline looks at next */
 		unsigned strip;
@@ -69,6 +75,20 @@ struct serve {
 		bool is_whole; /* all strips are as they were at n_ready */
 	} survey;
 };
+
+/*
+ * At run time, main thread only; 0, or -errno with a reason in `why`.
+ * serve_set_mode: hybrid or stream.  To hybrid the fill starts; to stream it ends and, where more is stored
+ * than the cache may take, chunks begin to leave.  -EBUSY: it is resident or not ready yet;
+ * -EOPNOTSUPP: the store is smaller than the image, or the mode is full.
+ * serve_set_cache: the budget, in mode stream at once, else for when it comes to that.  -EINVAL: too small.
+ */
+int serve_set_mode(struct serve *s, enum option_mode mode, char *why,
+		   size_t why_bytes) _must_check_;
+int serve_set_cache(struct serve *s, uint64_t n_bytes, char *why,
+		    size_t why_bytes) _must_check_;
+/* What the store may take now; 0: no limit of ours. */
+uint64_t serve_budget(const struct serve *s);
 
 /* Seconds since kernel start in a boot, since the attach otherwise. */
 double serve_seconds(const struct serve *s);
@@ -108,8 +128,5 @@ int serve_preflight(struct serve *s) _must_check_;
 void serve_watch_memory(struct serve *s);
 /* Mode full: false, with s->error, when nothing has come for attach-timeout. */
 bool serve_full_goes_on(struct serve *s) _must_check_;
-/* Switch between stream and hybrid.  -errno with the reason in `why`: nothing has changed. */
-int serve_set_mode(struct serve *s, enum option_mode mode, char *why,
-		   size_t why_bytes) _must_check_;
 
 #endif

@@ -39,13 +39,13 @@ static int refuse(const char *key, char *why, size_t why_bytes)
 static int set_mode(struct serve *s, const struct options *next, char *why,
 		    size_t why_bytes)
 {
-	return next->mode == s->mode ? 0 : serve_set_mode(s, next->mode, why, why_bytes);
+	return serve_set_mode(s, next->mode, why, why_bytes);
 }
 
-static int set_cache(struct serve *s _unused_, const struct options *next _unused_,
-		     char *why, size_t why_bytes)
+static int set_cache(struct serve *s, const struct options *next, char *why,
+		     size_t why_bytes)
 {
-	return refuse("cache", why, why_bytes);
+	return serve_set_cache(s, next->cache_bytes, why, why_bytes);
 }
 
 static int set_reserve(struct serve *s, const struct options *next, char *why _unused_,

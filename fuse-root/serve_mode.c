@@ -82,7 +82,7 @@ int serve_preflight(struct serve *s)
 			   " MiB of them are reserved: mode stream instead of %s",
 			   p.need_bytes / MIB, p.available_bytes / MIB,
 			   p.reserve_bytes / MIB, serve_mode_name(s->mode));
-		s->mode = MODE_STREAM;
+		s->mode = s->d->options.mode = MODE_STREAM;
 		return 0;
 	}
 	snprintf(s->error, sizeof s->error,
@@ -174,14 +174,4 @@ bool serve_full_goes_on(struct serve *s)
 				   : src->servers[0].last_error);
 	log_error("%s", s->error);
 	return false;
-}
-
-/* -- at run time -------------------------------------------------------------------------- */
-
-int serve_set_mode(struct serve *s, enum option_mode mode, char *why, size_t why_bytes)
-{
-	(void)s;
-	snprintf(why, why_bytes, "mode %s: not while it runs in this version",
-		 serve_mode_name(mode));
-	return -EOPNOTSUPP;
 }

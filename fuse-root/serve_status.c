@@ -55,9 +55,9 @@ static void fill_store(struct serve *s, struct status *st)
 {
 	struct store_usage usage;
 
-	store_usage(s->store, &usage);
+	store_usage(s->cache ? cache_store(s->cache) : s->store, &usage);
 	snprintf(st->store.kind, sizeof st->store.kind, "%s", s->store->ops->kind);
-	snprintf(st->store.device, sizeof st->store.device, "%s", s->store->device);
+	snprintf(st->store.device, sizeof st->store.device, "%s", s->store_device);
 	st->store.used_bytes = usage.used_bytes;
 	st->store.limit_bytes = usage.limit_bytes;
 }
@@ -125,9 +125,35 @@ static void describe_away(const struct source_status *src, uint64_t n_waiting, c
 		 (server->next_try_ms + 999) / 1000, n_waiting);
 }
 
+/* What a person has to do something about before it is too late. */
+static void warn_of_written(struct serve *s, struct status *st)
+{
+	struct cache_stats cache;
+	char *text;
+
+	cache_stats(s->cache, &cache);
+	if (cache.budget_bytes == 0 || st->n_warnings == OPTIONS_WARNINGS_MAX ||
+	    (cache.written_bytes < cache.budget_bytes / 5 * 4 && !cache.is_full)) {
+		s->tick.said_written = false;
+		return;
+	}
+	text = st->warnings[st->n_warnings++];
+	snprintf(text, OPTIONS_WARNING_BYTES,
+		 "cache: written blocks take %" PRIu64 " of %" PRIu64
+		 " MiB and stay: %s: delete files, or give it more: cache=SIZE",
+		 cache.written_bytes / MIB, cache.budget_bytes / MIB,
+		 cache.is_full ? "full: writes fail" : "writes fail when it is full");
+	if (!s->tick.said_written)
+		log_warning("%s", text);
+	s->tick.said_written = true;
+}
+
 static enum attach_state current_state(const struct serve *s, const struct status *st,
 				       const struct source_status *src)
 {
+	if (s->state == STATE_STREAMING)
+		return src->is_away && st->demand_waiting ? STATE_STALLED
+							  : STATE_STREAMING;
 	if (s->state != STATE_FILLING)
 		return s->state;
 	if (src->is_away && (st->demand_waiting || !s->is_paused))
@@ -161,6 +187,8 @@ void serve_status(struct serve *s, struct status *ret)
 		fill_store(s, ret);
 	if (s->engine)
 		fill_progress(s, ret);
+	if (s->cache)
+		warn_of_written(s, ret);
 	if (s->is_attached) {
 		snprintf(ret->device, sizeof ret->device, "/dev/hydroot/%s", s->o->name);
 		snprintf(ret->block_device, sizeof ret->block_device, "%s", device->path);
@@ -224,7 +252,9 @@ static void say_away(struct serve *s, const struct status *st, int64_t now_ms)
 {
 	if (st->state != STATE_STALLED) {
 		if (s->tick.said_away_ms)
-			log_notice("server: back: the fill goes on");
+			log_notice("server: back: %s", st->state == STATE_STREAMING
+							       ? "reads go on"
+							       : "the fill goes on");
 		s->tick.said_away_ms = 0;
 		return;
 	}
@@ -245,8 +275,9 @@ void serve_tick(struct serve *s)
 		serve_watch_memory(s);
 		measure_rate(s, &st, now_ms);
 		say_progress(s, &st, now_ms);
-		say_away(s, &st, now_ms);
 	}
+	if (s->engine && (s->state == STATE_FILLING || s->state == STATE_STREAMING))
+		say_away(s, &st, now_ms);
 	if (st.state != s->tick.written_state ||
 	    now_ms - s->tick.written_ms >= WRITE_STATUS_MS) {
 		s->tick.written_state = st.state;

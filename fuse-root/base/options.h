@@ -40,6 +40,7 @@ struct options {
 	char store[OPTIONS_PATH_BYTES]; /* "zram", "memory", … */
 	char zram_algorithm[32]; /* "" : the kernel's best */
 	uint64_t store_limit_bytes; /* 0: none */
+	uint64_t cache_bytes; /* of the store in mode stream */
 	enum option_fill fill;
 	uint64_t rate_bytes; /* per second, 0: unlimited */
 	unsigned connections;

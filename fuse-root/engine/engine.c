@@ -26,7 +26,6 @@ struct engine {
 
 	/* owned by the engine thread */
 	struct fetcher fetcher;
-	bool is_complete;
 
 	/* guarded by lock */
 	struct lock lock;
@@ -35,6 +34,8 @@ struct engine {
 	bool has_new_rate;
 	uint64_t rate_bytes;
 	int64_t fill_hold_ms; /* not before */
+	bool is_filling;
+	bool is_complete; /* since it fills */
 	struct engine_stats stats; /* copy of the fetcher's */
 };
 
@@ -54,6 +55,7 @@ int engine_new(const struct engine_config *config, const uint8_t *first, size_t 
 	if (!e)
 		return -ENOMEM;
 	e->config = *config;
+	e->is_filling = config->fill;
 	lock_init(&e->lock);
 	err = workers_new(config, wake_source, e, &e->workers);
 	if (err == 0)
@@ -77,6 +79,7 @@ static bool exchange_state(struct engine *e)
 
 	lock_acquire(&e->lock);
 	e->fetcher.stats.is_paused = e->is_paused;
+	e->fetcher.config.fill = e->is_filling;
 	e->stats = e->fetcher.stats;
 	e->fetcher.fill_hold_ms = e->fill_hold_ms;
 	has_new_rate = e->has_new_rate;
@@ -103,10 +106,14 @@ static void take_results(struct engine *e)
 
 static void note_completion(struct engine *e)
 {
-	if (e->is_complete || !chunkmap_is_complete(e->config.cm))
-		return;
-	e->is_complete = true;
-	e->config.complete(e->config.ctx);
+	bool is_complete = chunkmap_is_complete(e->config.cm);
+
+	lock_acquire(&e->lock);
+	is_complete = is_complete && e->is_filling && !e->is_complete;
+	e->is_complete = e->is_complete || is_complete;
+	lock_release(&e->lock);
+	if (is_complete)
+		e->config.complete(e->config.ctx);
 }
 
 static int64_t expire_reads(struct engine *e)
@@ -200,6 +207,15 @@ void engine_hold_fill(struct engine *e, int64_t delay_ms)
 {
 	lock_acquire(&e->lock);
 	e->fill_hold_ms = clock_ms() + delay_ms;
+	lock_release(&e->lock);
+	source_wake(e->config.source);
+}
+
+void engine_set_fill(struct engine *e, bool fill)
+{
+	lock_acquire(&e->lock);
+	e->is_filling = fill;
+	e->is_complete = false;
 	lock_release(&e->lock);
 	source_wake(e->config.source);
 }

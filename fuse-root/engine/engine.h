@@ -30,13 +30,16 @@ struct engine_config {
 	unsigned n_workers;
 	unsigned n_servers;
 	uint64_t rate_bytes; /* of the background fill, per second; 0: no limit */
-	bool fill; /* false: on demand only */
+	bool fill; /* false: on demand only, until engine_set_fill */
 	struct hot_config hot;
 	/* Reads to ask the map again; called by a worker, without locks. */
 	void (*resume)(void *ctx, struct chunk_waiter *list);
 	/* Fail reads that have waited too long; returns as readpath_expire.  Engine thread; NULL: never. */
 	int64_t (*expire)(void *ctx);
-	/* Every chunk is READY; called once, by the engine thread. */
+	/*
+	 * Every chunk is READY, and the fill is on; called by the engine thread, once for each time the
+	 * fill is turned on.
+	 */
 	void (*complete)(void *ctx);
 	void *ctx;
 };
@@ -70,6 +73,8 @@ void engine_pause(struct engine *e, bool paused);
 void engine_hold_fill(struct engine *e, int64_t delay_ms);
 /* Cap of the fill in bytes per second from now on; 0: none.  Any thread. */
 void engine_set_rate(struct engine *e, uint64_t rate_bytes);
+/* Whether there is to be a fill at all; without, nothing is ever complete.  Any thread. */
+void engine_set_fill(struct engine *e, bool fill);
 void engine_stats(struct engine *e, struct engine_stats *ret);
 
 /*

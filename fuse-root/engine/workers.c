@@ -232,12 +232,29 @@ static int store_run(struct worker *one, const struct img_hot_run *run, uint8_t 
 	return err;
 }
 
+/*
+ * A pack is a guess: it takes what room there is, and makes none.  What a boot reads first comes first in
+ * it, so the rest is what can be done without.
+ */
+static bool has_room_for_hot(const struct engine_config *config, uint32_t n_bytes)
+{
+	struct store_usage usage;
+
+	store_usage(config->store, &usage);
+	return usage.limit_bytes == 0 ||
+	       usage.used_bytes + n_bytes <= usage.limit_bytes - usage.limit_bytes / 16;
+}
+
 static void do_hot_frame(struct worker *one, const struct worker_job *job,
 			 struct worker_result *ret)
 {
 	const struct img_hot_frame *frame = &job->hot->frames[job->frame];
 	uint8_t *raw = one->raw;
 
+	if (!has_room_for_hot(&one->all->config, IMG_HOT_FRAME_RAW_MAX)) {
+		ret->store_err = -ENOSPC;
+		return;
+	}
 	memcpy(one->stored, job->data, frame->stored_bytes);
 	ret->img_err = img_hot_frame_decode(one->decoder, frame, one->stored,
 					    frame->stored_bytes, one->raw);

@@ -70,8 +70,9 @@ void readpath_free(struct readpath *rp)
 	free(rp);
 }
 
-/* Every block is valid: read and reply. */
-static void answer(struct readpath *rp, void *handle, uint64_t img_off, size_t n_bytes)
+/* Every block is valid, and stays so until this reader has ended: read and reply. */
+static void answer(struct readpath *rp, struct chunk_reader *reader, void *handle,
+		   uint64_t img_off, size_t n_bytes)
 {
 	struct store_io io = {
 		.slot_off = img_off,
@@ -80,6 +81,7 @@ static void answer(struct readpath *rp, void *handle, uint64_t img_off, size_t n
 	};
 	int err = store_read(rp->config.store, &io, 1);
 
+	chunkmap_read_end(rp->config.cm, reader);
 	if (err < 0)
 		log_error("store: read %zu bytes at %llu: %s", n_bytes,
 			  (unsigned long long)img_off, strerror(-err));
@@ -92,7 +94,7 @@ static void answer_pending(struct readpath *rp, struct pending *p)
 	int64_t waited_ns = clock_ns() - p->waiter.since_ns;
 	bool is_demand = p->waiter.is_demand;
 
-	answer(rp, p->handle, p->waiter.img_off, p->waiter.n_bytes);
+	answer(rp, &p->waiter.reader, p->handle, p->waiter.img_off, p->waiter.n_bytes);
 	bufpool_put(rp->pendings, p);
 	lock_acquire(&rp->lock);
 	histogram_add(&rp->waits, waited_ns);
@@ -224,6 +226,7 @@ static void try_pending(struct readpath *rp, struct pending *p)
 
 void readpath_read(struct readpath *rp, void *handle, uint64_t img_off, size_t n_bytes)
 {
+	struct chunk_reader reader;
 	struct pending *p;
 	bool is_valid;
 
@@ -235,11 +238,11 @@ void readpath_read(struct readpath *rp, void *handle, uint64_t img_off, size_t n
 	if (rp->config.trace)
 		trace_note(rp->config.trace, img_off, n_bytes);
 	atomic_fetch_add_explicit(&rp->n_reads, 1, memory_order_relaxed);
-	is_valid = chunkmap_is_valid(rp->config.cm, img_off, n_bytes);
+	is_valid = chunkmap_read_begin(rp->config.cm, &reader, img_off, n_bytes);
 	if (rp->config.noted)
 		rp->config.noted(rp->config.ctx, img_off, n_bytes, !is_valid);
 	if (is_valid) {
-		answer(rp, handle, img_off, n_bytes);
+		answer(rp, &reader, handle, img_off, n_bytes);
 		return;
 	}
 	timeline_wanted(rp->config.timeline, img_off);

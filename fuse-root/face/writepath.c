@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 
 #include "base/bufpool.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 /*
@@ -15,12 +17,15 @@
  * for long, and would wait for a moment in which no worker stores any chunk of it.
  */
 #define DISCARD_PIECE_BYTES (16u * 1024 * 1024)
+/* A store that is full refuses thousands of writes a second: one line tells enough. */
+#define QUIET_MS 10000
 
 struct writepath {
 	struct chunkmap *cm;
 	struct store *store;
 	struct readpath *rp;
 	struct bufpool *buffers;
+	_Atomic int64_t quiet_until_ms; /* no line about a failure before */
 };
 
 int writepath_new(struct chunkmap *cm, struct store *store, struct readpath *rp,
@@ -55,6 +60,19 @@ static void end_write(struct writepath *wp, struct chunk_writer *w, bool ok)
 	readpath_resume(wp->rp, list);
 }
 
+static void complain(struct writepath *wp, const char *what, uint64_t img_off,
+		     uint64_t n_bytes, int err)
+{
+	int64_t now_ms = clock_ms();
+
+	if (now_ms < atomic_load(&wp->quiet_until_ms))
+		return;
+	atomic_store(&wp->quiet_until_ms, now_ms + QUIET_MS);
+	log_error("store: %s %" PRIu64 " bytes at %" PRIu64
+		  ": %s: what else fails in the next %d s is not logged",
+		  what, n_bytes, img_off, strerror(-err), QUIET_MS / 1000);
+}
+
 int writepath_write(struct writepath *wp, uint64_t img_off, const void *buf,
 		    size_t n_bytes)
 {
@@ -75,8 +93,7 @@ int writepath_write(struct writepath *wp, uint64_t img_off, const void *buf,
 	end_write(wp, &w, err == 0);
 	bufpool_put(wp->buffers, io.buf);
 	if (err < 0)
-		log_error("store: write %zu bytes at %" PRIu64 ": %s", n_bytes, img_off,
-			  strerror(-err));
+		complain(wp, "write", img_off, n_bytes, err);
 	return err;
 }
 
@@ -89,8 +106,7 @@ static int discard_piece(struct writepath *wp, uint64_t img_off, uint64_t n_byte
 	err = store_discard(wp->store, img_off, n_bytes);
 	end_write(wp, &w, err == 0);
 	if (err < 0)
-		log_error("store: discard %" PRIu64 " bytes at %" PRIu64 ": %s", n_bytes,
-			  img_off, strerror(-err));
+		complain(wp, "discard", img_off, n_bytes, err);
 	return err;
 }
 

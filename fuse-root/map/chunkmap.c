@@ -2,60 +2,27 @@
 /*
  * chunkmap.c - one byte a chunk, one bit a block, one lock
  *
- * The valid bits of the whole image lie in one array that is touched only where a chunk is
- * PARTIAL: a READY chunk needs none, an ABSENT one has none set.  The array and the bytes are
- * anonymous shared memory, so that they can outlive the thread of execution that fills them.
+ * The valid bits of the whole image lie in one array that is touched only where a chunk is PARTIAL or
+ * was written to: an ABSENT chunk has none set.  Where a chunk is READY its bits say instead which
+ * blocks were written or discarded here: these are what stays when it leaves, so they are the valid
+ * bits it then has.  In a PARTIAL chunk a valid block that is not `packed` was written here.
+ * The array and the bytes are anonymous shared memory, so that they can outlive the thread of
+ * execution that fills them; what is in them is true at any time, between two steps of a thread too.
  *
  * Two more arrays say which blocks came from the hot pack, and which are on their way from it.  A mark
  * of the chunk says whether they have to be looked at, so what no pack touches takes no memory.
  *
  * Writers and the storing of fetched bytes exclude each other chunk by chunk: a registered
  * writer keeps store_begin waiting, and a chunk in `storing` keeps new writers waiting.  storing
- * is entered before waiting for the writers to leave, so a stream of writes cannot starve it.
+ * is entered before waiting for the writers to leave, so a stream of writes cannot starve it.  Readers
+ * and writers of what is there are registered too, because a chunk that one of them uses cannot leave.
  */
 #include "map/chunkmap.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "base/lock.h"
-#include "map/queue.h"
-
-#define STATE_MASK 0x03u
-#define MARK_DEMANDED 0x04u
-#define MARK_CLAIMED 0x08u
-#define MARK_PACKED 0x10u /* bits of `packed` may be set */
-#define MARK_PROMISED 0x20u /* bits of `promised` may be set */
-
-#define BLOCK_BYTES 4096u
-#define WAITER_BUCKETS 1024u
-#define STORING_MAX 64u
-/* More than all reads that the kernel can have outstanding, times the chunks each can span. */
-#define DEMAND_MAX (128u * 1024)
-
-struct chunkmap {
-	/* set before threads start */
-	uint64_t n_blocks, n_chunks;
-	uint64_t blocks_per_chunk;
-	void (*wake)(void *ctx);
-	void *wake_ctx;
-
-	/* guarded by lock */
-	struct lock lock;
-	pthread_cond_t writer_left; /* a registered writer has ended */
-	pthread_cond_t storing_ended;
-	uint8_t *marks; /* a chunk: state and marks */
-	uint8_t *valid; /* a bit a block */
-	uint8_t *packed; /* a bit a block: valid, from the hot pack, to be compared */
-	uint8_t *promised; /* a bit a block: the hot pack brings it soon */
-	struct queue demand;
-	struct chunk_waiter *waiters[WAITER_BUCKETS]; /* oldest first */
-	struct chunk_writer *writers;
-	uint64_t storing[STORING_MAX];
-	unsigned n_storing;
-	uint64_t n_ready, ready_blocks, n_waiting, n_demanded;
-	bool demand_overflowed; /* reads wait for chunks that found no place in demand */
-};
+#include "map/chunkmap_internal.h"
 
 const char *chunk_state_name(enum chunk_state state)
 {
@@ -64,30 +31,19 @@ const char *chunk_state_name(enum chunk_state state)
 	return names[state];
 }
 
-static enum chunk_state state_of(const struct chunkmap *cm, uint64_t ci)
-{
-	return cm->marks[ci] & STATE_MASK;
-}
-
-static uint64_t first_block_of(const struct chunkmap *cm, uint64_t ci)
-{
-	return ci * cm->blocks_per_chunk;
-}
-
-static uint64_t end_block_of(const struct chunkmap *cm, uint64_t ci)
-{
-	return min_u64((ci + 1) * cm->blocks_per_chunk, cm->n_blocks);
-}
-
-static bool bit_is_set(const uint8_t *bits, uint64_t i)
-{
-	return bits[i / 8] >> (i % 8) & 1;
-}
-
 static void *shared_zeros(uint64_t n_bytes)
 {
 	void *p = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* Read where nothing was written, it takes no memory, as shared memory would. */
+static void *private_zeros(uint64_t n_bytes)
+{
+	void *p = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -107,6 +63,7 @@ int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *
 	cm->n_chunks = div_round_up(image_bytes, chunk_bytes);
 	cm->wake = wake;
 	cm->wake_ctx = ctx;
+	cm->clock = 1;
 	lock_init(&cm->lock);
 	cond_init(&cm->writer_left);
 	cond_init(&cm->storing_ended);
@@ -114,7 +71,8 @@ int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *
 	cm->valid = shared_zeros(cm->n_chunks * cm->blocks_per_chunk / 8);
 	cm->packed = shared_zeros(cm->n_chunks * cm->blocks_per_chunk / 8);
 	cm->promised = shared_zeros(cm->n_chunks * cm->blocks_per_chunk / 8);
-	if (!cm->marks || !cm->valid || !cm->packed || !cm->promised ||
+	cm->stamps = private_zeros(cm->n_chunks * sizeof *cm->stamps);
+	if (!cm->marks || !cm->valid || !cm->packed || !cm->promised || !cm->stamps ||
 	    queue_init(&cm->demand, min_u64(cm->n_chunks, DEMAND_MAX)) < 0) {
 		chunkmap_free(cm);
 		return -ENOMEM;
@@ -133,12 +91,14 @@ void chunkmap_free(struct chunkmap *cm)
 {
 	if (!cm)
 		return;
-	assert(cm->n_waiting == 0 && !cm->writers);
+	assert(cm->n_waiting == 0 && !cm->writers && !cm->readers);
 	if (cm->marks)
 		munmap(cm->marks, cm->n_chunks);
 	free_bits(cm, cm->valid);
 	free_bits(cm, cm->packed);
 	free_bits(cm, cm->promised);
+	if (cm->stamps)
+		munmap(cm->stamps, cm->n_chunks * sizeof *cm->stamps);
 	queue_fini(&cm->demand);
 	PTHREAD_OK(pthread_cond_destroy(&cm->writer_left));
 	PTHREAD_OK(pthread_cond_destroy(&cm->storing_ended));
@@ -150,33 +110,45 @@ void chunkmap_free(struct chunkmap *cm)
 /* Everything that must hold whenever the lock is free; too slow for production. */
 static void check_locked(struct chunkmap *cm)
 {
-	uint64_t n_ready = 0, ready_blocks = 0, n_waiting = 0;
+	uint64_t n_ready = 0, ready_blocks = 0, n_waiting = 0, clean_blocks = 0;
 
 	lock_assert_held(&cm->lock);
 	if (cm->n_chunks > 4096)
 		return;
 	for (uint64_t ci = 0; ci < cm->n_chunks; ci++) {
 		uint64_t n_valid = 0, n = end_block_of(cm, ci) - first_block_of(cm, ci);
+		bool is_ready = state_of(cm, ci) == CHUNK_READY;
 
-		for (uint64_t b = first_block_of(cm, ci); b < end_block_of(cm, ci); b++)
+		for (uint64_t b = first_block_of(cm, ci); b < end_block_of(cm, ci); b++) {
 			n_valid += bit_is_set(cm->valid, b);
+			assert(!bit_is_set(cm->packed, b) ||
+			       (cm->marks[ci] & MARK_PACKED && bit_is_set(cm->valid, b)));
+			assert(!bit_is_set(cm->promised, b) ||
+			       cm->marks[ci] & MARK_PROMISED);
+		}
 		assert(state_of(cm, ci) <= CHUNK_READY);
+		assert(!(cm->marks[ci] & (MARK_DIRTY | MARK_ZERO)) || is_ready);
+		assert(!is_ready || !(cm->marks[ci] & MARK_DIRTY) == !n_valid);
+		clean_blocks += chunkmap_clean_locked(cm, ci);
 		assert(state_of(cm, ci) != CHUNK_ABSENT || n_valid == 0);
 		assert(state_of(cm, ci) != CHUNK_PARTIAL || n_valid > 0);
 		assert(state_of(cm, ci) != CHUNK_PARTIAL || n_valid < n ||
 		       cm->marks[ci] & MARK_PACKED);
-		if (state_of(cm, ci) == CHUNK_READY) {
+		if (is_ready) {
 			n_ready++;
 			ready_blocks += n;
 		}
 	}
+	for (struct chunk_reader *r = cm->readers; r; r = r->next)
+		for (uint64_t ci = r->first_ci; ci <= r->last_ci; ci++)
+			assert(state_of(cm, ci) != CHUNK_ABSENT);
 	for (unsigned i = 0; i < WAITER_BUCKETS; i++)
 		for (struct chunk_waiter *w = cm->waiters[i]; w; w = w->next) {
 			assert(state_of(cm, w->ci) != CHUNK_READY);
 			n_waiting++;
 		}
 	assert(n_ready == cm->n_ready && ready_blocks == cm->ready_blocks);
-	assert(n_waiting == cm->n_waiting);
+	assert(n_waiting == cm->n_waiting && clean_blocks == cm->clean_blocks);
 }
 #else
 static void check_locked(struct chunkmap *cm)
@@ -185,12 +157,12 @@ static void check_locked(struct chunkmap *cm)
 }
 #endif
 
-static void enter(struct chunkmap *cm)
+void chunkmap_enter(struct chunkmap *cm)
 {
 	lock_acquire(&cm->lock);
 }
 
-static void leave(struct chunkmap *cm)
+void chunkmap_leave(struct chunkmap *cm)
 {
 	check_locked(cm);
 	lock_release(&cm->lock);
@@ -198,13 +170,77 @@ static void leave(struct chunkmap *cm)
 
 /* -- state changes ------------------------------------------------------------------------ */
 
+bool chunkmap_any_locked(struct chunkmap *cm, uint8_t *bits, uint64_t ci)
+{
+	const uint8_t *at = bits_of(cm, bits, ci);
+
+	lock_assert_held(&cm->lock);
+	for (uint64_t i = 0; i < cm->blocks_per_chunk / 8; i++)
+		if (at[i])
+			return true;
+	return false;
+}
+
+static uint64_t count_bits(const struct chunkmap *cm, uint8_t *bits, uint64_t ci)
+{
+	const uint8_t *at = bits_of(cm, bits, ci);
+	uint64_t n = 0;
+
+	for (uint64_t i = 0; i < cm->blocks_per_chunk / 8; i++)
+		n += (unsigned)__builtin_popcount(at[i]);
+	return n;
+}
+
+uint64_t chunkmap_clean_locked(struct chunkmap *cm, uint64_t ci)
+{
+	uint8_t marks = cm->marks[ci];
+
+	lock_assert_held(&cm->lock);
+	if (marks & MARK_ZERO)
+		return 0;
+	if (state_of(cm, ci) != CHUNK_READY)
+		return marks & MARK_PACKED ? count_bits(cm, cm->packed, ci) : 0;
+	return end_block_of(cm, ci) - first_block_of(cm, ci) -
+	       (marks & MARK_DIRTY ? count_bits(cm, cm->valid, ci) : 0);
+}
+
+void chunkmap_note_clean_locked(struct chunkmap *cm, uint64_t ci, uint64_t before)
+{
+	cm->clean_blocks += chunkmap_clean_locked(cm, ci) - before;
+}
+
+void chunkmap_clear_locked(struct chunkmap *cm, uint8_t *bits, unsigned mark, uint64_t ci,
+			   uint64_t first, uint64_t end)
+{
+	lock_assert_held(&cm->lock);
+	if (!(cm->marks[ci] & mark))
+		return;
+	for (uint64_t b = first; b < end; b++)
+		bits[b / 8] &= (uint8_t) ~(1u << (b % 8));
+	if (!chunkmap_any_locked(cm, bits, ci))
+		cm->marks[ci] &= (uint8_t)~mark;
+}
+
+/* What is left of the valid bits are the blocks that were written here. */
 static void make_ready_locked(struct chunkmap *cm, uint64_t ci)
 {
+	uint8_t *valid = bits_of(cm, cm->valid, ci),
+		*packed = bits_of(cm, cm->packed, ci);
+	uint8_t marks = CHUNK_READY | (cm->marks[ci] & (MARK_DEMANDED | MARK_CLAIMED));
+
 	lock_assert_held(&cm->lock);
 	if (state_of(cm, ci) == CHUNK_READY)
 		return;
-	cm->marks[ci] &= (uint8_t) ~(STATE_MASK | MARK_PACKED | MARK_PROMISED);
-	cm->marks[ci] |= CHUNK_READY;
+	if (cm->marks[ci] & MARK_PACKED)
+		for (uint64_t i = 0; i < cm->blocks_per_chunk / 8; i++) {
+			valid[i] &= (uint8_t)~packed[i];
+			packed[i] = 0;
+		}
+	if (cm->marks[ci] & MARK_PROMISED)
+		memset(bits_of(cm, cm->promised, ci), 0, cm->blocks_per_chunk / 8);
+	if (state_of(cm, ci) == CHUNK_PARTIAL && chunkmap_any_locked(cm, cm->valid, ci))
+		marks |= MARK_DIRTY;
+	cm->marks[ci] = marks;
 	cm->n_ready++;
 	cm->ready_blocks += end_block_of(cm, ci) - first_block_of(cm, ci);
 }
@@ -218,39 +254,19 @@ static bool all_valid_locked(struct chunkmap *cm, uint64_t first, uint64_t end)
 	return true;
 }
 
-static bool any_set(const uint8_t *bits, uint64_t first, uint64_t end)
-{
-	for (uint64_t b = first; b < end; b++)
-		if (bit_is_set(bits, b))
-			return true;
-	return false;
-}
-
-/* Clear bits [first, end) of chunk ci in an array, and the mark when none is left. */
-static void clear_bits_locked(struct chunkmap *cm, uint8_t *bits, unsigned mark,
-			      uint64_t ci, uint64_t first, uint64_t end)
-{
-	lock_assert_held(&cm->lock);
-	if (!(cm->marks[ci] & mark))
-		return;
-	for (uint64_t b = first; b < end; b++)
-		bits[b / 8] &= (uint8_t) ~(1u << (b % 8));
-	if (!any_set(bits, first_block_of(cm, ci), end_block_of(cm, ci)))
-		cm->marks[ci] &= (uint8_t)~mark;
-}
-
 /*
- * Blocks [first, end) of chunk ci have become valid.  A chunk with blocks of the hot pack is not READY
- * before these were compared with the image.
+ * A chunk with blocks of the hot pack is not READY before these were compared with the image.  One
+ * that is READY remembers what was written to it.
  */
-static void make_valid_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
-			      uint64_t end)
+void chunkmap_make_valid_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
+				uint64_t end)
 {
 	lock_assert_held(&cm->lock);
-	if (state_of(cm, ci) == CHUNK_READY)
+	set_bits(cm->valid, first, end);
+	if (state_of(cm, ci) == CHUNK_READY) {
+		cm->marks[ci] |= MARK_DIRTY;
 		return;
-	for (uint64_t b = first; b < end; b++)
-		cm->valid[b / 8] |= (uint8_t)(1u << (b % 8));
+	}
 	cm->marks[ci] = (uint8_t)((cm->marks[ci] & ~STATE_MASK) | CHUNK_PARTIAL);
 	if (!(cm->marks[ci] & MARK_PACKED) &&
 	    all_valid_locked(cm, first_block_of(cm, ci), end_block_of(cm, ci)))
@@ -277,8 +293,8 @@ static void add_waiter_locked(struct chunkmap *cm, struct chunk_waiter *w)
 }
 
 /* Unlink all waiters of ci and put them in front of `list`. */
-static struct chunk_waiter *take_waiters_locked(struct chunkmap *cm, uint64_t ci,
-						struct chunk_waiter *list)
+struct chunk_waiter *chunkmap_take_waiters_locked(struct chunkmap *cm, uint64_t ci,
+						  struct chunk_waiter *list)
 {
 	struct chunk_waiter **at = bucket_of(cm, ci);
 
@@ -298,7 +314,7 @@ static struct chunk_waiter *take_waiters_locked(struct chunkmap *cm, uint64_t ci
 	return list;
 }
 
-static bool has_waiters_locked(struct chunkmap *cm, uint64_t ci)
+bool chunkmap_has_waiters_locked(struct chunkmap *cm, uint64_t ci)
 {
 	lock_assert_held(&cm->lock);
 	for (struct chunk_waiter *w = *bucket_of(cm, ci); w; w = w->next)
@@ -307,13 +323,14 @@ static bool has_waiters_locked(struct chunkmap *cm, uint64_t ci)
 	return false;
 }
 
-static void demand_locked(struct chunkmap *cm, uint64_t ci)
+void chunkmap_demand_locked(struct chunkmap *cm, uint64_t ci, bool before_others)
 {
 	lock_assert_held(&cm->lock);
 	if (state_of(cm, ci) == CHUNK_READY ||
 	    cm->marks[ci] & (MARK_DEMANDED | MARK_CLAIMED))
 		return;
-	if (!queue_push(&cm->demand, ci)) {
+	if (!(before_others ? queue_push_front(&cm->demand, ci)
+			    : queue_push(&cm->demand, ci))) {
 		cm->demand_overflowed = true;
 		return;
 	}
@@ -330,7 +347,7 @@ static void demand_overflowed_locked(struct chunkmap *cm)
 	cm->demand_overflowed = false;
 	for (unsigned i = 0; i < WAITER_BUCKETS; i++)
 		for (struct chunk_waiter *w = cm->waiters[i]; w; w = w->next)
-			demand_locked(cm, w->ci);
+			chunkmap_demand_locked(cm, w->ci, false);
 }
 
 /* The part of [first, end) that lies in chunk ci is valid. */
@@ -362,43 +379,119 @@ static bool part_is_promised_locked(struct chunkmap *cm, uint64_t ci, uint64_t f
 	return true;
 }
 
-/* Demand what a read misses and nobody has promised.  True: it misses something, from *ret_ci on. */
-static bool demand_missing_locked(struct chunkmap *cm, struct chunk_waiter *w,
-				  uint64_t *ret_ci)
+/* -- readers ------------------------------------------------------------------------------ */
+
+static bool range_is_valid_locked(struct chunkmap *cm, const struct chunk_reader *r,
+				  uint64_t first, uint64_t end)
+{
+	lock_assert_held(&cm->lock);
+	for (uint64_t ci = r->first_ci; ci <= r->last_ci; ci++)
+		if (!part_is_valid_locked(cm, ci, first, end))
+			return false;
+	return true;
+}
+
+static void add_reader_locked(struct chunkmap *cm, struct chunk_reader *r)
+{
+	lock_assert_held(&cm->lock);
+	for (uint64_t ci = r->first_ci; ci <= r->last_ci; ci++)
+		chunkmap_touch_locked(cm, ci);
+	r->next = cm->readers;
+	cm->readers = r;
+}
+
+static void init_reader(const struct chunkmap *cm, struct chunk_reader *r, uint64_t first,
+			uint64_t end)
+{
+	assert(first < end && end <= cm->n_blocks);
+	r->first_ci = first / cm->blocks_per_chunk;
+	r->last_ci = (end - 1) / cm->blocks_per_chunk;
+}
+
+bool chunkmap_read_begin(struct chunkmap *cm, struct chunk_reader *r, uint64_t img_off,
+			 uint64_t n_bytes)
+{
+	uint64_t first = img_off / BLOCK_BYTES;
+	uint64_t end = div_round_up(img_off + n_bytes, BLOCK_BYTES);
+	bool valid;
+
+	init_reader(cm, r, first, end);
+	chunkmap_enter(cm);
+	valid = range_is_valid_locked(cm, r, first, end);
+	if (valid)
+		add_reader_locked(cm, r);
+	chunkmap_leave(cm);
+	return valid;
+}
+
+void chunkmap_read_end(struct chunkmap *cm, struct chunk_reader *r)
+{
+	struct chunk_reader **at = &cm->readers;
+
+	chunkmap_enter(cm);
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+	chunkmap_leave(cm);
+}
+
+/*
+ * Demand what a read misses and nobody has promised; is_urgent: before what others have demanded.  Returns the
+ * first chunk that it misses.
+ */
+static uint64_t demand_missing_locked(struct chunkmap *cm, struct chunk_waiter *w,
+				      bool is_urgent)
 {
 	uint64_t first = w->img_off / BLOCK_BYTES;
 	uint64_t end = div_round_up(w->img_off + w->n_bytes, BLOCK_BYTES);
-	bool is_missing = false;
+	uint64_t missing = UINT64_MAX;
 
 	lock_assert_held(&cm->lock);
-	assert(first < end && end <= cm->n_blocks);
-	for (uint64_t ci = first / cm->blocks_per_chunk;
-	     ci <= (end - 1) / cm->blocks_per_chunk; ci++) {
-		if (part_is_valid_locked(cm, ci, first, end))
+	for (uint64_t ci = w->reader.first_ci; ci <= w->reader.last_ci; ci++) {
+		if (part_is_valid_locked(cm, ci, first, end)) {
+			chunkmap_touch_locked(cm, ci);
 			continue;
-		if (!is_missing)
-			*ret_ci = ci;
-		is_missing = true;
+		}
+		if (missing == UINT64_MAX)
+			missing = ci;
 		if (part_is_promised_locked(cm, ci, first, end))
 			continue;
 		w->is_demand = true;
-		demand_locked(cm, ci);
+		chunkmap_demand_locked(cm, ci, is_urgent);
 	}
-	return is_missing;
+	return missing;
+}
+
+/*
+ * Something is missing: wait for the first chunk of it, demand all of it.  A read that has waited before
+ * goes before others: else, where the store holds less than what is waited for, the chunks of a read
+ * could leave in turn and never be there together.
+ */
+static void wait_locked(struct chunkmap *cm, struct chunk_waiter *w)
+{
+	lock_assert_held(&cm->lock);
+	w->ci = demand_missing_locked(cm, w, w->has_waited);
+	w->has_waited = true;
+	add_waiter_locked(cm, w);
 }
 
 bool chunkmap_want(struct chunkmap *cm, struct chunk_waiter *w)
 {
-	bool is_missing;
+	uint64_t first = w->img_off / BLOCK_BYTES;
+	uint64_t end = div_round_up(w->img_off + w->n_bytes, BLOCK_BYTES);
+	bool valid;
 
-	enter(cm);
-	is_missing = demand_missing_locked(cm, w, &w->ci);
-	if (is_missing)
-		add_waiter_locked(cm, w);
-	leave(cm);
-	if (is_missing)
+	init_reader(cm, &w->reader, first, end);
+	chunkmap_enter(cm);
+	valid = range_is_valid_locked(cm, &w->reader, first, end);
+	if (valid)
+		add_reader_locked(cm, &w->reader);
+	else
+		wait_locked(cm, w);
+	chunkmap_leave(cm);
+	if (!valid)
 		cm->wake(cm->wake_ctx);
-	return !is_missing;
+	return valid;
 }
 
 bool chunkmap_is_valid(struct chunkmap *cm, uint64_t img_off, uint64_t n_bytes)
@@ -407,11 +500,11 @@ bool chunkmap_is_valid(struct chunkmap *cm, uint64_t img_off, uint64_t n_bytes)
 	uint64_t end = div_round_up(img_off + n_bytes, BLOCK_BYTES);
 	bool valid = true;
 
-	enter(cm);
+	chunkmap_enter(cm);
 	for (uint64_t ci = first / cm->blocks_per_chunk;
 	     valid && ci <= (end - 1) / cm->blocks_per_chunk; ci++)
 		valid = part_is_valid_locked(cm, ci, first, end);
-	leave(cm);
+	chunkmap_leave(cm);
 	return valid;
 }
 
@@ -420,7 +513,7 @@ bool chunkmap_next_demand(struct chunkmap *cm, uint64_t *ret_ci)
 	bool found = false;
 	uint64_t ci = 0;
 
-	enter(cm);
+	chunkmap_enter(cm);
 	while (!found && queue_pop(&cm->demand, &ci)) {
 		cm->marks[ci] &= (uint8_t)~MARK_DEMANDED;
 		cm->n_demanded--;
@@ -428,7 +521,7 @@ bool chunkmap_next_demand(struct chunkmap *cm, uint64_t *ret_ci)
 			!(cm->marks[ci] & MARK_CLAIMED);
 		demand_overflowed_locked(cm);
 	}
-	leave(cm);
+	chunkmap_leave(cm);
 	if (found)
 		*ret_ci = ci;
 	return found;
@@ -438,10 +531,10 @@ bool chunkmap_is_demanded(struct chunkmap *cm, uint64_t ci)
 {
 	bool demanded;
 
-	enter(cm);
+	chunkmap_enter(cm);
 	demanded = ci < cm->n_chunks && cm->marks[ci] & MARK_DEMANDED &&
 		   !(cm->marks[ci] & MARK_CLAIMED) && state_of(cm, ci) != CHUNK_READY;
-	leave(cm);
+	chunkmap_leave(cm);
 	return demanded;
 }
 
@@ -449,9 +542,9 @@ bool chunkmap_has_waiters(struct chunkmap *cm, uint64_t ci)
 {
 	bool has;
 
-	enter(cm);
-	has = has_waiters_locked(cm, ci);
-	leave(cm);
+	chunkmap_enter(cm);
+	has = chunkmap_has_waiters_locked(cm, ci);
+	chunkmap_leave(cm);
 	return has;
 }
 
@@ -459,11 +552,11 @@ bool chunkmap_next_absent(struct chunkmap *cm, uint64_t from, uint64_t *ret_ci)
 {
 	uint64_t ci;
 
-	enter(cm);
+	chunkmap_enter(cm);
 	for (ci = from; ci < cm->n_chunks; ci++)
 		if (state_of(cm, ci) != CHUNK_READY && !(cm->marks[ci] & MARK_CLAIMED))
 			break;
-	leave(cm);
+	chunkmap_leave(cm);
 	if (ci >= cm->n_chunks)
 		return false;
 	*ret_ci = ci;
@@ -472,7 +565,7 @@ bool chunkmap_next_absent(struct chunkmap *cm, uint64_t from, uint64_t *ret_ci)
 
 /* -- writers ------------------------------------------------------------------------------ */
 
-static bool is_storing_locked(struct chunkmap *cm, uint64_t first_ci, uint64_t last_ci)
+bool chunkmap_is_storing_locked(struct chunkmap *cm, uint64_t first_ci, uint64_t last_ci)
 {
 	lock_assert_held(&cm->lock);
 	for (unsigned i = 0; i < cm->n_storing; i++)
@@ -481,13 +574,25 @@ static bool is_storing_locked(struct chunkmap *cm, uint64_t first_ci, uint64_t l
 	return false;
 }
 
-static bool all_ready_locked(struct chunkmap *cm, uint64_t first_ci, uint64_t last_ci)
+/*
+ * Before the store is touched: these blocks are the user's from now on, whatever becomes of the write,
+ * and must not leave.  Where the chunk is not READY, chunkmap_write_end says so by making them valid.
+ */
+static void note_written_locked(struct chunkmap *cm, uint64_t first, uint64_t end)
 {
 	lock_assert_held(&cm->lock);
-	for (uint64_t ci = first_ci; ci <= last_ci; ci++)
-		if (state_of(cm, ci) != CHUNK_READY)
-			return false;
-	return true;
+	for (uint64_t b = first; b < end;) {
+		uint64_t ci = b / cm->blocks_per_chunk;
+		uint64_t stop = min_u64(end, end_block_of(cm, ci));
+
+		if (state_of(cm, ci) == CHUNK_READY) {
+			uint64_t before = chunkmap_clean_locked(cm, ci);
+
+			chunkmap_make_valid_locked(cm, ci, b, stop);
+			chunkmap_note_clean_locked(cm, ci, before);
+		}
+		b = stop;
+	}
 }
 
 void chunkmap_write_begin(struct chunkmap *cm, struct chunk_writer *w, uint64_t img_off,
@@ -501,16 +606,13 @@ void chunkmap_write_begin(struct chunkmap *cm, struct chunk_writer *w, uint64_t 
 	assert(w->end_block <= cm->n_blocks);
 	first_ci = w->first_block / cm->blocks_per_chunk;
 	last_ci = (w->end_block - 1) / cm->blocks_per_chunk;
-	enter(cm);
-	while (is_storing_locked(cm, first_ci, last_ci))
+	chunkmap_enter(cm);
+	while (chunkmap_is_storing_locked(cm, first_ci, last_ci))
 		cond_wait(&cm->storing_ended, &cm->lock);
-	/* Nobody fetches for READY chunks: nothing to keep apart. */
-	w->is_registered = !all_ready_locked(cm, first_ci, last_ci);
-	if (w->is_registered) {
-		w->next = cm->writers;
-		cm->writers = w;
-	}
-	leave(cm);
+	note_written_locked(cm, w->first_block, w->end_block);
+	w->next = cm->writers;
+	cm->writers = w;
+	chunkmap_leave(cm);
 }
 
 static void unregister_locked(struct chunkmap *cm, struct chunk_writer *w)
@@ -529,25 +631,28 @@ struct chunk_waiter *chunkmap_write_end(struct chunkmap *cm, struct chunk_writer
 {
 	struct chunk_waiter *list = NULL;
 	bool is_complete;
+	uint64_t n_ready;
 
-	if (!w->is_registered)
-		return NULL;
-	enter(cm);
+	chunkmap_enter(cm);
+	n_ready = cm->n_ready;
 	for (uint64_t b = w->first_block; b < w->end_block;) {
 		uint64_t ci = b / cm->blocks_per_chunk;
 		uint64_t end = min_u64(w->end_block, end_block_of(cm, ci));
+		uint64_t before = chunkmap_clean_locked(cm, ci);
 
 		/* Also where the write failed: the user may have been told so, and it is his now. */
-		clear_bits_locked(cm, cm->packed, MARK_PACKED, ci, b, end);
+		chunkmap_clear_locked(cm, cm->packed, MARK_PACKED, ci, b, end);
 		if (ok) {
-			make_valid_locked(cm, ci, b, end);
-			list = take_waiters_locked(cm, ci, list);
+			chunkmap_make_valid_locked(cm, ci, b, end);
+			chunkmap_touch_locked(cm, ci);
+			list = chunkmap_take_waiters_locked(cm, ci, list);
 		}
+		chunkmap_note_clean_locked(cm, ci, before);
 		b = end;
 	}
 	unregister_locked(cm, w);
-	is_complete = cm->n_ready == cm->n_chunks;
-	leave(cm);
+	is_complete = cm->n_ready == cm->n_chunks && cm->n_ready != n_ready;
+	chunkmap_leave(cm);
 	/* No fetch will tell the engine that nothing is missing any more. */
 	if (is_complete)
 		cm->wake(cm->wake_ctx);
@@ -560,25 +665,25 @@ bool chunkmap_claim(struct chunkmap *cm, uint64_t ci)
 {
 	bool ok;
 
-	enter(cm);
+	chunkmap_enter(cm);
 	ok = state_of(cm, ci) != CHUNK_READY && !(cm->marks[ci] & MARK_CLAIMED);
 	if (ok)
 		cm->marks[ci] |= MARK_CLAIMED;
-	leave(cm);
+	chunkmap_leave(cm);
 	return ok;
 }
 
 void chunkmap_unclaim(struct chunkmap *cm, uint64_t ci)
 {
-	enter(cm);
+	chunkmap_enter(cm);
 	assert(cm->marks[ci] & MARK_CLAIMED);
 	cm->marks[ci] &= (uint8_t)~MARK_CLAIMED;
-	if (has_waiters_locked(cm, ci))
-		demand_locked(cm, ci);
-	leave(cm);
+	if (chunkmap_has_waiters_locked(cm, ci))
+		chunkmap_demand_locked(cm, ci, false);
+	chunkmap_leave(cm);
 }
 
-static bool has_writer_locked(struct chunkmap *cm, uint64_t ci)
+bool chunkmap_has_writer_locked(struct chunkmap *cm, uint64_t ci)
 {
 	lock_assert_held(&cm->lock);
 	for (struct chunk_writer *w = cm->writers; w; w = w->next)
@@ -589,18 +694,18 @@ static bool has_writer_locked(struct chunkmap *cm, uint64_t ci)
 }
 
 /* One stores at a time, and nobody writes meanwhile. */
-static void begin_storing_locked(struct chunkmap *cm, uint64_t ci)
+void chunkmap_begin_storing_locked(struct chunkmap *cm, uint64_t ci)
 {
 	lock_assert_held(&cm->lock);
-	while (is_storing_locked(cm, ci, ci))
+	while (chunkmap_is_storing_locked(cm, ci, ci))
 		cond_wait(&cm->storing_ended, &cm->lock);
 	assert(cm->n_storing < STORING_MAX);
 	cm->storing[cm->n_storing++] = ci;
-	while (has_writer_locked(cm, ci))
+	while (chunkmap_has_writer_locked(cm, ci))
 		cond_wait(&cm->writer_left, &cm->lock);
 }
 
-static void copy_valid_locked(struct chunkmap *cm, uint64_t ci, uint8_t *ret)
+void chunkmap_copy_valid_locked(struct chunkmap *cm, uint64_t ci, uint8_t *ret)
 {
 	size_t n_bytes = cm->blocks_per_chunk / 8;
 
@@ -613,14 +718,14 @@ static void copy_valid_locked(struct chunkmap *cm, uint64_t ci, uint8_t *ret)
 
 void chunkmap_store_begin(struct chunkmap *cm, uint64_t ci, uint8_t *valid)
 {
-	enter(cm);
+	chunkmap_enter(cm);
 	assert(cm->marks[ci] & MARK_CLAIMED);
-	begin_storing_locked(cm, ci);
-	copy_valid_locked(cm, ci, valid);
-	leave(cm);
+	chunkmap_begin_storing_locked(cm, ci);
+	chunkmap_copy_valid_locked(cm, ci, valid);
+	chunkmap_leave(cm);
 }
 
-static void end_storing_locked(struct chunkmap *cm, uint64_t ci)
+void chunkmap_end_storing_locked(struct chunkmap *cm, uint64_t ci)
 {
 	unsigned i = 0;
 
@@ -635,15 +740,19 @@ static void end_storing_locked(struct chunkmap *cm, uint64_t ci)
 struct chunk_waiter *chunkmap_store_end(struct chunkmap *cm, uint64_t ci, bool ok)
 {
 	struct chunk_waiter *list = NULL;
+	uint64_t before;
 
-	enter(cm);
-	end_storing_locked(cm, ci);
+	chunkmap_enter(cm);
+	chunkmap_end_storing_locked(cm, ci);
 	cm->marks[ci] &= (uint8_t)~MARK_CLAIMED;
-	if (ok)
+	if (ok) {
+		before = chunkmap_clean_locked(cm, ci);
 		make_ready_locked(cm, ci);
-	if (ok)
-		list = take_waiters_locked(cm, ci, NULL);
-	leave(cm);
+		chunkmap_note_clean_locked(cm, ci, before);
+		chunkmap_touch_locked(cm, ci);
+		list = chunkmap_take_waiters_locked(cm, ci, NULL);
+	}
+	chunkmap_leave(cm);
 	return list;
 }
 
@@ -652,118 +761,31 @@ bool chunkmap_store_packed(struct chunkmap *cm, uint64_t ci, uint8_t *packed)
 	size_t n_bytes = cm->blocks_per_chunk / 8;
 	bool any;
 
-	enter(cm);
-	assert(is_storing_locked(cm, ci, ci));
+	chunkmap_enter(cm);
+	assert(chunkmap_is_storing_locked(cm, ci, ci));
 	any = cm->marks[ci] & MARK_PACKED;
 	if (any)
 		memcpy(packed, cm->packed + ci * n_bytes, n_bytes);
-	leave(cm);
+	chunkmap_leave(cm);
 	return any;
 }
 
 struct chunk_waiter *chunkmap_mark_zero(struct chunkmap *cm, uint64_t ci)
 {
 	struct chunk_waiter *list = NULL;
+	uint64_t before;
 
-	enter(cm);
+	chunkmap_enter(cm);
 	/* A pack has put something where the image has zeros: it goes the way of other chunks. */
-	if (!(cm->marks[ci] & MARK_PACKED) && !is_storing_locked(cm, ci, ci)) {
+	if (state_of(cm, ci) != CHUNK_READY && !(cm->marks[ci] & MARK_PACKED) &&
+	    !chunkmap_is_storing_locked(cm, ci, ci)) {
+		before = chunkmap_clean_locked(cm, ci);
 		make_ready_locked(cm, ci);
-		list = take_waiters_locked(cm, ci, NULL);
+		cm->marks[ci] |= MARK_ZERO;
+		chunkmap_note_clean_locked(cm, ci, before);
+		list = chunkmap_take_waiters_locked(cm, ci, NULL);
 	}
-	leave(cm);
-	return list;
-}
-
-/* -- the hot pack ------------------------------------------------------------------------- */
-
-/* Demand ci again for those who relied on the promise. */
-static bool unpromise_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
-			     uint64_t end)
-{
-	lock_assert_held(&cm->lock);
-	if (!(cm->marks[ci] & MARK_PROMISED))
-		return false;
-	clear_bits_locked(cm, cm->promised, MARK_PROMISED, ci, first, end);
-	if (!has_waiters_locked(cm, ci))
-		return false;
-	demand_locked(cm, ci);
-	return true;
-}
-
-void chunkmap_promise(struct chunkmap *cm, uint64_t ci, uint32_t first, uint32_t n)
-{
-	uint64_t start = first_block_of(cm, ci) + first;
-
-	enter(cm);
-	assert(n && start + n <= end_block_of(cm, ci));
-	if (state_of(cm, ci) != CHUNK_READY) {
-		for (uint64_t b = start; b < start + n; b++)
-			cm->promised[b / 8] |= (uint8_t)(1u << (b % 8));
-		cm->marks[ci] |= MARK_PROMISED;
-	}
-	leave(cm);
-}
-
-void chunkmap_unpromise(struct chunkmap *cm, uint64_t ci, uint32_t first, uint32_t n)
-{
-	uint64_t start = first_block_of(cm, ci) + first;
-	bool is_wanted;
-
-	enter(cm);
-	is_wanted = unpromise_locked(cm, ci, start, start + n);
-	leave(cm);
-	if (is_wanted)
-		cm->wake(cm->wake_ctx);
-}
-
-bool chunkmap_part_begin(struct chunkmap *cm, uint64_t ci, uint8_t *valid)
-{
-	bool ok;
-
-	enter(cm);
-	ok = state_of(cm, ci) != CHUNK_READY;
-	if (ok) {
-		begin_storing_locked(cm, ci);
-		ok = state_of(cm, ci) != CHUNK_READY;
-		if (ok)
-			copy_valid_locked(cm, ci, valid);
-		else
-			end_storing_locked(cm, ci);
-	}
-	leave(cm);
-	return ok;
-}
-
-/* Blocks [first, end) that were not valid at begin are in the store now. */
-static void add_part_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
-			    uint64_t end)
-{
-	lock_assert_held(&cm->lock);
-	/* First of all, so that the chunk does not become READY. */
-	for (uint64_t b = first; b < end; b++)
-		if (state_of(cm, ci) == CHUNK_ABSENT || !bit_is_set(cm->valid, b)) {
-			cm->packed[b / 8] |= (uint8_t)(1u << (b % 8));
-			cm->marks[ci] |= MARK_PACKED;
-		}
-	make_valid_locked(cm, ci, first, end);
-}
-
-struct chunk_waiter *chunkmap_part_end(struct chunkmap *cm, uint64_t ci, uint32_t first,
-				       uint32_t n, bool ok)
-{
-	uint64_t start = first_block_of(cm, ci) + first;
-	struct chunk_waiter *list = NULL;
-
-	enter(cm);
-	assert(n && start + n <= end_block_of(cm, ci));
-	end_storing_locked(cm, ci);
-	if (ok) {
-		add_part_locked(cm, ci, start, start + n);
-		clear_bits_locked(cm, cm->promised, MARK_PROMISED, ci, start, start + n);
-		list = take_waiters_locked(cm, ci, NULL);
-	}
-	leave(cm);
+	chunkmap_leave(cm);
 	return list;
 }
 
@@ -781,7 +803,7 @@ static void demand_anew_locked(struct chunkmap *cm)
 	cm->demand_overflowed = false;
 	for (unsigned i = 0; i < WAITER_BUCKETS; i++)
 		for (struct chunk_waiter *w = cm->waiters[i]; w; w = w->next)
-			(void)demand_missing_locked(cm, w, &ci);
+			(void)demand_missing_locked(cm, w, false);
 }
 
 struct chunk_waiter *chunkmap_take_older(struct chunkmap *cm, int64_t before_ns,
@@ -790,7 +812,7 @@ struct chunk_waiter *chunkmap_take_older(struct chunkmap *cm, int64_t before_ns,
 	struct chunk_waiter *list = NULL;
 
 	*ret_oldest_ns = INT64_MAX;
-	enter(cm);
+	chunkmap_enter(cm);
 	for (unsigned i = 0; i < WAITER_BUCKETS; i++)
 		for (struct chunk_waiter **at = &cm->waiters[i]; *at;) {
 			struct chunk_waiter *w = *at;
@@ -808,7 +830,7 @@ struct chunk_waiter *chunkmap_take_older(struct chunkmap *cm, int64_t before_ns,
 		}
 	if (list)
 		demand_anew_locked(cm);
-	leave(cm);
+	chunkmap_leave(cm);
 	return list;
 }
 
@@ -818,11 +840,11 @@ struct chunk_waiter *chunkmap_take_all_waiters(struct chunkmap *cm)
 {
 	struct chunk_waiter *list = NULL;
 
-	enter(cm);
+	chunkmap_enter(cm);
 	for (unsigned i = 0; i < WAITER_BUCKETS; i++)
 		while (cm->waiters[i])
-			list = take_waiters_locked(cm, cm->waiters[i]->ci, list);
-	leave(cm);
+			list = chunkmap_take_waiters_locked(cm, cm->waiters[i]->ci, list);
+	chunkmap_leave(cm);
 	return list;
 }
 
@@ -830,9 +852,9 @@ bool chunkmap_is_complete(struct chunkmap *cm)
 {
 	bool complete;
 
-	enter(cm);
+	chunkmap_enter(cm);
 	complete = cm->n_ready == cm->n_chunks;
-	leave(cm);
+	chunkmap_leave(cm);
 	return complete;
 }
 
@@ -840,32 +862,33 @@ uint64_t chunkmap_ready_in(struct chunkmap *cm, uint64_t ci, uint64_t n)
 {
 	uint64_t n_ready = 0;
 
-	enter(cm);
+	chunkmap_enter(cm);
 	for (uint64_t end = min_u64(ci + n, cm->n_chunks); ci < end; ci++)
 		n_ready += state_of(cm, ci) == CHUNK_READY;
-	leave(cm);
+	chunkmap_leave(cm);
 	return n_ready;
 }
 
 void chunkmap_counts(struct chunkmap *cm, struct chunkmap_counts *ret)
 {
-	enter(cm);
+	chunkmap_enter(cm);
 	*ret = (struct chunkmap_counts){
 		.n_chunks = cm->n_chunks,
 		.n_ready = cm->n_ready,
 		.ready_bytes = cm->ready_blocks * BLOCK_BYTES,
 		.n_waiting = cm->n_waiting,
 		.n_demanded = cm->n_demanded,
+		.clean_bytes = cm->clean_blocks * BLOCK_BYTES,
 	};
-	leave(cm);
+	chunkmap_leave(cm);
 }
 
 enum chunk_state chunkmap_state(struct chunkmap *cm, uint64_t ci)
 {
 	enum chunk_state state;
 
-	enter(cm);
+	chunkmap_enter(cm);
 	state = state_of(cm, ci);
-	leave(cm);
+	chunkmap_leave(cm);
 	return state;
 }

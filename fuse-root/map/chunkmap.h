@@ -6,24 +6,33 @@
  *
  *	             chunkmap_write_end            chunkmap_write_end (last block)
  *	  ABSENT ------------------------> PARTIAL ------------------------------+
- *	     |                                |                                  |
- *	     |  chunkmap_store_end, chunkmap_mark_zero, chunkmap_write_end       v
- *	     +--------------------------------+------------------------------> READY
+ *	    ^|                               ^|                                  |
+ *	    ||  chunkmap_store_end, chunkmap_mark_zero, chunkmap_write_end       v
+ *	    |+-------------------------------|+------------------------------> READY
+ *	    |                                |                                   |
+ *	    +--------------------------------+-----------------------------------+
+ *	             chunkmap_evict_begin: to PARTIAL where blocks were written here
  *
  *	ABSENT	no block is valid
  *	PARTIAL	a block is valid where its bit is set: it was written or discarded here, or came
  *		from the hot pack (chunkmap_part_end); such a chunk is not READY, even with all its blocks
  *		valid, before the pack's blocks were compared with the image's or written over
- *	READY	every block is valid; terminal
+ *	READY	every block is valid
  *
  * A valid block is wholly in the store, or was never stored and reads as zeros because the
  * image has zeros there.  Beside the state a chunk has marks: DEMANDED (in the demand queue),
- * CLAIMED (a fetch has it; one at a time), STORING (its fetched bytes go into the store; writers
- * wait, they wait for memory only, never for the network), PROMISED (the hot pack is bringing some of
- * its blocks: a read that misses only these waits without demanding the chunk).
+ * CLAIMED (a fetch has it; one at a time), STORING (its fetched bytes go into the store, or its bytes are
+ * thrown away; writers wait, they wait for memory only, never for the network), PROMISED (the hot pack is
+ * bringing some of its blocks: a read that misses only these waits without demanding the chunk), DIRTY
+ * (READY, and some blocks were written or discarded here: these never leave), ZERO (READY, and
+ * nothing but what was written here is in the store: nothing would be gained if it left).
+ *
+ * Blocks leave only while nobody reads or writes their chunk, so whoever does is registered from a begin
+ * to an end: within them what was found valid stays so.
  *
  * Every function may be called from any thread and takes the map's own lock for a short time;
- * only chunkmap_write_begin, chunkmap_store_begin and chunkmap_part_begin wait, for each other.
+ * only chunkmap_write_begin, chunkmap_store_begin and chunkmap_part_begin wait, for each other and for
+ * what is being thrown away.
  */
 #ifndef MAP_CHUNKMAP_H
 #define MAP_CHUNKMAP_H
@@ -37,7 +46,13 @@ enum chunk_state { CHUNK_ABSENT, CHUNK_PARTIAL, CHUNK_READY };
 
 const char *chunk_state_name(enum chunk_state state);
 
-/* A read that cannot be answered yet.  Embedded in the reader's own request. */
+/* A read of the store under way; the caller's memory until it ends. */
+struct chunk_reader {
+	struct chunk_reader *next;
+	uint64_t first_ci, last_ci;
+};
+
+/* A read that cannot be answered yet.  Embedded in the reader's own request, all else zero. */
 struct chunk_waiter {
 	struct chunk_waiter *next;
 	uint64_t ci; /* the chunk it waits for */
@@ -45,13 +60,20 @@ struct chunk_waiter {
 	uint32_t n_bytes;
 	bool is_demand; /* set, never cleared, by chunkmap_want: it waits for more than the hot pack */
 	int64_t since_ns; /* clock_ns of its arrival, for chunkmap_take_older */
+	bool has_waited;
+	struct chunk_reader reader;
 };
 
 /* A write or discard under way; on the caller's stack. */
 struct chunk_writer {
 	struct chunk_writer *next;
 	uint64_t first_block, end_block;
-	bool is_registered;
+};
+
+/* A chunk that can leave, and how long ago it was used: the smaller, the longer. */
+struct chunk_age {
+	uint64_t ci;
+	uint32_t stamp;
 };
 
 struct chunkmap_counts {
@@ -59,6 +81,7 @@ struct chunkmap_counts {
 	uint64_t ready_bytes;
 	uint64_t n_waiting; /* reads */
 	uint64_t n_demanded; /* chunks in the demand queue */
+	uint64_t clean_bytes; /* in the store, from the image: could leave */
 };
 
 struct chunkmap;
@@ -74,12 +97,19 @@ int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *
 void chunkmap_free(struct chunkmap *cm);
 
 /*
- * Reader: true when every block of [w->img_off, +n_bytes) is valid: read the store now.  Else
- * the missing chunks are demanded, w is registered and belongs to the map until one of the
- * functions below that return waiters gives it back; then ask again.
+ * Reader: true when every block of [img_off, +n_bytes) is valid: read the store now, and then
+ * chunkmap_read_end.  False: nothing has happened.
+ */
+bool chunkmap_read_begin(struct chunkmap *cm, struct chunk_reader *r, uint64_t img_off,
+			 uint64_t n_bytes) _must_check_;
+void chunkmap_read_end(struct chunkmap *cm, struct chunk_reader *r);
+/*
+ * The same of [w->img_off, +n_bytes), with w->reader; but where something is missing it is demanded,
+ * and w belongs to the map until one of the functions below that return waiters gives it
+ * back; then ask again.
  */
 bool chunkmap_want(struct chunkmap *cm, struct chunk_waiter *w) _must_check_;
-/* The same question without waiting for the answer or demanding anything. */
+/* Every block is valid at this moment.  For tests and messages: it may not be so in the next. */
 bool chunkmap_is_valid(struct chunkmap *cm, uint64_t img_off,
 		       uint64_t n_bytes) _must_check_;
 
@@ -153,6 +183,21 @@ struct chunk_waiter *chunkmap_mark_zero(struct chunkmap *cm, uint64_t ci) _must_
  */
 struct chunk_waiter *chunkmap_take_older(struct chunkmap *cm, int64_t before_ns,
 					 int64_t *ret_oldest_ns) _must_check_;
+
+/*
+ * Which chunks can leave: those of the next some thousand from *from on, at most max, in the order of
+ * the image.  Moves *from on; false when it has come to the end.
+ */
+bool chunkmap_ages(struct chunkmap *cm, uint64_t *from, struct chunk_age *ret,
+		   unsigned max, unsigned *ret_n) _must_check_;
+/*
+ * Such a chunk leaves, unless it was used since or somebody is at it: then false.  `kept`, of
+ * chunk_bytes / 4096 bits, says which blocks stay; throw the others away in the store, then end it.
+ * With ok false they may still be there, which costs memory and no more.
+ */
+bool chunkmap_evict_begin(struct chunkmap *cm, const struct chunk_age *age,
+			  uint8_t *kept) _must_check_;
+void chunkmap_evict_end(struct chunkmap *cm, uint64_t ci, bool ok);
 
 /* Every read that waits, out of the map: to be failed at the end. */
 struct chunk_waiter *chunkmap_take_all_waiters(struct chunkmap *cm) _must_check_;

@@ -8,7 +8,11 @@
 
 int queue_init(struct queue *q, uint64_t capacity)
 {
-	*q = (struct queue){.capacity = capacity};
+	*q = (struct queue){
+		.capacity = capacity,
+		.head = QUEUE_START,
+		.tail = QUEUE_START,
+	};
 	q->entries = calloc(capacity, sizeof *q->entries);
 	return q->entries ? 0 : -ENOMEM;
 }
@@ -24,6 +28,14 @@ bool queue_push(struct queue *q, uint64_t ci)
 	if (queue_length(q) == q->capacity)
 		return false;
 	q->entries[q->tail++ % q->capacity] = ci;
+	return true;
+}
+
+bool queue_push_front(struct queue *q, uint64_t ci)
+{
+	if (queue_length(q) == q->capacity)
+		return false;
+	q->entries[--q->head % q->capacity] = ci;
 	return true;
 }
 

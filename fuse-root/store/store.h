@@ -26,6 +26,10 @@ struct store_io {
 struct store_usage {
 	uint64_t used_bytes; /* of memory or disk, tables included */
 	uint64_t limit_bytes; /* 0: none */
+	uint64_t stored_bytes; /* of data, before compression; 0: not known */
+	/* A store of slots can only hold so many at a time; slot_bytes 0: it has none. */
+	uint32_t slot_bytes;
+	uint64_t n_free_slots;
 };
 
 struct store;
@@ -37,6 +41,8 @@ struct store_ops {
 	/* The range reads as zeros afterwards and its memory is given back. */
 	int (*discard)(struct store *s, uint64_t slot_off, uint64_t n_bytes);
 	void (*usage)(struct store *s, struct store_usage *ret);
+	/* Give back what discards left scattered; NULL: there is nothing to be done. */
+	int (*compact)(struct store *s);
 	void (*free)(struct store *s);
 };
 
@@ -65,6 +71,11 @@ static inline int store_discard(struct store *s, uint64_t slot_off, uint64_t n_b
 static inline void store_usage(struct store *s, struct store_usage *ret)
 {
 	s->ops->usage(s, ret);
+}
+
+static inline int store_compact(struct store *s)
+{
+	return s->ops->compact ? s->ops->compact(s) : 0;
 }
 
 static inline void store_free(struct store *s)

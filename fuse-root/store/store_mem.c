@@ -83,7 +83,7 @@ static void mem_usage(struct store *s, struct store_usage *ret)
 
 	*ret = (struct store_usage){.limit_bytes = self(s)->limit_bytes};
 	if (fstat(self(s)->fd, &st) == 0)
-		ret->used_bytes = (uint64_t)st.st_blocks * 512;
+		ret->used_bytes = ret->stored_bytes = (uint64_t)st.st_blocks * 512;
 }
 
 static void mem_free(struct store *s)

@@ -51,9 +51,14 @@ static void zram_store_usage(struct store *s, struct store_usage *ret)
 {
 	struct store_usage usage = {.limit_bytes = self(s)->limit_bytes};
 
-	if (zram_used_bytes(&self(s)->zram, &usage.used_bytes) < 0)
-		usage.used_bytes = 0;
+	if (zram_used_bytes(&self(s)->zram, &usage.used_bytes, &usage.stored_bytes) < 0)
+		usage.used_bytes = usage.stored_bytes = 0;
 	*ret = usage;
+}
+
+static int zram_store_compact(struct store *s)
+{
+	return zram_compact(&self(s)->zram);
 }
 
 static void zram_store_free(struct store *s)
@@ -83,6 +88,7 @@ static const struct store_ops ops = {
 	.write = zram_store_write,
 	.discard = zram_store_discard,
 	.usage = zram_store_usage,
+	.compact = zram_store_compact,
 	.free = zram_store_free,
 };
 

@@ -17,8 +17,12 @@
 #include "base/rundir.h"
 
 #define CONTROL "/sys/class/zram-control"
-/* struct zram_table_entry: a handle and flags, 16 bytes a page on 6.1 and 6.12. */
+/*
+ * struct zram_table_entry: a handle and flags, 16 bytes a page; with CONFIG_ZRAM_MEMORY_TRACKING a time
+ * too.
+ */
 #define TABLE_BYTES_PER_PAGE 16u
+#define TABLE_BYTES_PER_PAGE_MAX 24u
 
 static int write_at(int dirfd, const char *file, const char *text)
 {
@@ -130,10 +134,31 @@ static int open_node(struct zram *z)
 	return 0;
 }
 
+/*
+ * The table is one vmalloc area made by zram, a guard page longer than what was asked for.  Where that
+ * cannot be seen, the smaller kind is taken for granted.
+ */
+static unsigned find_table_entry_bytes(uint64_t n_bytes)
+{
+	uint64_t large = n_bytes / 4096 * TABLE_BYTES_PER_PAGE_MAX;
+	uint64_t want = div_round_up(large, 4096) * 4096 + 4096;
+	cleanup_file FILE *f = fopen("/proc/vmallocinfo", "re");
+	char line[512];
+
+	while (f && fgets(line, sizeof line, f)) {
+		const char *size = strchr(line, ' ');
+
+		if (size && strtoull(size, NULL, 10) == want &&
+		    (strstr(line, "zram") || strstr(line, "disksize_store")))
+			return TABLE_BYTES_PER_PAGE_MAX;
+	}
+	return TABLE_BYTES_PER_PAGE;
+}
+
 int zram_create(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
 		struct zram *ret)
 {
-	struct zram z = {.fd = -1, .sysfs_fd = -1};
+	struct zram z = {.fd = -1, .sysfs_fd = -1, .compact_fd = -1};
 	char sysfs[64];
 	int err = hot_add(&z.id);
 
@@ -158,6 +183,8 @@ int zram_create(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
 		(void)!zram_remove(z.id);
 		return err;
 	}
+	z.compact_fd = openat(z.sysfs_fd, "compact", O_WRONLY | O_CLOEXEC);
+	z.table_bytes_per_page = find_table_entry_bytes(n_bytes);
 	*ret = z;
 	return 0;
 }
@@ -168,7 +195,9 @@ void zram_close(struct zram *z)
 		close(z->fd);
 	if (z->sysfs_fd >= 0)
 		close(z->sysfs_fd);
-	z->fd = z->sysfs_fd = -1;
+	if (z->compact_fd >= 0)
+		close(z->compact_fd);
+	z->fd = z->sysfs_fd = z->compact_fd = -1;
 }
 
 int zram_remove(unsigned id)
@@ -190,21 +219,34 @@ int zram_remove(unsigned id)
 	return write_at(AT_FDCWD, CONTROL "/hot_remove", text);
 }
 
-int zram_used_bytes(const struct zram *z, uint64_t *ret_bytes)
+uint64_t zram_table_bytes(uint64_t n_bytes)
+{
+	return n_bytes / 4096 * TABLE_BYTES_PER_PAGE_MAX;
+}
+
+int zram_compact(const struct zram *z)
+{
+	if (z->compact_fd < 0)
+		return -EOPNOTSUPP;
+	return pwrite(z->compact_fd, "1", 1, 0) < 0 ? -errno : 0;
+}
+
+int zram_used_bytes(const struct zram *z, uint64_t *ret_used, uint64_t *ret_stored)
 {
 	char text[256];
-	uint64_t mem_used = 0, disksize = 0;
+	uint64_t stored = 0, mem_used = 0, disksize = 0;
 	int err = read_at(z->sysfs_fd, "mm_stat", text, sizeof text);
 
 	if (err < 0)
 		return err;
 	/* orig_data_size compr_data_size mem_used_total … */
-	if (sscanf(text, "%*u %*u %" SCNu64, &mem_used) != 1)
+	if (sscanf(text, "%" SCNu64 " %*u %" SCNu64, &stored, &mem_used) != 2)
 		return -EIO;
 	err = read_at(z->sysfs_fd, "disksize", text, sizeof text);
 	if (err < 0)
 		return err;
 	disksize = strtoull(text, NULL, 10);
-	*ret_bytes = mem_used + disksize / 4096 * TABLE_BYTES_PER_PAGE;
+	*ret_used = mem_used + disksize / 4096 * z->table_bytes_per_page;
+	*ret_stored = stored;
 	return 0;
 }

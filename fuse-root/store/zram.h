@@ -18,6 +18,9 @@ struct zram {
 	uint32_t major, minor;
 	int fd; /* O_RDWR|O_DIRECT, or -1 */
 	int sysfs_fd; /* of /sys/block/zramN, or -1 */
+	int compact_fd; /* of its file `compact`, or -1 */
+	unsigned
+		table_bytes_per_page; /* of what the kernel keeps for each page of disksize */
 };
 
 /* algorithm "" : the best of lz4, lzo-rle, zstd that the kernel has.  limit_bytes 0: none.  Logs. */
@@ -27,7 +30,15 @@ int zram_create(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
 void zram_close(struct zram *z);
 /* Reset and hot_remove by id.  -EBUSY while it is open or mounted. */
 int zram_remove(unsigned id) _must_check_;
-/* mem_used_total of mm_stat plus the table the kernel keeps for disksize. */
-int zram_used_bytes(const struct zram *z, uint64_t *ret_bytes) _must_check_;
+/*
+ * mem_used_total of mm_stat plus the table the kernel keeps for disksize; and what is stored, before
+ * compression.
+ */
+int zram_used_bytes(const struct zram *z, uint64_t *ret_used,
+		    uint64_t *ret_stored) _must_check_;
+/* What the table of a device of n_bytes takes, at most. */
+uint64_t zram_table_bytes(uint64_t n_bytes);
+/* Have the kernel gather what is scattered over half-empty pages. */
+int zram_compact(const struct zram *z) _must_check_;
 
 #endif

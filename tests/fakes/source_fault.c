@@ -87,13 +87,14 @@ static unsigned pick_server_locked(const struct source_fault *f, uint32_t avoid)
 	return 0;
 }
 
-static void corrupt_locked(struct source_fault *f, struct slot *slot)
+/* Bytes from `from` on are given out for the first time: what was given out does not change any more. */
+static void corrupt_locked(struct source_fault *f, struct slot *slot, uint32_t from)
 {
 	const uint64_t off = f->corrupt_off;
 
 	if (slot->rq.file != SOURCE_IMAGE || slot->server != 0 || f->corrupt_left == 0)
 		return;
-	if (off < slot->rq.src_off || off - slot->rq.src_off >= slot->n_total)
+	if (off < slot->rq.src_off + from || off - slot->rq.src_off >= slot->n_have)
 		return;
 	slot->data[off - slot->rq.src_off] ^= 0xff;
 	if (f->corrupt_left != UINT_MAX)
@@ -171,8 +172,7 @@ static void deliver_locked(struct source_fault *f, struct slot *slot,
 	slot->n_have += n;
 	f->counts.n_bytes += n;
 	slot->is_done = slot->n_have == slot->n_total;
-	if (slot->is_done)
-		corrupt_locked(f, slot);
+	corrupt_locked(f, slot, slot->n_have - n);
 	*ret = (struct source_event){
 		.id = slot->rq.id,
 		.why = "404 Not Found",

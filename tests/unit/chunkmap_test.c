@@ -15,6 +15,16 @@
 
 static unsigned n_wakes;
 
+/* Ask, and read if there is something to read. */
+static bool want(struct chunkmap *cm, struct chunk_waiter *w)
+{
+	bool ok = chunkmap_want(cm, w);
+
+	if (ok)
+		chunkmap_read_end(cm, &w->reader);
+	return ok;
+}
+
 static void count_wake(void *ctx _unused_)
 {
 	n_wakes++;
@@ -81,14 +91,14 @@ static void fetch_makes_ready(void **state)
 	struct chunkmap_counts c;
 	uint8_t valid[2];
 
-	assert_false(chunkmap_want(*state, &w));
+	assert_false(want(*state, &w));
 	assert_int_equal(n_wakes, 1);
 	assert_int_equal(w.ci, 0);
 	assert_ptr_equal(do_fetch(*state, 0, valid, true), &w);
 	assert_null(w.next);
 	assert_int_equal(valid[0] | valid[1], 0);
 	assert_int_equal(chunkmap_state(*state, 0), CHUNK_READY);
-	assert_true(chunkmap_want(*state, &w));
+	assert_true(want(*state, &w));
 	assert_false(chunkmap_claim(*state, 0));
 	assert_null(do_fetch(*state, 3, valid, true));
 	chunkmap_counts(*state, &c);
@@ -102,7 +112,7 @@ static void failed_store_changes_nothing(void **state)
 	struct chunk_waiter w = reader(0, 1);
 	uint8_t valid[2];
 
-	assert_false(chunkmap_want(*state, &w));
+	assert_false(want(*state, &w));
 	assert_null(do_fetch(*state, 0, valid, false));
 	assert_int_equal(chunkmap_state(*state, 0), CHUNK_ABSENT);
 	assert_true(chunkmap_has_waiters(*state, 0));
@@ -114,16 +124,16 @@ static void partial_write(void **state)
 	struct chunk_waiter hit = reader(3, 2), miss = reader(4, 2);
 	uint8_t valid[2];
 
-	assert_false(chunkmap_want(*state, &hit));
-	assert_false(chunkmap_want(*state, &miss));
+	assert_false(want(*state, &hit));
+	assert_false(want(*state, &miss));
 	/* Both are asked again, and one must wait again. */
 	struct chunk_waiter *list = do_write(*state, 3, 2, true);
 	assert_non_null(list);
 	assert_non_null(list->next);
 	assert_null(list->next->next);
 	assert_int_equal(chunkmap_state(*state, 0), CHUNK_PARTIAL);
-	assert_true(chunkmap_want(*state, &hit));
-	assert_false(chunkmap_want(*state, &miss));
+	assert_true(want(*state, &hit));
+	assert_false(want(*state, &miss));
 	assert_true(is_valid(*state, 3, 1) && is_valid(*state, 4, 1));
 	assert_false(is_valid(*state, 2, 2) || is_valid(*state, 4, 2));
 	assert_ptr_equal(do_fetch(*state, 0, valid, true), &miss);
@@ -143,17 +153,17 @@ static void whole_write_makes_ready(void **state)
 {
 	struct chunk_waiter w = reader(48, 3);
 
-	assert_false(chunkmap_want(*state, &w));
+	assert_false(want(*state, &w));
 	assert_null(do_write(*state, 15, 33, true));
 	assert_int_equal(chunkmap_state(*state, 0), CHUNK_PARTIAL);
 	assert_int_equal(chunkmap_state(*state, 1), CHUNK_READY);
 	assert_int_equal(chunkmap_state(*state, 2), CHUNK_READY);
 	/* The short last chunk, in two writes. */
 	assert_ptr_equal(do_write(*state, 50, 1, true), &w);
-	assert_false(chunkmap_want(*state, &w));
+	assert_false(want(*state, &w));
 	assert_ptr_equal(do_write(*state, 48, 2, true), &w);
 	assert_int_equal(chunkmap_state(*state, 3), CHUNK_READY);
-	assert_true(chunkmap_want(*state, &w));
+	assert_true(want(*state, &w));
 	n_wakes = 0;
 	assert_null(do_write(*state, 0, 15, true));
 	assert_true(chunkmap_is_complete(*state));
@@ -169,11 +179,11 @@ static void zero_chunk_with_waiters_and_writes(void **state)
 	struct chunk_writer writer;
 	uint8_t valid[2];
 
-	assert_false(chunkmap_want(*state, &a));
-	assert_false(chunkmap_want(*state, &b));
+	assert_false(want(*state, &a));
+	assert_false(want(*state, &b));
 	assert_non_null(do_write(*state, 20, 2, true));
-	assert_false(chunkmap_want(*state, &a));
-	assert_false(chunkmap_want(*state, &b));
+	assert_false(want(*state, &a));
+	assert_false(want(*state, &b));
 	chunkmap_write_begin(*state, &writer, 16 * BLOCK, CHUNK);
 	struct chunk_waiter *list = chunkmap_mark_zero(*state, 1);
 
@@ -182,8 +192,8 @@ static void zero_chunk_with_waiters_and_writes(void **state)
 	assert_null(list->next->next);
 	assert_int_equal(chunkmap_state(*state, 1), CHUNK_READY);
 	assert_null(chunkmap_write_end(*state, &writer, true));
-	assert_true(chunkmap_want(*state, &a));
-	assert_false(chunkmap_want(*state, &b));
+	assert_true(want(*state, &a));
+	assert_false(want(*state, &b));
 	assert_int_equal(b.ci, 2);
 	assert_null(chunkmap_mark_zero(*state, 1));
 	assert_ptr_equal(do_fetch(*state, 2, valid, true), &b);
@@ -197,7 +207,7 @@ static void demanded_once_in_order(void **state)
 	uint64_t ci;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(w); i++)
-		assert_false(chunkmap_want(*state, &w[i]));
+		assert_false(want(*state, &w[i]));
 	chunkmap_counts(*state, &c);
 	assert_int_equal(c.n_waiting, 4);
 	assert_int_equal(c.n_demanded, 3);
@@ -246,7 +256,7 @@ static void all_waiters_are_given_back_once(void **state)
 
 	for (unsigned i = 0; i < 20; i++) {
 		w[i] = reader(i * 2, 2);
-		assert_false(chunkmap_want(*state, &w[i]));
+		assert_false(want(*state, &w[i]));
 	}
 	for (list = chunkmap_take_all_waiters(*state); list; list = list->next)
 		n++;

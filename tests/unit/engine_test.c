@@ -237,6 +237,29 @@ static void a_fill_that_is_waited_for_is_promoted(void **state _unused_)
 	rig_fini(&g);
 }
 
+/* Without a fill nothing is fetched that nobody asks for, and nothing is ever complete. */
+static void the_fill_is_turned_on_and_off(void **state _unused_)
+{
+	const struct rig_options o = {.n_chunks = N, .no_fill = true};
+	struct rig g;
+
+	rig_init(&g, &o);
+	rig_start(&g);
+	for (unsigned i = 0; i < N; i++)
+		rig_expect(&g, i * RIG_CHUNK, RIG_BLOCK);
+	assert_true(chunkmap_is_complete(g.cm));
+	usleep(20000);
+	assert_int_equal(atomic_load(&g.n_complete), 0);
+	assert_int_equal(rig_requests(&g).n_class[SOURCE_FILL], 0);
+	engine_set_fill(g.engine, true);
+	rig_expect_complete(&g);
+	/* Off and on again: it says so again. */
+	engine_set_fill(g.engine, false);
+	engine_set_fill(g.engine, true);
+	RIG_UNTIL(atomic_load(&g.n_complete) == 2);
+	rig_fini(&g);
+}
+
 static void stopped_in_the_middle(void **state _unused_)
 {
 	const struct rig_options o = {.n_chunks = N};
@@ -272,6 +295,7 @@ int main(void)
 		cmocka_unit_test(the_fill_keeps_its_rate),
 		cmocka_unit_test(the_rate_can_change),
 		cmocka_unit_test(a_fill_that_is_waited_for_is_promoted),
+		cmocka_unit_test(the_fill_is_turned_on_and_off),
 		cmocka_unit_test(stopped_in_the_middle),
 	};
 

@@ -184,13 +184,13 @@ static void packs_beside_the_image(void **state _unused_)
 static void unknown_and_unsupported_keys_are_warnings(void **state _unused_)
 {
 	assert_int_equal(
-		cmdline("rd.hydroot.modus=full rd.hydroot.cache=50% rd.hydroot.name=x "
+		cmdline("rd.hydroot.modus=full rd.hydroot.report=x rd.hydroot.name=x "
 			"rd.hydrootx=1 hydroot.mode=full"),
 		0);
 	assert_int_equal(o.n_warnings, 3);
 	assert_non_null(strstr(o.warnings[0], "rd.hydroot.modus: no such key"));
 	assert_non_null(
-		strstr(o.warnings[1], "cache: not supported by this version; ignored"));
+		strstr(o.warnings[1], "report: not supported by this version; ignored"));
 	assert_string_equal(o.name, "root");
 	assert_int_equal(o.mode, MODE_HYBRID);
 }
@@ -378,7 +378,7 @@ static char name_[] = "--name", data[] = "data", mode_full[] = "--mode=full-copy
 	    unknown[] = "--no-such-key", onfail[] = "--onfail=reboot",
 	    mode_bad[] = "--mode=x", digest_bad[] = "--digest=x", debug0[] = "--debug=0",
 	    name_bad[] = "--name=a/b", rate[] = "--rate", cache[] = "--cache=1G",
-	    file[] = "/x.hri";
+	    file[] = "/x.hri", cache_small[] = "--cache=8M";
 
 static void argv_of_attach(void **state _unused_)
 {
@@ -393,7 +393,8 @@ static void argv_of_attach(void **state _unused_)
 	assert_string_equal(o.servers[0], url_a);
 	assert_string_equal(o.servers[1], url_b);
 	assert_string_equal(o.servers[2], url_c);
-	assert_int_equal(o.n_warnings, 1);
+	assert_int_equal(o.cache_bytes, 1u << 30);
+	assert_int_equal(o.n_warnings, 0);
 }
 
 static void argv_is_strict(void **state _unused_)
@@ -403,6 +404,7 @@ static void argv_is_strict(void **state _unused_)
 	assert_int_equal(ARGV(mode_bad, url_a), -EINVAL);
 	assert_int_equal(ARGV(digest_bad, url_a), -EINVAL);
 	assert_int_equal(ARGV(name_bad, url_a), -EINVAL);
+	assert_int_equal(ARGV(cache_small, url_a), -EINVAL);
 	assert_int_equal(ARGV(url_a, rate), -EINVAL);
 	assert_int_equal(ARGV(file), -EINVAL);
 	options_init(&o);

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "engine/cache.h"
 #include "engine/engine.h"
 #include "face/readpath.h"
 #include "face/writepath.h"
@@ -50,6 +51,7 @@ struct rig_options {
 	bool has_pack; /* a hot pack beside the image: source_fault_set_pack */
 	const char *pack_key;
 	struct trace *trace; /* records reads, or NULL */
+	uint64_t cache_bytes; /* budget of a cache over the store; 0: no cache */
 };
 
 struct rig {
@@ -57,7 +59,9 @@ struct rig {
 	struct source *source;
 	struct source_ops source_ops; /* with promote counted */
 	const struct source_ops *inner_ops;
-	struct store *store;
+	struct store *store; /* that can fail */
+	struct store *users; /* what everybody uses: it, or the cache over it */
+	struct cache *cache; /* or NULL */
 	struct chunkmap *cm;
 	struct engine_config config;
 	struct engine *engine;
@@ -209,7 +213,7 @@ static inline void rig_new_paths(struct rig *g)
 {
 	const struct readpath_config rp = {
 		.cm = g->cm,
-		.store = g->store,
+		.store = g->users,
 		.n_waiting_max = 256,
 		.n_threads = 16,
 		.trace = g->trace,
@@ -220,7 +224,7 @@ static inline void rig_new_paths(struct rig *g)
 	};
 
 	assert_int_equal(readpath_new(&rp, &g->rp), 0);
-	assert_int_equal(writepath_new(g->cm, g->store, g->rp, 16, &g->wp), 0);
+	assert_int_equal(writepath_new(g->cm, g->users, g->rp, 16, &g->wp), 0);
 }
 
 static inline void rig_new_source(struct rig *g)
@@ -233,6 +237,24 @@ static inline void rig_new_source(struct rig *g)
 	g->source_ops.promote = rig_promote;
 	g->source->ops = &g->source_ops;
 	rig_of_source = g;
+}
+
+static inline void rig_new_cache(struct rig *g, uint64_t budget_bytes)
+{
+	const struct cache_config config = {
+		.inner = g->store,
+		.cm = g->cm,
+		.image_bytes = g->image.info->image_bytes,
+		.chunk_bytes = RIG_CHUNK,
+		.budget_bytes = budget_bytes,
+	};
+
+	g->users = g->store;
+	if (budget_bytes == 0)
+		return;
+	assert_int_equal(cache_new(&config, &g->cache), 0);
+	assert_int_equal(cache_start(g->cache), 0);
+	g->users = cache_store(g->cache);
 }
 
 /* Everything but the engine's threads: rig_start. */
@@ -268,11 +290,12 @@ static inline void rig_init(struct rig *g, const struct rig_options *o)
 	assert_int_equal(store_mem_new(n_bytes, 0, &mem), 0);
 	g->store = store_fault_new(mem);
 	assert_int_equal(chunkmap_new(n_bytes, RIG_CHUNK, rig_wake, g, &g->cm), 0);
+	rig_new_cache(g, o->cache_bytes);
 	rig_new_paths(g);
 	g->config.img = g->image.img;
 	g->config.source = g->source;
 	g->config.cm = g->cm;
-	g->config.store = g->store;
+	g->config.store = g->users;
 	assert_int_equal(engine_new(&g->config, g->image.file,
 				    o->forget_pages ? 0 : g->image.n_bytes, &g->engine),
 			 0);
@@ -290,6 +313,7 @@ static inline void rig_fini(struct rig *g)
 	engine_free(g->engine);
 	writepath_free(g->wp);
 	readpath_free(g->rp);
+	cache_free(g->cache);
 	chunkmap_free(g->cm);
 	store_free(g->store);
 	source_free(g->source);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * serving_stress_test.c - readers, writers and discarders against a copy while the engine fills
+ * serving_stress_test.c - readers, writers and discarders against a copy while the engine fills, or
+ * while chunks come and go in a cache that holds a part of the image
  *
  * Stripes of five blocks belong to the threads in turn, so that each chunk is written to by
  * several while it is fetched.  A thread reads anything and compares what is its own, to the byte.
@@ -54,7 +55,7 @@ static void read_some(struct user *u)
 /* A part of one of my stripes. */
 static uint64_t pick_mine(struct user *u, unsigned *ret_n)
 {
-	uint64_t n_stripes = u->n_blocks / STRIPE / N_THREADS;
+	uint64_t n_stripes = u->n_blocks / STRIPE / N_THREADS / (u->g->cache ? 2 : 1);
 	uint64_t first = (pick(u, n_stripes) * N_THREADS + u->index) * STRIPE;
 	unsigned skip = pick(u, STRIPE);
 
@@ -111,7 +112,8 @@ static void compare_all(struct rig *g, const uint8_t *copy)
 	uint64_t n_bytes = g->image.info->image_bytes;
 	static uint8_t buf[RIG_CHUNK];
 
-	RIG_UNTIL(atomic_load(&g->n_complete));
+	if (!g->cache)
+		RIG_UNTIL(atomic_load(&g->n_complete));
 	for (uint64_t off = 0; off < n_bytes; off += RIG_CHUNK) {
 		size_t n = min_u64(RIG_CHUNK, n_bytes - off);
 
@@ -130,7 +132,18 @@ static void disturb(struct rig *g, unsigned round)
 			     UINT_MAX);
 }
 
-static void one_round(unsigned round)
+/* At any time. */
+static void check_budget(struct rig *g)
+{
+	struct cache_stats stats;
+
+	if (!g->cache)
+		return;
+	cache_stats(g->cache, &stats);
+	assert(stats.used_bytes <= stats.budget_bytes);
+}
+
+static void one_round(unsigned round, uint64_t cache_bytes)
 {
 	const struct rig_options o = {
 		.n_chunks = N_CHUNKS,
@@ -138,6 +151,8 @@ static void one_round(unsigned round)
 		.n_servers = 2,
 		.n_workers = 3,
 		.forget_pages = round % 2,
+		.no_fill = cache_bytes,
+		.cache_bytes = cache_bytes,
 	};
 	struct user users[N_THREADS];
 	pthread_t threads[N_THREADS];
@@ -163,6 +178,7 @@ static void one_round(unsigned round)
 	}
 	for (unsigned i = 0; i < 6; i++) {
 		source_fault_hold(g.source, i % 2 == 0);
+		check_budget(&g);
 		usleep(3000);
 	}
 	for (unsigned i = 0; i < N_THREADS; i++) {
@@ -170,26 +186,39 @@ static void one_round(unsigned round)
 		free(users[i].buf);
 	}
 	compare_all(&g, copy);
+	check_budget(&g);
 	rig_fini(&g);
 	free(copy);
 }
 
-static void all_at_once(void **state _unused_)
+static void repeat(uint64_t cache_bytes)
 {
 	const char *seconds = getenv("HYDROOT_STRESS_SECONDS");
 	int64_t end_ms = clock_ms() + (seconds ? strtol(seconds, NULL, 10) : 1) * 1000;
 	unsigned round = 0;
 
 	do
-		one_round(round++);
+		one_round(round++, cache_bytes);
 	while (clock_ms() < end_ms);
 	print_message("%u rounds\n", round);
+}
+
+static void all_at_once(void **state _unused_)
+{
+	repeat(0);
+}
+
+/* Of the 4 MiB of the image the threads write to the first two: these fit, at the worst. */
+static void all_at_once_in_a_cache(void **state _unused_)
+{
+	repeat((2u << 20) + (1u << 19));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_at_once),
+		cmocka_unit_test(all_at_once_in_a_cache),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

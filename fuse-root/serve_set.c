@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * serve_set.c - what can be changed while it runs: mode and cache; see serve.h
+ */
+#include "serve.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+uint64_t serve_budget(const struct serve *s)
+{
+	const char *kind = s->store->ops->kind;
+
+	/* It is a budget of RAM. */
+	if (s->mode != MODE_STREAM ||
+	    (strcmp(kind, "zram") != 0 && strcmp(kind, "memory") != 0))
+		return 0;
+	return s->cache_bytes;
+}
+
+static void become_stream(struct serve *s)
+{
+	engine_set_fill(s->engine, false);
+	s->mode = s->d->options.mode = MODE_STREAM;
+	s->state = STATE_STREAMING;
+	cache_set_budget(s->cache, serve_budget(s));
+}
+
+static void become_hybrid(struct serve *s)
+{
+	struct chunkmap_counts counts;
+
+	s->mode = s->d->options.mode = MODE_HYBRID;
+	s->state = STATE_FILLING;
+	/* Nothing leaves any more: only then can it become complete. */
+	cache_set_budget(s->cache, 0);
+	chunkmap_counts(s->cm, &counts);
+	s->tick.last_ms = clock_ms();
+	s->tick.last_bytes = counts.ready_bytes;
+	s->tick.bytes_per_second = 0;
+	engine_set_fill(s->engine, true);
+}
+
+int serve_set_mode(struct serve *s, enum option_mode mode, char *why, size_t why_bytes)
+{
+	if (mode == s->mode)
+		return 0;
+	if (mode == MODE_FULL) {
+		snprintf(why, why_bytes,
+			 "full is a way to attach: accepted here: hybrid, "
+			 "stream");
+		return -EOPNOTSUPP;
+	}
+	if (s->state != STATE_FILLING && s->state != STATE_STREAMING) {
+		snprintf(why, why_bytes, "the mode cannot be changed when it is %s",
+			 attach_state_name(s->state));
+		return -EBUSY;
+	}
+	if (mode == MODE_HYBRID && s->store_is_slotted) {
+		snprintf(why, why_bytes,
+			 "the store was made smaller than the image, which is too large "
+			 "for this cache: detach, and attach it with mode=hybrid");
+		return -EOPNOTSUPP;
+	}
+	if (mode == MODE_STREAM)
+		become_stream(s);
+	else
+		become_hybrid(s);
+	log_notice("mode: %s from now on", mode == MODE_STREAM ? "stream" : "hybrid");
+	return 0;
+}
+
+int serve_set_cache(struct serve *s, uint64_t n_bytes, char *why, size_t why_bytes)
+{
+	if (n_bytes < CACHE_BYTES_MIN) {
+		snprintf(why, why_bytes, "too small: %" PRIu64 " MiB at least",
+			 CACHE_BYTES_MIN >> 20);
+		return -EINVAL;
+	}
+	s->cache_bytes = s->d->options.cache_bytes = n_bytes;
+	cache_set_budget(s->cache, serve_budget(s));
+	return 0;
+}
