@@ -165,10 +165,6 @@ static int check_options(struct options *o)
 		log_error("mode: only hybrid is in this version");
 		return -EINVAL;
 	}
-	if (strcmp(o->store, "zram") != 0 && strcmp(o->store, "memory") != 0) {
-		log_error("store %s: only zram and memory are in this version", o->store);
-		return -EINVAL;
-	}
 	if (o->io_timeout_ms)
 		log_warning("io-timeout: not in this version: reads wait for ever");
 	if (o->fill == FILL_BOOT)

@@ -10,6 +10,7 @@
 #include "daemon.h"
 #include "engine/engine.h"
 #include "engine/openimage.h"
+#include "engine/recheck.h"
 #include "face/control.h"
 #include "face/fusefile.h"
 #include "face/handover.h"
@@ -23,6 +24,7 @@ struct serve {
 	struct source *source;
 	struct openimage image;
 	struct store *store;
+	struct recheck *recheck; /* of a persistent store, or NULL */
 	struct chunkmap *cm;
 	struct trace *trace; /* what is read, for `hydroot trace` */
 	struct fusefile *file;

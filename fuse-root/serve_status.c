@@ -162,6 +162,11 @@ void serve_status(struct serve *s, struct status *ret)
 	else if (s->handover_method == HANDOVER_NONE && ret->state == STATE_RESIDENT)
 		snprintf(ret->reason, sizeof ret->reason,
 			 "complete in memory; the daemon goes on serving it");
+	else if (s->handover_method == HANDOVER_NONE && ret->state == STATE_CACHED)
+		snprintf(
+			ret->reason, sizeof ret->reason,
+			"complete on the store; the daemon goes on serving it and notes what "
+			"is written");
 }
 
 void serve_write_status(struct serve *s)

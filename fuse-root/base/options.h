@@ -34,6 +34,7 @@ struct options {
 	char servers[OPTIONS_SERVERS_MAX][OPTIONS_URL_BYTES];
 	enum option_mode mode;
 	char store[OPTIONS_PATH_BYTES]; /* "zram", "memory", … */
+	bool store_format; /* the disk store may overwrite what is not ours */
 	char zram_algorithm[32]; /* "" : the kernel's best */
 	uint64_t store_limit_bytes; /* 0: none */
 	enum option_fill fill;

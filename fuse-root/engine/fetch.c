@@ -344,8 +344,11 @@ static bool send_hot_table(struct fetcher *f, struct fetch *fetch)
 
 static bool send_hot_frames(struct fetcher *f, struct fetch *fetch)
 {
-	struct hot_range range = hot_next(&f->hot, f->fill.throughput, FETCH_CHUNKS_MAX);
+	struct hot_range range;
 
+	if (!hot_skip(&f->hot))
+		return false;
+	range = hot_next(&f->hot, f->fill.throughput, FETCH_CHUNKS_MAX);
 	*fetch = (struct fetch){
 		.kind = FETCH_HOT_FRAMES,
 		.class = SOURCE_HOT,

@@ -26,6 +26,7 @@
 #define MARK_CLAIMED 0x08u
 #define MARK_PACKED 0x10u /* bits of `packed` may be set */
 #define MARK_PROMISED 0x20u /* bits of `promised` may be set */
+#define MARK_PRESENT 0x40u /* also CLAIMED: the store has it, not checked yet */
 
 #define BLOCK_BYTES 4096u
 #define WAITER_BUCKETS 1024u
@@ -53,7 +54,8 @@ struct chunkmap {
 	struct chunk_writer *writers;
 	uint64_t storing[STORING_MAX];
 	unsigned n_storing;
-	uint64_t n_ready, ready_blocks, n_waiting, n_demanded;
+	uint64_t n_ready, ready_blocks, n_waiting, n_demanded, n_present;
+	uint64_t urgent_ci; /* a PRESENT chunk that a writer wants; else any number */
 	bool demand_overflowed; /* reads wait for chunks that found no place in demand */
 };
 
@@ -150,7 +152,7 @@ void chunkmap_free(struct chunkmap *cm)
 /* Everything that must hold whenever the lock is free; too slow for production. */
 static void check_locked(struct chunkmap *cm)
 {
-	uint64_t n_ready = 0, ready_blocks = 0, n_waiting = 0;
+	uint64_t n_ready = 0, ready_blocks = 0, n_waiting = 0, n_present = 0;
 
 	lock_assert_held(&cm->lock);
 	if (cm->n_chunks > 4096)
@@ -169,6 +171,8 @@ static void check_locked(struct chunkmap *cm)
 			n_ready++;
 			ready_blocks += n;
 		}
+		n_present += cm->marks[ci] & MARK_PRESENT ? 1 : 0;
+		assert(!(cm->marks[ci] & MARK_PRESENT) || cm->marks[ci] & MARK_CLAIMED);
 	}
 	for (unsigned i = 0; i < WAITER_BUCKETS; i++)
 		for (struct chunk_waiter *w = cm->waiters[i]; w; w = w->next) {
@@ -176,7 +180,7 @@ static void check_locked(struct chunkmap *cm)
 			n_waiting++;
 		}
 	assert(n_ready == cm->n_ready && ready_blocks == cm->ready_blocks);
-	assert(n_waiting == cm->n_waiting);
+	assert(n_waiting == cm->n_waiting && n_present == cm->n_present);
 }
 #else
 static void check_locked(struct chunkmap *cm)
@@ -477,6 +481,30 @@ static bool all_ready_locked(struct chunkmap *cm, uint64_t first_ci, uint64_t la
 	return true;
 }
 
+static bool is_present(const struct chunkmap *cm, uint64_t ci)
+{
+	return cm->marks[ci] & MARK_PRESENT;
+}
+
+/* A chunk that is written in part: what is there is to be known first.  The checker is told which it is. */
+static bool awaits_check_locked(struct chunkmap *cm, const struct chunk_writer *w)
+{
+	uint64_t first_ci = w->first_block / cm->blocks_per_chunk;
+	uint64_t last_ci = (w->end_block - 1) / cm->blocks_per_chunk;
+
+	lock_assert_held(&cm->lock);
+	if (cm->n_present == 0)
+		return false;
+	if (is_present(cm, first_ci) && (w->first_block > first_block_of(cm, first_ci) ||
+					 w->end_block < end_block_of(cm, first_ci)))
+		cm->urgent_ci = first_ci;
+	else if (is_present(cm, last_ci) && w->end_block < end_block_of(cm, last_ci))
+		cm->urgent_ci = last_ci;
+	else
+		return false;
+	return true;
+}
+
 void chunkmap_write_begin(struct chunkmap *cm, struct chunk_writer *w, uint64_t img_off,
 			  uint64_t n_bytes)
 {
@@ -489,7 +517,7 @@ void chunkmap_write_begin(struct chunkmap *cm, struct chunk_writer *w, uint64_t 
 	first_ci = w->first_block / cm->blocks_per_chunk;
 	last_ci = (w->end_block - 1) / cm->blocks_per_chunk;
 	enter(cm);
-	while (is_storing_locked(cm, first_ci, last_ci))
+	while (is_storing_locked(cm, first_ci, last_ci) || awaits_check_locked(cm, w))
 		cond_wait(&cm->storing_ended, &cm->lock);
 	/* Nobody fetches for READY chunks: nothing to keep apart. */
 	w->is_registered = !all_ready_locked(cm, first_ci, last_ci);
@@ -684,7 +712,7 @@ void chunkmap_promise(struct chunkmap *cm, uint64_t ci, uint32_t first, uint32_t
 
 	enter(cm);
 	assert(n && start + n <= end_block_of(cm, ci));
-	if (state_of(cm, ci) != CHUNK_READY) {
+	if (state_of(cm, ci) != CHUNK_READY && !is_present(cm, ci)) {
 		for (uint64_t b = start; b < start + n; b++)
 			cm->promised[b / 8] |= (uint8_t)(1u << (b % 8));
 		cm->marks[ci] |= MARK_PROMISED;
@@ -709,7 +737,8 @@ bool chunkmap_part_begin(struct chunkmap *cm, uint64_t ci, uint8_t *valid)
 	bool ok;
 
 	enter(cm);
-	ok = state_of(cm, ci) != CHUNK_READY;
+	/* What a persistent store has is checked as a whole. */
+	ok = state_of(cm, ci) != CHUNK_READY && !is_present(cm, ci);
 	if (ok) {
 		begin_storing_locked(cm, ci);
 		ok = state_of(cm, ci) != CHUNK_READY;
@@ -752,6 +781,122 @@ struct chunk_waiter *chunkmap_part_end(struct chunkmap *cm, uint64_t ci, uint32_
 	}
 	leave(cm);
 	return list;
+}
+
+/* -- what a persistent store has ---------------------------------------------------------- */
+
+void chunkmap_mark_present(struct chunkmap *cm, uint64_t ci)
+{
+	enter(cm);
+	assert(state_of(cm, ci) == CHUNK_ABSENT && !(cm->marks[ci] & MARK_CLAIMED));
+	cm->marks[ci] |= MARK_PRESENT | MARK_CLAIMED;
+	cm->n_present++;
+	leave(cm);
+}
+
+bool chunkmap_is_present(struct chunkmap *cm, uint64_t ci)
+{
+	bool present;
+
+	enter(cm);
+	present = is_present(cm, ci);
+	leave(cm);
+	return present;
+}
+
+static void clear_present_locked(struct chunkmap *cm, uint64_t ci, unsigned marks)
+{
+	lock_assert_held(&cm->lock);
+	cm->marks[ci] &= (uint8_t) ~(MARK_PRESENT | marks);
+	cm->n_present--;
+}
+
+/* A PRESENT chunk that a writer or a read waits for. */
+static bool wanted_present_locked(struct chunkmap *cm, uint64_t *ret_ci)
+{
+	lock_assert_held(&cm->lock);
+	if (cm->urgent_ci < cm->n_chunks && is_present(cm, cm->urgent_ci)) {
+		*ret_ci = cm->urgent_ci;
+		return true;
+	}
+	for (unsigned i = 0; cm->n_waiting && i < WAITER_BUCKETS; i++)
+		for (struct chunk_waiter *w = cm->waiters[i]; w; w = w->next)
+			if (is_present(cm, w->ci)) {
+				*ret_ci = w->ci;
+				return true;
+			}
+	return false;
+}
+
+static uint64_t next_present_locked(struct chunkmap *cm, uint64_t from)
+{
+	uint64_t ci = from < cm->n_chunks ? from : 0;
+
+	lock_assert_held(&cm->lock);
+	assert(cm->n_present);
+	while (!is_present(cm, ci))
+		ci = ci + 1 < cm->n_chunks ? ci + 1 : 0;
+	return ci;
+}
+
+bool chunkmap_check_begin(struct chunkmap *cm, uint64_t *cursor, uint64_t *ret_ci)
+{
+	bool found = false;
+	uint64_t ci = 0;
+
+	enter(cm);
+	while (!found && cm->n_present) {
+		if (!wanted_present_locked(cm, &ci)) {
+			ci = next_present_locked(cm, *cursor);
+			*cursor = ci + 1;
+		}
+		clear_present_locked(cm, ci, 0);
+		begin_storing_locked(cm, ci);
+		found = state_of(cm, ci) == CHUNK_ABSENT;
+		/* All of it was written meanwhile. */
+		if (!found) {
+			end_storing_locked(cm, ci);
+			cm->marks[ci] &= (uint8_t)~MARK_CLAIMED;
+		}
+	}
+	leave(cm);
+	if (found)
+		*ret_ci = ci;
+	return found;
+}
+
+struct chunk_waiter *chunkmap_check_end(struct chunkmap *cm, uint64_t ci, bool ok)
+{
+	struct chunk_waiter *list = NULL;
+
+	enter(cm);
+	end_storing_locked(cm, ci);
+	cm->marks[ci] &= (uint8_t)~MARK_CLAIMED;
+	if (ok) {
+		make_ready_locked(cm, ci);
+		list = take_waiters_locked(cm, ci, NULL);
+	} else if (has_waiters_locked(cm, ci)) {
+		demand_locked(cm, ci);
+	}
+	leave(cm);
+	/* One more to fetch, or perhaps none any more. */
+	cm->wake(cm->wake_ctx);
+	return list;
+}
+
+void chunkmap_forget_present(struct chunkmap *cm)
+{
+	enter(cm);
+	for (uint64_t ci = 0; cm->n_present && ci < cm->n_chunks; ci++) {
+		if (!is_present(cm, ci))
+			continue;
+		clear_present_locked(cm, ci, MARK_CLAIMED);
+		if (has_waiters_locked(cm, ci))
+			demand_locked(cm, ci);
+	}
+	PTHREAD_OK(pthread_cond_broadcast(&cm->storing_ended));
+	leave(cm);
+	cm->wake(cm->wake_ctx);
 }
 
 /* -- the whole map ------------------------------------------------------------------------ */

@@ -94,6 +94,14 @@ static int choose_algorithm(const struct zram *z, const char *wanted)
 	return *wanted ? write_at(z->sysfs_fd, "comp_algorithm", wanted) : 0;
 }
 
+int zram_set_limit(const struct zram *z, uint64_t limit_bytes)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "%" PRIu64, limit_bytes);
+	return write_at(z->sysfs_fd, "mem_limit", text);
+}
+
 /* udev opens a new node for a moment, and disksize is then EBUSY: try for a second. */
 static int set_size(const struct zram *z, uint64_t n_bytes, uint64_t limit_bytes)
 {
@@ -106,10 +114,7 @@ static int set_size(const struct zram *z, uint64_t n_bytes, uint64_t limit_bytes
 		usleep(50000);
 		err = write_at(z->sysfs_fd, "disksize", text);
 	}
-	if (err < 0 || limit_bytes == 0)
-		return err;
-	snprintf(text, sizeof text, "%" PRIu64, limit_bytes);
-	return write_at(z->sysfs_fd, "mem_limit", text);
+	return err < 0 || limit_bytes == 0 ? err : zram_set_limit(z, limit_bytes);
 }
 
 static int open_node(struct zram *z)
@@ -190,18 +195,25 @@ int zram_remove(unsigned id)
 	return write_at(AT_FDCWD, CONTROL "/hot_remove", text);
 }
 
-int zram_used_bytes(const struct zram *z, uint64_t *ret_bytes)
+int zram_mem_used(const struct zram *z, uint64_t *ret_bytes)
 {
 	char text[256];
-	uint64_t mem_used = 0, disksize = 0;
 	int err = read_at(z->sysfs_fd, "mm_stat", text, sizeof text);
 
 	if (err < 0)
 		return err;
 	/* orig_data_size compr_data_size mem_used_total … */
-	if (sscanf(text, "%*u %*u %" SCNu64, &mem_used) != 1)
-		return -EIO;
-	err = read_at(z->sysfs_fd, "disksize", text, sizeof text);
+	return sscanf(text, "%*u %*u %" SCNu64, ret_bytes) == 1 ? 0 : -EIO;
+}
+
+int zram_used_bytes(const struct zram *z, uint64_t *ret_bytes)
+{
+	char text[32];
+	uint64_t mem_used = 0, disksize = 0;
+	int err = zram_mem_used(z, &mem_used);
+
+	if (err == 0)
+		err = read_at(z->sysfs_fd, "disksize", text, sizeof text);
 	if (err < 0)
 		return err;
 	disksize = strtoull(text, NULL, 10);

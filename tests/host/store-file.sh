@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 180
+# A store in a file is found again: what was whole is not fetched a second time, what was written to is, and
+# the device is the image again.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+requires root fuse loop zram nginx jq hydrootd
+host_image
+start_nginx web "$served"
+store=$T/cache
+
+flip_byte() # FILE OFFSET
+{
+	local byte
+	byte=$(od -An -tu1 -j "$2" -N1 "$1" | tr -d ' ')
+	printf '%b' "\\x$(printf %02x $((byte ^ 16)))" |
+		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+fetched() { status_key "$1" '.fetched | .demand_bytes + .fill_bytes + .hot_bytes'; }
+tests/chunks.sh "$image" >"$T/chunks"
+chunk_length() { awk -v ci="$1" '$1 == ci { print $3 }' "$T/chunks"; }
+data_chunk() { awk -v n="$1" '$3 > 4096 && ++k == n { print $1 }' "$T/chunks"; } # N: the N-th with data
+
+note "the first life: fill, write into three chunks"
+attach disk1 --store="$store" "$(nginx_url web test.hri)"
+expect_exit 0 hydroot wait disk1 --for=resident --timeout=90s
+assert_equal "state" cached "$(status_key disk1 .state)"
+assert_equal "store.kind" file "$(status_key disk1 .store.kind)"
+assert_equal "a writable device stays with the daemon" none "$(status_key disk1 .handover.method)"
+first=$(fetched disk1)
+dirty=("$(data_chunk 2)" "$(data_chunk 50)" "$(data_chunk 150)")
+for ci in "${dirty[@]}"; do
+	dd if=/dev/urandom of="$device" bs=4096 count=1 seek=$((ci * chunk_bytes / 4096 + 3)) \
+		oflag=direct conv=notrunc status=none
+done
+wanted=0
+for ci in "${dirty[@]}"; do wanted=$((wanted + $(chunk_length "$ci"))); done
+refute "what was written is not there" cmp -s "$device" "$raw"
+# Somebody else may not have it meanwhile.
+expect_exit 1 timeout 60 hydroot attach --name=disk2 --store="$store" "$(nginx_url web test.hri)"
+assert_contains "the second attachment" 'another attachment uses it' "$T/out"
+timeout 20 hydroot detach disk2 2>/dev/null || true
+expect_exit 0 hydroot detach disk1
+
+note "the second life: nothing but those three is fetched"
+attach disk1 --store="$store" "$(nginx_url web test.hri)"
+dd if="$device" iflag=direct bs=1M status=none | cmp - "$raw" || fail "the device differs"
+expect_exit 0 hydroot wait disk1 --for=resident --timeout=90s
+assert_equal "bytes fetched for the chunks that were written" "$wanted" "$(fetched disk1)"
+note "fetched $first bytes at first, $wanted again"
+expect_exit 0 hydroot detach disk1
+
+note "the third life: nothing at all"
+attach disk1 --store="$store" "$(nginx_url web test.hri)"
+expect_exit 0 hydroot wait disk1 --for=resident --timeout=90s
+assert_equal "bytes fetched" 0 "$(fetched disk1)"
+dd if="$device" iflag=direct bs=1M status=none | cmp - "$raw" || fail "the device differs"
+expect_exit 0 hydroot detach disk1
+
+note "a flipped bit in the file: that chunk is fetched again"
+flipped=$(data_chunk 9)
+data_off=$(($(stat -c %s "$store") - $(stat -c %s "$raw")))
+flip_byte "$store" $((data_off + flipped * chunk_bytes + 77))
+attach disk1 --store="$store" "$(nginx_url web test.hri)"
+dd if="$device" iflag=direct bs=1M status=none | cmp - "$raw" || fail "the device differs"
+assert_equal "bytes fetched" "$(chunk_length "$flipped")" "$(fetched disk1)"
+assert_contains "it is said" 'not what was stored' /run/hydroot/disk1/log
