@@ -153,10 +153,22 @@ static int open_file(struct disk_file *f)
 	return err;
 }
 
+static int open_either(struct disk_file *f)
+{
+	struct stat st;
+	bool exists = stat(f->disk.path, &st) == 0;
+
+	if (exists && S_ISBLK(st.st_mode))
+		return open_device(f);
+	if (!exists || S_ISREG(st.st_mode))
+		return open_file(f);
+	log_error("store %s: neither a block device nor a file", f->disk.path);
+	return -EINVAL;
+}
+
 int disk_open(const struct disk_config *config, struct disk **ret)
 {
 	struct disk_file *f = calloc(1, sizeof *f);
-	struct stat st;
 	int err;
 
 	if (!f)
@@ -169,15 +181,8 @@ int disk_open(const struct disk_config *config, struct disk **ret)
 		log_error("store %s: set up libaio: %s", config->where, strerror(-err));
 	if (err == 0)
 		err = find(config, f->disk.path, sizeof f->disk.path);
-	if (err == 0 && stat(f->disk.path, &st) == 0 && !S_ISREG(st.st_mode) &&
-	    !S_ISBLK(st.st_mode)) {
-		log_error("store %s: neither a block device nor a file", f->disk.path);
-		err = -EINVAL;
-	} else if (err == 0) {
-		bool is_device = stat(f->disk.path, &st) == 0 && S_ISBLK(st.st_mode);
-
-		err = is_device ? open_device(f) : open_file(f);
-	}
+	if (err == 0)
+		err = open_either(f);
 	if (err < 0) {
 		disk_free(&f->disk);
 		return err;
@@ -239,12 +244,15 @@ static int file_is_blank(int fd, bool *ret)
 
 int disk_check_blank(struct disk *d)
 {
+	bool is_real = d->ops == &disk_file_ops;
 	/* Not direct: libblkid reads as it likes. */
-	cleanup_fd int fd = open(d->path, O_RDONLY | O_CLOEXEC);
+	cleanup_fd int fd = is_real ? open(d->path, O_RDONLY | O_CLOEXEC) : -1;
 	bool is_blank = true;
 	char what[64] = "";
 	int err = fd < 0 ? -errno : 0;
 
+	if (!is_real)
+		return 0;
 	if (err == 0)
 		err = probe(fd, what, sizeof what);
 	if (err == 0 && !what[0] && d->is_file)
