@@ -109,6 +109,7 @@ int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *
 	cm->n_chunks = div_round_up(image_bytes, chunk_bytes);
 	cm->wake = wake;
 	cm->wake_ctx = ctx;
+	cm->urgent_ci = UINT64_MAX;
 	lock_init(&cm->lock);
 	cond_init(&cm->writer_left);
 	cond_init(&cm->storing_ended);

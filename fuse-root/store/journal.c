@@ -272,6 +272,9 @@ static int begin_generation(struct journal *j)
 		return err;
 	j->super = rw->super;
 	j->seq = rw->seq;
+	/* Against a sector that goes bad later: without it only the generation before would be found. */
+	(void)!write_super(j->disk, &rw->super,
+			   (rw->super.generation + 1) % LAYOUT_SUPER_COPIES, j->block);
 	return 0;
 }
 
