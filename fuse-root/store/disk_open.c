@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/partition.h"
 
 #define POLL_US 100000
 #define BLANK_BYTES                                                                      \
@@ -28,31 +29,12 @@ static bool is_tag(const char *where)
 	return where[0] != '/' && strchr(where, '=');
 }
 
-/* Looks at all block devices itself: in an initramfs there may be no udev. */
-static int find_by_tag(const char *where, char *ret, size_t n_bytes)
-{
-	const char *value = strchr(where, '=') + 1;
-	char type[32], *path = NULL;
-	blkid_cache cache;
-
-	snprintf(type, sizeof type, "%.*s", (int)(value - 1 - where), where);
-	if (blkid_get_cache(&cache, "/dev/null") < 0)
-		return -ENOMEM;
-	path = blkid_get_devname(cache, type, value);
-	blkid_put_cache(cache);
-	if (!path)
-		return -ENOENT;
-	snprintf(ret, n_bytes, "%s", path);
-	free(path);
-	return 0;
-}
-
 static int find_once(const char *where, char *ret, size_t n_bytes)
 {
 	struct stat st;
 
 	if (is_tag(where))
-		return find_by_tag(where, ret, n_bytes);
+		return partition_find(where, ret, n_bytes);
 	snprintf(ret, n_bytes, "%s", where);
 	return stat(where, &st) < 0 ? -errno : 0;
 }
