@@ -31,11 +31,14 @@ static bool is_tag(const char *where)
 
 static int find_once(const char *where, char *ret, size_t n_bytes)
 {
+	size_t n = strlen(where);
 	struct stat st;
 
 	if (is_tag(where))
 		return partition_find(where, ret, n_bytes);
-	snprintf(ret, n_bytes, "%s", where);
+	if (n >= n_bytes)
+		return -ENAMETOOLONG;
+	memcpy(ret, where, n + 1);
 	return stat(where, &st) < 0 ? -errno : 0;
 }
 

@@ -22,6 +22,9 @@ tests/chunks.sh "$image" >"$T/chunks"
 chunk_length() { awk -v ci="$1" '$1 == ci { print $3 }' "$T/chunks"; }
 data_chunk() { awk -v n="$1" '$3 > 4096 && ++k == n { print $1 }' "$T/chunks"; } # N: the N-th with data
 
+remembered() { sed -n 's/.*store .*: \([0-9]*\) of [0-9]* chunks of this image are there/\1/p' \
+	/run/hydroot/store1/log; }
+
 note "the first life: fill, write into three chunks"
 attach store1 --store="$store" "$(nginx_url web test.hri)"
 expect_exit 0 hydroot wait store1 --for=resident --timeout=90s
@@ -45,6 +48,7 @@ expect_exit 0 hydroot detach store1
 
 note "the second life: nothing but those three is fetched"
 attach store1 --store="$store" "$(nginx_url web test.hri)"
+second=$(remembered)
 dd if="$device" iflag=direct bs=1M status=none | cmp - "$raw" || fail "the device differs"
 expect_exit 0 hydroot wait store1 --for=resident --timeout=90s
 assert_equal "bytes fetched for the chunks that were written" "$wanted" "$(fetched store1)"
@@ -53,6 +57,8 @@ expect_exit 0 hydroot detach store1
 
 note "the third life: nothing at all"
 attach store1 --store="$store" "$(nginx_url web test.hri)"
+# Not left to the hash: the journal itself did not say that those three were there.
+assert_equal "chunks remembered" $((second + 3)) "$(remembered)"
 expect_exit 0 hydroot wait store1 --for=resident --timeout=90s
 assert_equal "bytes fetched" 0 "$(fetched store1)"
 dd if="$device" iflag=direct bs=1M status=none | cmp - "$raw" || fail "the device differs"

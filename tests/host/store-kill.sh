@@ -17,7 +17,7 @@ attach storekill --store="$store" --rate=15M "$(nginx_url web test.hri)"
 wait_for 60 "a part of the image" has_much
 # Into a chunk that is there, and one that is not.
 dd if=/dev/urandom of="$device" bs=4096 count=1 seek=17 oflag=direct conv=notrunc status=none
-dd if=/dev/urandom of="$device" bs=4096 count=1 seek=$((n_chunks / 2 * chunk_bytes / 4096 + 5)) \
+dd if=/dev/urandom of="$device" bs=4096 count=1 seek=$((n_chunks * chunk_bytes / 8192 + 5)) \
 	oflag=direct conv=notrunc status=none
 refute "the fill was done before" status_is storekill .state cached
 kill_daemons storekill
