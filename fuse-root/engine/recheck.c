@@ -104,10 +104,8 @@ static uint64_t mark_present(const struct recheck_config *config)
 	struct store *s = config->store;
 
 	for (uint64_t ci = 0; ci < n_chunks; ci++) {
-		if (!s->ops->persistence->has_chunk(s, ci))
-			continue;
-		chunkmap_mark_present(config->cm, ci);
-		n++;
+		if (s->ops->persistence->has_chunk(s, ci))
+			n += chunkmap_mark_present(config->cm, ci);
 	}
 	return n;
 }

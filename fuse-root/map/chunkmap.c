@@ -786,13 +786,18 @@ struct chunk_waiter *chunkmap_part_end(struct chunkmap *cm, uint64_t ci, uint32_
 
 /* -- what a persistent store has ---------------------------------------------------------- */
 
-void chunkmap_mark_present(struct chunkmap *cm, uint64_t ci)
+bool chunkmap_mark_present(struct chunkmap *cm, uint64_t ci)
 {
+	bool ok;
+
 	enter(cm);
-	assert(state_of(cm, ci) == CHUNK_ABSENT && !(cm->marks[ci] & MARK_CLAIMED));
-	cm->marks[ci] |= MARK_PRESENT | MARK_CLAIMED;
-	cm->n_present++;
+	ok = state_of(cm, ci) == CHUNK_ABSENT && !(cm->marks[ci] & MARK_CLAIMED);
+	if (ok) {
+		cm->marks[ci] |= MARK_PRESENT | MARK_CLAIMED;
+		cm->n_present++;
+	}
 	leave(cm);
+	return ok;
 }
 
 bool chunkmap_is_present(struct chunkmap *cm, uint64_t ci)

@@ -142,9 +142,9 @@ struct chunk_waiter *chunkmap_part_end(struct chunkmap *cm, uint64_t ci, uint32_
 
 /*
  * A persistent store has chunk ci from an earlier life, not checked yet: nobody fetches it, who reads it or
- * writes a part of it waits for the check.  Before the first read; on an ABSENT chunk.
+ * writes a part of it waits for the check.  Before the first read.  False: the chunk is not ABSENT, nothing has changed.
  */
-void chunkmap_mark_present(struct chunkmap *cm, uint64_t ci);
+bool chunkmap_mark_present(struct chunkmap *cm, uint64_t ci) _must_check_;
 /* True from there until its check begins. */
 bool chunkmap_is_present(struct chunkmap *cm, uint64_t ci);
 /*

@@ -9,30 +9,32 @@
 
 #define WORD_BITS 64u
 
-static uint64_t words_bytes(const struct blockbits *b)
+uint64_t blockbits_bytes(uint64_t n_blocks)
 {
-	return div_round_up(b->n_blocks, WORD_BITS) * sizeof b->words[0];
+	return div_round_up(n_blocks, WORD_BITS) * sizeof(uint64_t);
 }
 
-int blockbits_init(struct blockbits *b, uint64_t n_blocks)
+int blockbits_init(struct blockbits *b, uint64_t n_blocks, void *memory)
 {
-	void *p;
+	uint64_t n_words = div_round_up(n_blocks, WORD_BITS), n_set = 0;
 
-	b->n_blocks = n_blocks;
-	b->words = NULL;
-	atomic_init(&b->n_set, 0);
-	p = mmap(NULL, words_bytes(b), PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
+	*b = (struct blockbits){.n_blocks = n_blocks, .is_own = !memory};
+	if (!memory)
+		memory = mmap(NULL, blockbits_bytes(n_blocks), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
 		return -ENOMEM;
-	b->words = p;
+	b->words = memory;
+	for (uint64_t i = 0; !b->is_own && i < n_words; i++)
+		n_set += (unsigned)__builtin_popcountll(atomic_load(&b->words[i]));
+	atomic_init(&b->n_set, n_set);
 	return 0;
 }
 
 void blockbits_fini(struct blockbits *b)
 {
-	if (b->words)
-		munmap(b->words, words_bytes(b));
+	if (b->words && b->is_own)
+		munmap(b->words, blockbits_bytes(b->n_blocks));
 	b->words = NULL;
 }
 

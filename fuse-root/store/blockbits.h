@@ -16,11 +16,16 @@
 struct blockbits {
 	uint64_t n_blocks;
 	_Atomic uint64_t *words;
+	bool is_own; /* memory */
 	atomic_uint_fast64_t n_set;
 };
 
-/* None is set.  Memory is taken where bits are set.  -ENOMEM */
-int blockbits_init(struct blockbits *b, uint64_t n_blocks) _must_check_;
+uint64_t blockbits_bytes(uint64_t n_blocks);
+/*
+ * In `memory` of blockbits_bytes, which stays the caller's, with the bits that are there; NULL: in memory of its own,
+ * taken where bits are set, none of them.  -ENOMEM
+ */
+int blockbits_init(struct blockbits *b, uint64_t n_blocks, void *memory) _must_check_;
 void blockbits_fini(struct blockbits *b);
 
 void blockbits_set(struct blockbits *b, uint64_t first, uint64_t n, bool value);

@@ -45,6 +45,12 @@ struct disk_config {
 /* Find and open, create a file that is not there.  Nobody else may have it open.  Logs what fails. */
 int disk_open(const struct disk_config *config, struct disk **ret) _must_check_;
 
+/* One that another process has opened, from its descriptors, which are taken over, also on error; claim_fd may be -1. */
+int disk_adopt(const char *where, int fd, int claim_fd, unsigned n_threads,
+	       struct disk **ret) _must_check_;
+/* The claim on a device that keeps others from mounting it, borrowed; or -1. */
+int disk_claim_fd(const struct disk *d);
+
 /*
  * -EEXIST when there is something that is not ours to overwrite: a filesystem, a partition table or
  * another signature that libblkid knows; in a file, anything but zeros.  Logs.

@@ -176,6 +176,45 @@ int disk_open(const struct disk_config *config, struct disk **ret)
 	return 0;
 }
 
+int disk_adopt(const char *where, int fd, int claim_fd, unsigned n_threads,
+	       struct disk **ret)
+{
+	struct disk_file *f = calloc(1, sizeof *f);
+	struct stat st;
+	int err = -ENOMEM;
+
+	if (!f) {
+		close(fd);
+		if (claim_fd >= 0)
+			close(claim_fd);
+		return err;
+	}
+	f->disk = (struct disk){.ops = &disk_file_ops, .fd = fd, .bytes = INT64_MAX};
+	f->claim_fd = claim_fd;
+	atomic_init(&f->cannot_punch, false);
+	snprintf(f->disk.path, sizeof f->disk.path, "%s", where);
+	err = aio_new(n_threads, &f->aio);
+	if (err == 0 && fstat(fd, &st) < 0)
+		err = -errno;
+	if (err < 0) {
+		disk_free(&f->disk);
+		return err;
+	}
+	f->disk.is_file = !S_ISBLK(st.st_mode);
+	if (!f->disk.is_file) {
+		f->disk.dev_major = major(st.st_rdev);
+		f->disk.dev_minor = minor(st.st_rdev);
+		(void)!ioctl(fd, BLKGETSIZE64, &f->disk.bytes);
+	}
+	*ret = &f->disk;
+	return 0;
+}
+
+int disk_claim_fd(const struct disk *d)
+{
+	return d->ops == &disk_file_ops ? ((const struct disk_file *)d)->claim_fd : -1;
+}
+
 /* -- what is there already ---------------------------------------------------------------- */
 
 /* The first signature that libblkid finds, in words; "" when there is none.  -errno */

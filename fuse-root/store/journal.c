@@ -34,7 +34,7 @@ struct journal {
 	/* set before threads start */
 	struct disk *disk;
 	struct layout layout;
-	bool has_thread;
+	bool has_thread, owns_states;
 	pthread_t thread;
 
 	/* changed under lock, read by anybody */
@@ -595,18 +595,18 @@ static void *zeros(uint64_t n_bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-static struct journal *new_journal(struct disk *d, const struct super *s)
+static struct journal *new_journal(struct disk *d, const struct super *s, void *states)
 {
 	struct journal *j = calloc(1, sizeof *j);
 
 	if (!j)
 		return NULL;
-	*j = (struct journal){.disk = d, .super = *s};
+	*j = (struct journal){.disk = d, .super = *s, .owns_states = !states};
 	lock_init(&j->lock);
 	cond_init(&j->changed);
 	cond_init(&j->queued);
 	if (layout_init(&j->layout, &s->image)) {
-		j->states = zeros(j->layout.n_chunks);
+		j->states = states ? states : zeros(j->layout.n_chunks);
 		j->records = zeros(j->layout.n_chunks * sizeof j->records[0]);
 	}
 	j->block = aligned_alloc(LAYOUT_BLOCK, LAYOUT_BLOCK);
@@ -617,7 +617,40 @@ static struct journal *new_journal(struct disk *d, const struct super *s)
 	return NULL;
 }
 
+/*
+ * What a dead process left: its queue is lost, and what it was writing may be on the device or not, which WRITING
+ * stands for.
+ */
+static void adopt_states(struct journal *j)
+{
+	lock_acquire(&j->lock);
+	for (uint64_t ci = 0; ci < j->layout.n_chunks; ci++) {
+		enum state state = state_of(j, ci);
+
+		if (state == QUEUED)
+			state = NONE;
+		if (state == REVOKING || (state == CLEAN && j->records[ci] == 0))
+			state = WRITING;
+		atomic_store(&j->states[ci], (uint8_t)state);
+		j->n_clean += counts_as_clean(state);
+	}
+	lock_release(&j->lock);
+}
+
+static int replay_number(struct journal *j, uint64_t number, const struct record *r,
+			 void *ctx _unused_)
+{
+	j->records[r->ci] = r->is_dirty ? 0 : (uint32_t)number + 1;
+	return 0;
+}
+
 int journal_open(struct disk *d, const struct layout_image *image, struct journal **ret)
+{
+	return journal_open_with(d, image, NULL, false, ret);
+}
+
+int journal_open_with(struct disk *d, const struct layout_image *image, void *states,
+		      bool is_adopted, struct journal **ret)
 {
 	struct journal *j;
 	struct super s;
@@ -629,10 +662,13 @@ int journal_open(struct disk *d, const struct layout_image *image, struct journa
 	    s.image.image_bytes != image->image_bytes ||
 	    s.image.chunk_bytes != image->chunk_bytes)
 		return -ESTALE;
-	j = new_journal(d, &s);
+	j = new_journal(d, &s, states);
 	if (!j)
 		return -ENOMEM;
-	err = for_each_record(j, j->layout.half_blocks, replay_record, NULL, &j->seq);
+	err = for_each_record(j, j->layout.half_blocks,
+			      is_adopted ? replay_number : replay_record, NULL, &j->seq);
+	if (err == 0 && is_adopted)
+		adopt_states(j);
 	/* Always anew: behind a block that was torn may lie old ones that are whole. */
 	if (err == 0)
 		err = begin_generation(j);
@@ -657,7 +693,7 @@ void journal_close(struct journal *j)
 	}
 	if (j->n_queue && journal_sync(j) < 0)
 		log_warning("store %s: the last records were not written", j->disk->path);
-	if (j->states)
+	if (j->states && j->owns_states)
 		munmap(j->states, j->layout.n_chunks);
 	if (j->records)
 		munmap(j->records, j->layout.n_chunks * sizeof j->records[0]);

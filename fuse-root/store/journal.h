@@ -41,6 +41,12 @@ int journal_format(struct disk *d, const struct layout_image *image) _must_check
  */
 int journal_open(struct disk *d, const struct layout_image *image,
 		 struct journal **ret) _must_check_;
+/*
+ * The same with the states of the chunks, a byte each, in `states`, which stays the caller's.  is_adopted: they were left
+ * there by a process that was killed, and nobody has written to the chunks since; else zeros.
+ */
+int journal_open_with(struct disk *d, const struct layout_image *image, void *states,
+		      bool is_adopted, struct journal **ret) _must_check_;
 /* The journal's own thread, which writes what was left to it within a second. */
 int journal_start(struct journal *j) _must_check_;
 /* What is left is written.  NULL is legal. */

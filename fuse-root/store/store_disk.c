@@ -311,32 +311,48 @@ static void mark_written(struct store_disk *s, const struct layout *l)
 		   s->disk->path, n_found, l->n_chunks);
 }
 
-static int open_parts(struct store_disk *s, const struct store_disk_config *config)
+/* Memory that is left to a next process: states of the chunks, then bits of the blocks. */
+static uint64_t states_bytes(const struct layout_image *image)
 {
+	return div_round_up(div_round_up(image->image_bytes, image->chunk_bytes), BLOCK) *
+	       BLOCK;
+}
+
+uint64_t store_disk_memory_bytes(const struct layout_image *image)
+{
+	return states_bytes(image) + blockbits_bytes(image->image_bytes / BLOCK);
+}
+
+static int open_parts(struct store_disk *s, const struct store_disk_config *config,
+		      bool is_adopted)
+{
+	const struct layout_image *image = &config->image;
+	uint8_t *memory = config->memory;
 	struct layout l;
 	int err;
 
-	if (!layout_init(&l, &config->image))
+	if (!layout_init(&l, image))
 		return -EINVAL;
+	s->data_off = l.data_off;
 	s->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	if (!s->sha256)
 		return -ENOMEM;
-	err = blockbits_init(&s->written, config->image.image_bytes / BLOCK);
-	if (err == 0)
+	err = blockbits_init(&s->written, image->image_bytes / BLOCK,
+			     memory ? memory + states_bytes(image) : NULL);
+	if (err == 0 && !is_adopted)
 		err = check_size(s->disk, &l);
-	if (err == 0)
+	if (err == 0 && !is_adopted)
 		err = take_disk(s->disk, config, &l);
 	if (err == 0)
-		err = journal_open(s->disk, &config->image, &s->journal);
-	if (err < 0)
-		return err;
-	s->data_off = l.data_off;
-	mark_written(s, &l);
-	return 0;
+		err = journal_open_with(s->disk, image, memory, is_adopted, &s->journal);
+	if (err == 0 && !is_adopted)
+		mark_written(s, &l);
+	return err;
 }
 
-int store_disk_over(struct disk *d, const struct store_disk_config *config,
-		    struct store **ret)
+/* Takes the disk over, also when it fails. */
+static int new_store(struct disk *d, const struct store_disk_config *config,
+		     bool is_adopted, struct store **ret)
 {
 	struct store_disk *s = calloc(1, sizeof *s);
 	int err;
@@ -355,13 +371,50 @@ int store_disk_over(struct disk *d, const struct store_disk_config *config,
 		.given = {.fd = -1},
 	};
 	snprintf(s->store.device, sizeof s->store.device, "%.63s", d->path);
-	err = open_parts(s, config);
+	err = open_parts(s, config, is_adopted);
 	if (err < 0) {
 		op_free(&s->store);
 		return err;
 	}
 	*ret = &s->store;
 	return 0;
+}
+
+int store_disk_over(struct disk *d, const struct store_disk_config *config,
+		    struct store **ret)
+{
+	return new_store(d, config, false, ret);
+}
+
+static int start_journal(struct store *s, struct store **ret)
+{
+	int err = journal_start(self(s)->journal);
+
+	if (err < 0)
+		store_free(s);
+	else
+		*ret = s;
+	return err;
+}
+
+void store_disk_fds(const struct store *s, int *ret_fd, int *ret_claim_fd)
+{
+	const struct store_disk *d = (const struct store_disk *)s;
+
+	*ret_fd = d->disk->fd;
+	*ret_claim_fd = disk_claim_fd(d->disk);
+}
+
+int store_disk_adopt(const struct store_disk_config *config, int fd, int claim_fd,
+		     struct store **ret)
+{
+	struct disk *d;
+	struct store *s;
+	int err = disk_adopt(config->where, fd, claim_fd, config->n_threads + 2, &d);
+
+	if (err == 0)
+		err = new_store(d, config, true, &s);
+	return err < 0 ? err : start_journal(s, ret);
 }
 
 int store_disk_new(const struct store_disk_config *config, struct store **ret)
@@ -378,13 +431,5 @@ int store_disk_new(const struct store_disk_config *config, struct store **ret)
 
 	if (err == 0)
 		err = store_disk_over(d, config, &s);
-	if (err < 0)
-		return err;
-	err = journal_start(self(s)->journal);
-	if (err < 0) {
-		store_free(s);
-		return err;
-	}
-	*ret = s;
-	return 0;
+	return err < 0 ? err : start_journal(s, ret);
 }

@@ -18,7 +18,19 @@ struct store_disk_config {
 	struct layout_image image;
 	unsigned n_threads; /* callers at a time */
 	unsigned wait_ms; /* for a device that is not there yet */
+	/*
+	 * What a process that goes on after this one has to know: zeros, of store_disk_memory_bytes, borrowed.  NULL: none
+	 * will.
+	 */
+	void *memory;
 };
+
+uint64_t store_disk_memory_bytes(const struct layout_image *image);
+/* Descriptors to hold for such a process, borrowed; claim_fd may be -1. */
+void store_disk_fds(const struct store *s, int *ret_fd, int *ret_claim_fd);
+/* Go on with what a process that died has left: its memory and descriptors, which are taken over.  Starts a thread. */
+int store_disk_adopt(const struct store_disk_config *config, int fd, int claim_fd,
+		     struct store **ret) _must_check_;
 
 /* Open, format if need be, read the journal.  Starts a thread.  Logs what fails and what was found. */
 int store_disk_new(const struct store_disk_config *config,

@@ -35,7 +35,7 @@ static void against_an_array(void **state _unused_)
 	bool want[N] = {0};
 	struct blockbits b;
 
-	assert_int_equal(blockbits_init(&b, N), 0);
+	assert_int_equal(blockbits_init(&b, N, NULL), 0);
 	expect(&b, want);
 	for (unsigned round = 0; round < 4; round++)
 		for (unsigned first = 0; first < N; first += 7)

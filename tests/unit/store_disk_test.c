@@ -346,6 +346,57 @@ static void many_threads(void **state _unused_)
 	store_free(s);
 }
 
+/* A process was killed, the next one has its memory and descriptors: nothing is lost, zeros and dirt included. */
+static void goes_on_after_a_death(void **state _unused_)
+{
+	struct store_disk_config config = config_for(path);
+	uint64_t n_bytes = store_disk_memory_bytes(&config.image);
+	uint8_t *memory = calloc(1, n_bytes), *copy = malloc(n_bytes);
+	uint8_t *buf = store_buffer(CHUNK, 1), *want = store_buffer(CHUNK, 42);
+	struct store *s, *again;
+	int fd, claim;
+
+	config.memory = memory;
+	assert_int_equal(store_disk_new(&config, &s), 0);
+	store_chunk(s, 5, 42);
+	store_chunk(s, 6, 43);
+	store_chunk(s, 7, 44);
+	assert_int_equal(store_disk_sync(s), 0);
+	store_before_write(s, 6 * CHUNK, CHUNK);
+	assert_int_equal(store_put(s, 6 * CHUNK, buf, CHUNK), 0);
+	store_before_write(s, 7 * CHUNK, CHUNK);
+	assert_int_equal(store_discard(s, 7 * CHUNK, CHUNK), 0);
+	store_disk_fds(s, &fd, &claim);
+	assert_int_equal(claim, -1);
+	fd = dup(fd);
+	/* What the dead one would have written later is not to be there. */
+	memcpy(copy, memory, n_bytes);
+	store_free(s);
+	config.memory = copy;
+	assert_int_equal(store_disk_adopt(&config, fd, claim, &again), 0);
+	assert_true(has(again, 5));
+	assert_false(has(again, 6));
+	assert_int_equal(store_get(again, 6 * CHUNK, want, CHUNK), 0);
+	assert_memory_equal(want, buf, CHUNK);
+	assert_int_equal(store_get(again, 7 * CHUNK, want, CHUNK), 0);
+	for (unsigned i = 0; i < CHUNK; i++)
+		assert_int_equal(want[i], 0);
+	/* Still dirty: not to be remembered. */
+	store_chunk(again, 6, 43);
+	store_before_write(again, 5 * CHUNK, 4096);
+	store_chunk(again, 8, 45);
+	store_free(again);
+	config.memory = NULL;
+	assert_int_equal(store_disk_new(&config, &s), 0);
+	assert_false(has(s, 5) || has(s, 6) || has(s, 7));
+	assert_true(has(s, 8));
+	store_free(s);
+	free(memory);
+	free(copy);
+	free(buf);
+	free(want);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, before, after)
 
 int main(void)
@@ -359,6 +410,7 @@ int main(void)
 		CASE(errors_of_the_device_are_survived),
 		CASE(given_away_it_is_the_image),
 		CASE(many_threads),
+		CASE(goes_on_after_a_death),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
