@@ -35,7 +35,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wundef -Wformat=2 -Wstrict-prototypes 
 	-Wimplicit-fallthrough -fno-common $(if $(WERROR),-Werror)
 
 PKGS_IMG := libzstd libcrypto jansson
-PKGS_DAEMON := fuse3 libcurl libssl libseccomp devmapper $(PKGS_IMG)
+PKGS_DAEMON := fuse3 libcurl libssl libseccomp devmapper blkid $(PKGS_IMG)
 PKGS_TOOL := blkid libcurl $(PKGS_IMG)
 PKGS_CHECK := jansson
 

@@ -168,14 +168,11 @@ static int check_options(struct options *o)
 			  o->pack);
 		return -EINVAL;
 	}
-	if (o->mode == MODE_FULL && strcmp(o->store, "memory") == 0) {
+	if (o->mode == MODE_FULL && strcmp(o->store, "zram") != 0) {
 		log_error(
-			"mode full: not with store memory, which is no block device: use "
-			"zram");
-		return -EINVAL;
-	}
-	if (strcmp(o->store, "zram") != 0 && strcmp(o->store, "memory") != 0) {
-		log_error("store %s: only zram and memory are in this version", o->store);
+			"mode full: only with store zram: %s is no block device that could be "
+			"left alone",
+			o->store);
 		return -EINVAL;
 	}
 	return 0;

@@ -21,6 +21,7 @@
 #include "base/rundir.h"
 #include "source/source_failover.h"
 #include "source/source_net.h"
+#include "store/store_disk.h"
 #include "store/store_mem.h"
 #include "store/store_slots.h"
 #include "store/store_zram.h"
@@ -28,6 +29,8 @@
 #define FUSE_THREADS 4u
 #define TICK_MS 1000
 #define FILL_JITTER_MS 10000u
+#define STORE_WAIT_MS 10000 /* for the driver of a disk */
+#define RECHECK_THREADS 2u
 
 /* -- told by other threads ---------------------------------------------------------------- */
 
@@ -42,6 +45,12 @@ static void on_complete(void *ctx)
 {
 	struct serve *s = ctx;
 
+	/* Here, because it may take long, and the engine has nothing left to do. */
+	if (store_is_persistent(s->store) && s->o->read_only &&
+	    s->store->ops->persistence->give(s->store) < 0)
+		log_error("store %s: cannot be given to the kernel: the daemon goes on "
+			  "serving the device",
+			  s->store->device);
 	atomic_store(&s->is_complete, true);
 	wake_main(s);
 }
@@ -321,6 +330,22 @@ static int open_zram(struct serve *s)
 	return s->store_is_slotted ? put_slots_over(s) : 0;
 }
 
+static int open_disk_store(struct serve *s)
+{
+	const struct img_info *info = img_info(s->image.img);
+	struct store_disk_config config = {
+		.where = s->o->store,
+		.may_format = s->o->store_format,
+		.image = {.image_bytes = info->image_bytes,
+			  .chunk_bytes = info->chunk_bytes},
+		.n_threads = FUSE_THREADS + n_workers() + RECHECK_THREADS,
+		.wait_ms = STORE_WAIT_MS,
+	};
+
+	memcpy(config.image.digest, info->digest, sizeof config.image.digest);
+	return store_disk_new(&config, &s->store);
+}
+
 static int open_store(struct serve *s)
 {
 	uint64_t n_bytes = img_info(s->image.img)->image_bytes;
@@ -328,6 +353,8 @@ static int open_store(struct serve *s)
 
 	if (strcmp(s->o->store, "memory") == 0)
 		err = store_mem_new(n_bytes, s->o->store_limit_bytes, &s->store);
+	else if (strcmp(s->o->store, "zram") != 0)
+		err = open_disk_store(s);
 	else
 		err = open_zram(s);
 	return err < 0 ? fail(s, err, "store") : 0;
@@ -377,6 +404,14 @@ static int make_parts(struct serve *s)
 		.complete = on_complete,
 		.ctx = s,
 	};
+	struct recheck_config recheck = {
+		.store = s->store,
+		.image_bytes = info->image_bytes,
+		.chunk_bytes = info->chunk_bytes,
+		.n_threads = RECHECK_THREADS,
+		.resume = on_resume,
+		.ctx = s,
+	};
 	int err =
 		chunkmap_new(info->image_bytes, info->chunk_bytes, on_wanted, s, &s->cm);
 
@@ -384,6 +419,9 @@ static int make_parts(struct serve *s)
 		err = open_cache(s);
 	if (err == 0)
 		err = trace_new(info->image_bytes, &s->trace);
+	recheck.cm = s->cm;
+	if (err == 0)
+		err = recheck_new(&recheck, &s->recheck);
 	if (err < 0)
 		return fail(s, err, "engine");
 	timeline_set_image(s->d->timeline, info->image_bytes);
@@ -426,6 +464,8 @@ static int start_engine(struct serve *s)
 	err = cache_start(s->cache);
 	if (err == 0)
 		err = engine_start(s->engine);
+	if (err == 0)
+		err = recheck_start(s->recheck);
 	return err < 0 ? fail(s, err, "engine") : 0;
 }
 
@@ -495,10 +535,10 @@ static void hand_over(struct serve *s)
 
 	s->seconds_resident = serve_seconds(s);
 	end_fetching(s);
-	s->state = STATE_RESIDENT;
+	s->state = store_is_persistent(s->store) ? STATE_CACHED : STATE_RESIDENT;
 	if (method == HANDOVER_NONE) {
-		log_notice("resident after %.1f s; the daemon goes on serving the device",
-			   s->seconds_resident);
+		log_notice("%s after %.1f s; the daemon goes on serving the device",
+			   attach_state_name(s->state), s->seconds_resident);
 		return;
 	}
 	err = handover_run(&s->attachment, s->store, method);
@@ -511,10 +551,10 @@ static void hand_over(struct serve *s)
 	}
 	s->handover_method = method;
 	s->handover_done = true;
-	log_notice("resident after %.1f s; handed over by %s in %.1f ms: "
+	log_notice("%s after %.1f s; handed over by %s in %.1f ms: "
 		   "server and daemon are not needed any more",
-		   s->seconds_resident, handover_method_name(method),
-		   (double)(clock_ns() - start_ns) / 1e6);
+		   attach_state_name(s->state), s->seconds_resident,
+		   handover_method_name(method), (double)(clock_ns() - start_ns) / 1e6);
 }
 
 static int next_tick_ms(const struct serve *s)
@@ -537,7 +577,7 @@ static int deliver(struct serve *s)
 	err = attachment_open_store(&s->attachment, s->store);
 	if (err < 0)
 		return fail(s, err, "block device");
-	s->state = STATE_RESIDENT;
+	s->state = store_is_persistent(s->store) ? STATE_CACHED : STATE_RESIDENT;
 	s->handover_method = s->attachment.has_dm ? HANDOVER_DM : HANDOVER_PLAIN;
 	s->handover_done = true;
 	log_notice("resident after %.1f s: server and daemon are not needed any more",
@@ -592,6 +632,8 @@ static void stop(struct serve *s)
 		engine_stop(s->engine);
 	if (s->file)
 		fusefile_stop(s->file);
+	/* Behind the FUSE threads, which may wait for a check. */
+	recheck_stop(s->recheck);
 	if (s->handover_done || s->state == STATE_FAILED)
 		serve_write_status(s);
 	/* Nobody can be asked for it any more. */
@@ -600,12 +642,13 @@ static void stop(struct serve *s)
 	if (s->handover_done && s->trace)
 		(void)!trace_write(s->trace, img_info(s->image.img), s->d->rundir_fd);
 	engine_free(s->engine);
+	recheck_free(s->recheck);
 	fusefile_free(s->file);
 	trace_free(s->trace);
 	cache_free(s->cache);
 	chunkmap_free(s->cm);
-	if (s->store && s->handover_done && s->store->device[0])
-		store_zram_leave_device(s->store);
+	if (s->store && s->handover_done)
+		store_leave(s->store);
 	store_free(s->store);
 	openimage_close(&s->image);
 	source_free(s->source);

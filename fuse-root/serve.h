@@ -11,6 +11,7 @@
 #include "engine/cache.h"
 #include "engine/engine.h"
 #include "engine/openimage.h"
+#include "engine/recheck.h"
 #include "face/control.h"
 #include "face/fusefile.h"
 #include "face/handover.h"
@@ -27,6 +28,7 @@ struct serve {
 	struct store *store;
 	bool store_is_slotted; /* smaller than the image: it can never be handed over */
 	char store_device[64]; /* of the zram under it, or "" */
+	struct recheck *recheck; /* of a persistent store, or NULL */
 	struct chunkmap *cm;
 	struct cache *cache; /* over the store; everybody reads and writes through it */
 	struct trace *trace; /* what is read, for `hydroot trace` */

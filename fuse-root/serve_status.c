@@ -57,7 +57,9 @@ static void fill_store(struct serve *s, struct status *st)
 
 	store_usage(s->cache ? cache_store(s->cache) : s->store, &usage);
 	snprintf(st->store.kind, sizeof st->store.kind, "%s", s->store->ops->kind);
-	snprintf(st->store.device, sizeof st->store.device, "%s", s->store_device);
+	/* A store of slots has no device to show for itself. */
+	snprintf(st->store.device, sizeof st->store.device, "%s",
+		 s->store->device[0] ? s->store->device : s->store_device);
 	st->store.used_bytes = usage.used_bytes;
 	st->store.limit_bytes = usage.limit_bytes;
 }
@@ -206,6 +208,11 @@ void serve_status(struct serve *s, struct status *ret)
 	else if (s->handover_method == HANDOVER_NONE && ret->state == STATE_RESIDENT)
 		snprintf(ret->reason, sizeof ret->reason,
 			 "complete in memory; the daemon goes on serving it");
+	else if (s->handover_method == HANDOVER_NONE && ret->state == STATE_CACHED)
+		snprintf(
+			ret->reason, sizeof ret->reason,
+			"complete on the store; the daemon goes on serving it and notes what "
+			"is written");
 }
 
 void serve_write_status(struct serve *s)

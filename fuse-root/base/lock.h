@@ -9,6 +9,7 @@
  *	ahead		the table of sequential readers (engine/ahead.c)
  *	pool		free lists (base/bufpool.c)
  *	source		what status() shows of the servers (source/)
+ *	journal		what is recorded of a persistent store (store/journal.c)
  *
  * In fact none of them nests today: sections are short, and nothing under a lock does I/O,
  * allocates, logs, calls back or sleeps.  A failing pthread call is our own bug: abort.
@@ -17,6 +18,7 @@
 #define BASE_LOCK_H
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -86,6 +88,28 @@ static inline void cond_wait(pthread_cond_t *c, struct lock *l)
 	PTHREAD_OK(pthread_cond_wait(c, &l->mutex));
 	l->owner = pthread_self();
 	atomic_store_explicit(&l->held, true, memory_order_relaxed);
+}
+
+/* The same, for at most `ms`; true when it was woken before, false when the time is over. */
+static inline bool cond_wait_ms(pthread_cond_t *c, struct lock *l, unsigned ms)
+{
+	struct timespec until;
+	int err;
+
+	lock_assert_held(l);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	atomic_store_explicit(&l->held, false, memory_order_relaxed);
+	err = pthread_cond_timedwait(c, &l->mutex, &until);
+	assert(err == 0 || err == ETIMEDOUT);
+	l->owner = pthread_self();
+	atomic_store_explicit(&l->held, true, memory_order_relaxed);
+	return err == 0;
 }
 
 #endif

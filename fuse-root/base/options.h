@@ -38,6 +38,7 @@ struct options {
 	enum option_low_memory low_memory;
 	uint64_t reserve_bytes; /* 0: the default, which preflight.h computes */
 	char store[OPTIONS_PATH_BYTES]; /* "zram", "memory", … */
+	bool store_format; /* the disk store may overwrite what is not ours */
 	char zram_algorithm[32]; /* "" : the kernel's best */
 	uint64_t store_limit_bytes; /* 0: none */
 	uint64_t cache_bytes; /* of the store in mode stream */

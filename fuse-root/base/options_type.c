@@ -196,8 +196,15 @@ const struct option_type option_type_algorithm = {algorithm_parse, text_print};
 
 static int store_parse(struct options *o, const struct option_key *k, const char *text)
 {
-	if (strcmp(text, "zram") != 0 && strcmp(text, "memory") != 0 && text[0] != '/' &&
-	    strncmp(text, "PARTLABEL=", 10) != 0)
+	static const char *const tags[] = {"PARTLABEL=", "PARTUUID="};
+	bool ok = strcmp(text, "zram") == 0 || strcmp(text, "memory") == 0 ||
+		  text[0] == '/';
+
+	/* No LABEL= or UUID=: those name a filesystem, which a store is not. */
+	for (unsigned i = 0; i < ARRAY_SIZE(tags); i++)
+		ok = ok || (strncmp(text, tags[i], strlen(tags[i])) == 0 &&
+			    text[strlen(tags[i])]);
+	if (!ok)
 		return -EINVAL;
 	return text_parse(o, k, text);
 }

@@ -162,6 +162,9 @@ static int remove_store(const struct peer *a, const json_t *status)
 	int err = -EBUSY, n = 0;
 	unsigned id;
 
+	/* The loop device over a persistent store; one that is not ours is left alone. */
+	if (status_is(status, "name", a->name) && strncmp(path, "/dev/loop", 9) == 0)
+		return remove_loop(path + strlen("/dev/"));
 	if (!status_is(status, "name", a->name) ||
 	    sscanf(path, "/dev/zram%u%n", &id, &n) != 1 || path[n] != '\0')
 		return 0;

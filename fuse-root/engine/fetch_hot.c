@@ -73,8 +73,11 @@ static bool send_frames(struct fetcher *f, struct fetch *fetch,
 
 static bool send_next_frames(struct fetcher *f, struct fetch *fetch)
 {
-	struct hot_range range = hot_next(&f->hot, f->fill.throughput, FETCH_CHUNKS_MAX);
+	struct hot_range range;
 
+	if (!hot_skip(&f->hot))
+		return false;
+	range = hot_next(&f->hot, f->fill.throughput, FETCH_CHUNKS_MAX);
 	if (!send_frames(f, fetch, &range, 0))
 		return false;
 	hot_sent(&f->hot, &range);

@@ -141,6 +141,30 @@ static uint32_t request_bytes(const struct hot *h, uint64_t throughput)
 	return (uint32_t)most;
 }
 
+/* A persistent store has all of it, or everything has come another way. */
+static bool frame_is_there(const struct hot *h, const struct img_hot_frame *f)
+{
+	for (uint32_t i = 0; i < f->n_runs; i++) {
+		const struct img_hot_run *run = &h->table->runs[f->first_run + i];
+
+		if (chunkmap_state(h->cm, run->ci) != CHUNK_READY &&
+		    !chunkmap_is_present(h->cm, run->ci))
+			return false;
+	}
+	return true;
+}
+
+bool hot_skip(struct hot *h)
+{
+	while (h->next_frame < h->table->n_frames &&
+	       frame_is_there(h, &h->table->frames[h->next_frame]))
+		h->next_frame++;
+	if (h->next_frame < h->table->n_frames)
+		return true;
+	h->state = HOT_NONE;
+	return false;
+}
+
 struct hot_range hot_next(const struct hot *h, uint64_t throughput, uint32_t n_frames_max)
 {
 	uint32_t most = request_bytes(h, throughput);

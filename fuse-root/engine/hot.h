@@ -79,6 +79,8 @@ struct img_range hot_table_range(const struct hot *h);
 /* It has come, out of shared memory, from this server. */
 void hot_take_table(struct hot *h, const void *table, size_t n_bytes, unsigned server);
 
+/* Pass over frames whose chunks are all there.  HOT_FRAMES only.  False: no frame is left. */
+bool hot_skip(struct hot *h) _must_check_;
 /* The next request, of at most n_frames_max frames; throughput in bytes a second, 0: not known. */
 struct hot_range hot_next(const struct hot *h, uint64_t throughput,
 			  uint32_t n_frames_max);

@@ -9,6 +9,7 @@
 
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/numa.h"
 #include "base/thread.h"
 
 #define WORKERS_MAX 16u
@@ -211,6 +212,9 @@ static void do_chunk(struct worker *one, const struct worker_job *job,
 	list = chunkmap_store_end(config->cm, chunk->ci, ret->store_err == 0);
 	if (list)
 		config->resume(config->ctx, list);
+	/* Behind the readers' back: a persistent store hashes it. */
+	if (ret->store_err == 0)
+		store_chunk_stored(config->store, chunk->ci, one->raw, chunk->raw_bytes);
 }
 
 /* One run of the hot pack: those of its blocks that nobody has brought or written yet. */
@@ -327,6 +331,7 @@ static void *worker_thread(void *arg)
 	struct worker_result result;
 	struct worker_job job;
 
+	numa_interleave_thread();
 	for (;;) {
 		switch (wait_for_work(w, &job, &list)) {
 		case WORK_JOB:

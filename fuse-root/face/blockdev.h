@@ -15,12 +15,17 @@
 struct blockdev {
 	char path[64]; /* "/dev/loop0", "/dev/dm-0" */
 	uint32_t major, minor;
+	uint64_t
+		off; /* bytes in front of what is meant; 0 but for a persistent store's device */
 	int fd; /* open for as long as it is ours, or -1 */
 };
 
 /* A free loop device over `backing_fd`: direct I/O, 4096-byte blocks.  is_part: not for users. */
 int loop_attach(int backing_fd, bool read_only, bool is_part,
 		struct blockdev *ret) _must_check_;
+/* The same over n_bytes of the file from `off` on, read-only, not for users. */
+int loop_attach_range(int backing_fd, uint64_t off, uint64_t n_bytes,
+		      struct blockdev *ret) _must_check_;
 /* Take the backing file away and remove the device node if nobody else wants it. */
 int loop_detach(struct blockdev *loop) _must_check_;
 /* LOOP_CHANGE_FD of a read-only loop to another file of the same size. */

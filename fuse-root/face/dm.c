@@ -93,7 +93,8 @@ static bool set_linear(struct dm_task *task, const struct blockdev *target,
 {
 	char params[64];
 
-	snprintf(params, sizeof params, "%u:%u 0", target->major, target->minor);
+	snprintf(params, sizeof params, "%u:%u %" PRIu64, target->major, target->minor,
+		 target->off / SECTOR);
 	return dm_task_add_target(task, 0, n_bytes / SECTOR, "linear", params) &&
 	       (!read_only || dm_task_set_ro(task));
 }

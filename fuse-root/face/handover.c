@@ -107,6 +107,15 @@ int attachment_close(struct attachment *a)
 enum handover_method handover_choose(const struct attachment *a,
 				     const struct store *store)
 {
+	/*
+	 * On a persistent store somebody has to note which chunks are written to, or nothing of it could be
+	 * believed after a reboot: what is writable stays with the daemon.
+	 */
+	if (store_is_persistent(store)) {
+		if (!a->read_only || store->given.fd < 0)
+			return HANDOVER_NONE;
+		return a->has_dm ? HANDOVER_DM : HANDOVER_LOOP;
+	}
 	if (!store->device[0])
 		return HANDOVER_NONE;
 	if (a->has_dm)
@@ -114,14 +123,15 @@ enum handover_method handover_choose(const struct attachment *a,
 	return a->read_only ? HANDOVER_LOOP : HANDOVER_NONE;
 }
 
-static int change_loop(struct attachment *a, const struct store *store)
+static int change_loop(struct attachment *a, const char *device)
 {
-	cleanup_fd int fd = open(store->device, O_RDONLY | O_CLOEXEC);
+	cleanup_fd int fd = open(device, O_RDONLY | O_CLOEXEC);
 	int err;
 
 	if (fd < 0) {
-		log_error("%s: %s", store->device, strerror(errno));
-		return -errno;
+		err = -errno;
+		log_error("%s: %s", device, strerror(-err));
+		return err;
 	}
 	err = loop_change_backing(&a->loop, fd);
 	if (err == 0) {
@@ -131,22 +141,61 @@ static int change_loop(struct attachment *a, const struct store *store)
 	return err;
 }
 
-int handover_run(struct attachment *a, const struct store *store,
-		 enum handover_method method)
+/* The store's image as a device that begins where the image does: a loop device where needed. */
+static int open_target(const struct attachment *a, const struct store *store,
+		       enum handover_method method, struct blockdev *ret,
+		       bool *ret_is_loop)
 {
-	struct blockdev target = {
+	*ret = (struct blockdev){
 		.major = store->dev_major,
 		.minor = store->dev_minor,
 		.fd = -1,
 	};
+	*ret_is_loop = false;
+	if (!store_is_persistent(store)) {
+		snprintf(ret->path, sizeof ret->path, "%.63s", store->device);
+		return 0;
+	}
+	ret->off = store->given.off;
+	/* device-mapper knows offsets, but no files. */
+	if (method == HANDOVER_DM && ret->major)
+		return 0;
+	*ret_is_loop = true;
+	return loop_attach_range(store->given.fd, store->given.off, a->n_bytes, ret);
+}
+
+static int switch_to(struct attachment *a, const struct blockdev *target,
+		     enum handover_method method)
+{
 	int err;
 
 	if (method == HANDOVER_LOOP)
-		return change_loop(a, store);
-	err = dm_swap(a->name, &target, a->n_bytes, a->read_only);
+		return change_loop(a, target->path);
+	err = dm_swap(a->name, target, a->n_bytes, a->read_only);
 	if (err < 0)
 		return err;
 	/* Nothing refers to the loop device any more; it takes the FUSE file along. */
 	(void)!loop_detach(&a->loop);
+	return 0;
+}
+
+int handover_run(struct attachment *a, struct store *store, enum handover_method method)
+{
+	struct blockdev target;
+	bool is_loop;
+	int err = open_target(a, store, method, &target, &is_loop);
+
+	if (err < 0)
+		return err;
+	err = switch_to(a, &target, method);
+	if (!is_loop)
+		return err;
+	if (err < 0) {
+		(void)!loop_detach(&target);
+		return err;
+	}
+	/* hydroot detach finds it by this name. */
+	snprintf(store->device, sizeof store->device, "%s", target.path);
+	close(target.fd);
 	return 0;
 }

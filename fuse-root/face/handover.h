@@ -28,7 +28,7 @@ const struct blockdev *attachment_device(const struct attachment *a);
 /* Take it all away again.  -EBUSY while anybody has the device open; then nothing has changed. */
 int attachment_close(struct attachment *a) _must_check_;
 
-/* What can be done for this attachment on this store and kernel. */
+/* What can be done for this attachment on this store and kernel; a persistent store was given (store_give) before. */
 enum handover_method handover_choose(const struct attachment *a,
 				     const struct store *store);
 
@@ -36,7 +36,7 @@ enum handover_method handover_choose(const struct attachment *a,
  * Every chunk is in the store: put the store's device in the place of the FUSE file, under the
  * running system.  The FUSE connection ends as a consequence.  -errno: nothing has changed.
  */
-int handover_run(struct attachment *a, const struct store *store,
+int handover_run(struct attachment *a, struct store *store,
 		 enum handover_method method) _must_check_;
 
 #endif

@@ -49,13 +49,22 @@ static int open_free(int control, struct blockdev *loop)
 	return 0;
 }
 
-static int configure(const struct blockdev *loop, int backing_fd, bool read_only)
+/* What a loop device is to show. */
+struct backing {
+	int fd;
+	uint64_t off, n_bytes; /* 0, 0: all of it */
+	bool read_only, is_part;
+};
+
+static int configure(const struct blockdev *loop, const struct backing *b)
 {
 	struct loop_config config = {
-		.fd = (uint32_t)backing_fd,
+		.fd = (uint32_t)b->fd,
 		.block_size = 4096,
 		.info = {.lo_flags = LO_FLAGS_DIRECT_IO |
-				     (read_only ? LO_FLAGS_READ_ONLY : 0)},
+				     (b->read_only ? LO_FLAGS_READ_ONLY : 0),
+			 .lo_offset = b->off,
+			 .lo_sizelimit = b->n_bytes},
 	};
 	struct loop_info64 info;
 
@@ -75,7 +84,7 @@ static const char *kernel_name(const struct blockdev *dev)
 	return strrchr(dev->path, '/') + 1;
 }
 
-int loop_attach(int backing_fd, bool read_only, bool is_part, struct blockdev *ret)
+static int attach(const struct backing *b, struct blockdev *ret)
 {
 	int control = loop_control();
 	int err = control;
@@ -90,10 +99,10 @@ int loop_attach(int backing_fd, bool read_only, bool is_part, struct blockdev *r
 		struct blockdev loop = {.fd = -1};
 
 		err = open_free(control, &loop);
-		if (err == 0 && is_part)
+		if (err == 0 && b->is_part)
 			rundir_part_add(kernel_name(&loop));
 		if (err == 0)
-			err = configure(&loop, backing_fd, read_only);
+			err = configure(&loop, b);
 		if (err == 0) {
 			*ret = loop;
 			return 0;
@@ -108,6 +117,31 @@ int loop_attach(int backing_fd, bool read_only, bool is_part, struct blockdev *r
 	}
 	log_error("loop: set up: %s", strerror(-err));
 	return err;
+}
+
+int loop_attach(int backing_fd, bool read_only, bool is_part, struct blockdev *ret)
+{
+	const struct backing b = {
+		.fd = backing_fd,
+		.read_only = read_only,
+		.is_part = is_part,
+	};
+
+	return attach(&b, ret);
+}
+
+int loop_attach_range(int backing_fd, uint64_t off, uint64_t n_bytes,
+		      struct blockdev *ret)
+{
+	const struct backing b = {
+		.fd = backing_fd,
+		.off = off,
+		.n_bytes = n_bytes,
+		.read_only = true,
+		.is_part = true,
+	};
+
+	return attach(&b, ret);
 }
 
 int loop_detach(struct blockdev *loop)

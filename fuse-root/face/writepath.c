@@ -89,6 +89,7 @@ int writepath_write(struct writepath *wp, uint64_t img_off, const void *buf,
 	};
 	memcpy(io.buf, buf, n_bytes);
 	chunkmap_write_begin(wp->cm, &w, img_off, n_bytes);
+	store_before_write(wp->store, img_off, n_bytes);
 	err = store_write(wp->store, &io, 1);
 	end_write(wp, &w, err == 0);
 	bufpool_put(wp->buffers, io.buf);
@@ -103,6 +104,7 @@ static int discard_piece(struct writepath *wp, uint64_t img_off, uint64_t n_byte
 	int err;
 
 	chunkmap_write_begin(wp->cm, &w, img_off, n_bytes);
+	store_before_write(wp->store, img_off, n_bytes);
 	err = store_discard(wp->store, img_off, n_bytes);
 	end_write(wp, &w, err == 0);
 	if (err < 0)

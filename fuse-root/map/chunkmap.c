@@ -64,6 +64,7 @@ int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *
 	cm->wake = wake;
 	cm->wake_ctx = ctx;
 	cm->clock = 1;
+	cm->urgent_ci = UINT64_MAX;
 	lock_init(&cm->lock);
 	cond_init(&cm->writer_left);
 	cond_init(&cm->storing_ended);
@@ -111,6 +112,7 @@ void chunkmap_free(struct chunkmap *cm)
 static void check_locked(struct chunkmap *cm)
 {
 	uint64_t n_ready = 0, ready_blocks = 0, n_waiting = 0, clean_blocks = 0;
+	uint64_t n_present = 0;
 
 	lock_assert_held(&cm->lock);
 	if (cm->n_chunks > 4096)
@@ -138,6 +140,8 @@ static void check_locked(struct chunkmap *cm)
 			n_ready++;
 			ready_blocks += n;
 		}
+		n_present += is_present(cm, ci);
+		assert(!is_present(cm, ci) || cm->marks[ci] & MARK_CLAIMED);
 	}
 	for (struct chunk_reader *r = cm->readers; r; r = r->next)
 		for (uint64_t ci = r->first_ci; ci <= r->last_ci; ci++)
@@ -149,6 +153,7 @@ static void check_locked(struct chunkmap *cm)
 		}
 	assert(n_ready == cm->n_ready && ready_blocks == cm->ready_blocks);
 	assert(n_waiting == cm->n_waiting && clean_blocks == cm->clean_blocks);
+	assert(n_present == cm->n_present);
 }
 #else
 static void check_locked(struct chunkmap *cm)
@@ -222,15 +227,17 @@ void chunkmap_clear_locked(struct chunkmap *cm, uint8_t *bits, unsigned mark, ui
 }
 
 /* What is left of the valid bits are the blocks that were written here. */
-static void make_ready_locked(struct chunkmap *cm, uint64_t ci)
+void chunkmap_make_ready_locked(struct chunkmap *cm, uint64_t ci)
 {
 	uint8_t *valid = bits_of(cm, cm->valid, ci),
 		*packed = bits_of(cm, cm->packed, ci);
-	uint8_t marks = CHUNK_READY | (cm->marks[ci] & (MARK_DEMANDED | MARK_CLAIMED));
+	uint8_t marks;
 
 	lock_assert_held(&cm->lock);
 	if (state_of(cm, ci) == CHUNK_READY)
 		return;
+	chunkmap_leave_present_locked(cm, ci);
+	marks = CHUNK_READY | (cm->marks[ci] & (MARK_DEMANDED | MARK_CLAIMED));
 	if (cm->marks[ci] & MARK_PACKED)
 		for (uint64_t i = 0; i < cm->blocks_per_chunk / 8; i++) {
 			valid[i] &= (uint8_t)~packed[i];
@@ -267,10 +274,11 @@ void chunkmap_make_valid_locked(struct chunkmap *cm, uint64_t ci, uint64_t first
 		cm->marks[ci] |= MARK_DIRTY;
 		return;
 	}
+	chunkmap_leave_present_locked(cm, ci);
 	cm->marks[ci] = (uint8_t)((cm->marks[ci] & ~STATE_MASK) | CHUNK_PARTIAL);
 	if (!(cm->marks[ci] & MARK_PACKED) &&
 	    all_valid_locked(cm, first_block_of(cm, ci), end_block_of(cm, ci)))
-		make_ready_locked(cm, ci);
+		chunkmap_make_ready_locked(cm, ci);
 }
 
 /* -- waiters and demand ------------------------------------------------------------------- */
@@ -607,7 +615,8 @@ void chunkmap_write_begin(struct chunkmap *cm, struct chunk_writer *w, uint64_t 
 	first_ci = w->first_block / cm->blocks_per_chunk;
 	last_ci = (w->end_block - 1) / cm->blocks_per_chunk;
 	chunkmap_enter(cm);
-	while (chunkmap_is_storing_locked(cm, first_ci, last_ci))
+	while (chunkmap_is_storing_locked(cm, first_ci, last_ci) ||
+	       chunkmap_awaits_check_locked(cm, w))
 		cond_wait(&cm->storing_ended, &cm->lock);
 	note_written_locked(cm, w->first_block, w->end_block);
 	w->next = cm->writers;
@@ -747,7 +756,7 @@ struct chunk_waiter *chunkmap_store_end(struct chunkmap *cm, uint64_t ci, bool o
 	cm->marks[ci] &= (uint8_t)~MARK_CLAIMED;
 	if (ok) {
 		before = chunkmap_clean_locked(cm, ci);
-		make_ready_locked(cm, ci);
+		chunkmap_make_ready_locked(cm, ci);
 		chunkmap_note_clean_locked(cm, ci, before);
 		chunkmap_touch_locked(cm, ci);
 		list = chunkmap_take_waiters_locked(cm, ci, NULL);
@@ -780,7 +789,7 @@ struct chunk_waiter *chunkmap_mark_zero(struct chunkmap *cm, uint64_t ci)
 	if (state_of(cm, ci) != CHUNK_READY && !(cm->marks[ci] & MARK_PACKED) &&
 	    !chunkmap_is_storing_locked(cm, ci, ci)) {
 		before = chunkmap_clean_locked(cm, ci);
-		make_ready_locked(cm, ci);
+		chunkmap_make_ready_locked(cm, ci);
 		cm->marks[ci] |= MARK_ZERO;
 		chunkmap_note_clean_locked(cm, ci, before);
 		list = chunkmap_take_waiters_locked(cm, ci, NULL);

@@ -25,7 +25,9 @@
  * thrown away; writers wait, they wait for memory only, never for the network), PROMISED (the hot pack is
  * bringing some of its blocks: a read that misses only these waits without demanding the chunk), DIRTY
  * (READY, and some blocks were written or discarded here: these never leave), ZERO (READY, and
- * nothing but what was written here is in the store: nothing would be gained if it left).
+ * nothing but what was written here is in the store: nothing would be gained if it left), PRESENT (ABSENT and
+ * CLAIMED: a persistent store says that it has the chunk; until that is checked nobody fetches it, and who
+ * wants to read it or write a part of it waits for the check).
  *
  * Blocks leave only while nobody reads or writes their chunk, so whoever does is registered from a begin
  * to an end: within them what was found valid stays so.
@@ -170,6 +172,25 @@ void chunkmap_unpromise(struct chunkmap *cm, uint64_t ci, uint32_t first, uint32
 bool chunkmap_part_begin(struct chunkmap *cm, uint64_t ci, uint8_t *valid) _must_check_;
 struct chunk_waiter *chunkmap_part_end(struct chunkmap *cm, uint64_t ci, uint32_t first,
 				       uint32_t n, bool ok) _must_check_;
+
+/*
+ * A persistent store has chunk ci from an earlier life, not checked yet: nobody fetches it, who reads it or
+ * writes a part of it waits for the check.  Before the first read.  False: the chunk is not ABSENT, nothing has changed.
+ */
+bool chunkmap_mark_present(struct chunkmap *cm, uint64_t ci) _must_check_;
+/* True from there until its check begins. */
+bool chunkmap_is_present(struct chunkmap *cm, uint64_t ci);
+/*
+ * Take a PRESENT chunk for the check: one that somebody waits for, else the next from *cursor on.  False: there is
+ * none left.  Nobody writes the chunk until check_end, which says whether all of it is right: then it is READY, else
+ * ABSENT and to be fetched.  begin may wait for writers; end returns the waiters to ask again.
+ */
+bool chunkmap_check_begin(struct chunkmap *cm, uint64_t *cursor,
+			  uint64_t *ret_ci) _must_check_;
+struct chunk_waiter *chunkmap_check_end(struct chunkmap *cm, uint64_t ci,
+					bool ok) _must_check_;
+/* No check will be made any more: what is PRESENT is ABSENT. */
+void chunkmap_forget_present(struct chunkmap *cm);
 
 /*
  * The image has only zeros in this chunk: what was not written here reads as zeros.  A chunk into

@@ -19,6 +19,8 @@
 #define MARK_PROMISED 0x20u /* bits of `promised` may be set */
 #define MARK_DIRTY                                                                       \
 	0x40u /* READY only: bits of `valid` say which blocks were written here */
+/* Instead of a state: ABSENT to everybody, and CLAIMED, but a persistent store may have it. */
+#define STATE_PRESENT 3u
 #define MARK_ZERO 0x80u /* READY only: what was not written here is not in the store */
 
 #define BLOCK_BYTES 4096u
@@ -52,14 +54,20 @@ struct chunkmap {
 	struct chunk_reader *readers;
 	uint64_t storing[STORING_MAX]; /* stored into or leaving */
 	unsigned n_storing;
-	uint64_t n_ready, ready_blocks, n_waiting, n_demanded;
+	uint64_t n_ready, ready_blocks, n_waiting, n_demanded, n_present;
+	uint64_t urgent_ci; /* a PRESENT chunk that a writer wants; else any number */
 	uint64_t clean_blocks; /* that could leave if nobody used them */
 	bool demand_overflowed; /* reads wait for chunks that found no place in demand */
 };
 
+static inline bool is_present(const struct chunkmap *cm, uint64_t ci)
+{
+	return (cm->marks[ci] & STATE_MASK) == STATE_PRESENT;
+}
+
 static inline enum chunk_state state_of(const struct chunkmap *cm, uint64_t ci)
 {
-	return cm->marks[ci] & STATE_MASK;
+	return is_present(cm, ci) ? CHUNK_ABSENT : cm->marks[ci] & STATE_MASK;
 }
 
 static inline uint64_t first_block_of(const struct chunkmap *cm, uint64_t ci)
@@ -106,6 +114,12 @@ void chunkmap_note_clean_locked(struct chunkmap *cm, uint64_t ci, uint64_t befor
 /* Blocks [first, end) of chunk ci have become valid. */
 void chunkmap_make_valid_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
 				uint64_t end);
+/* Every block of chunk ci is valid. */
+void chunkmap_make_ready_locked(struct chunkmap *cm, uint64_t ci);
+/* A chunk that was PRESENT is ABSENT and unclaimed; any other stays as it is. */
+void chunkmap_leave_present_locked(struct chunkmap *cm, uint64_t ci);
+/* A chunk that is written in part: what is there is to be known first.  The checker is told which it is. */
+bool chunkmap_awaits_check_locked(struct chunkmap *cm, const struct chunk_writer *w);
 /* Chunk ci was used just now. */
 void chunkmap_touch_locked(struct chunkmap *cm, uint64_t ci);
 

@@ -24,7 +24,7 @@ void chunkmap_promise(struct chunkmap *cm, uint64_t ci, uint32_t first, uint32_t
 
 	chunkmap_enter(cm);
 	assert(n && start + n <= end_block_of(cm, ci));
-	if (state_of(cm, ci) != CHUNK_READY) {
+	if (state_of(cm, ci) != CHUNK_READY && !is_present(cm, ci)) {
 		set_bits(cm->promised, start, start + n);
 		cm->marks[ci] |= MARK_PROMISED;
 	}
@@ -48,7 +48,8 @@ bool chunkmap_part_begin(struct chunkmap *cm, uint64_t ci, uint8_t *valid)
 	bool ok;
 
 	chunkmap_enter(cm);
-	ok = state_of(cm, ci) != CHUNK_READY;
+	/* What a persistent store has is checked as a whole. */
+	ok = state_of(cm, ci) != CHUNK_READY && !is_present(cm, ci);
 	if (ok) {
 		chunkmap_begin_storing_locked(cm, ci);
 		ok = state_of(cm, ci) != CHUNK_READY;

@@ -11,6 +11,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include <errno.h>
 #include <stdint.h>
 
 #include "imgfmt/base.h"
@@ -35,7 +36,7 @@ struct store_usage {
 struct store;
 
 struct store_ops {
-	const char *kind; /* as in the status: "zram", "memory" … */
+	const char *kind; /* as in the status: "zram", "memory", "disk", "file" */
 	int (*read)(struct store *s, const struct store_io *io, unsigned n);
 	int (*write)(struct store *s, const struct store_io *io, unsigned n);
 	/* The range reads as zeros afterwards and its memory is given back. */
@@ -44,6 +45,35 @@ struct store_ops {
 	/* Give back what discards left scattered; NULL: there is nothing to be done. */
 	int (*compact)(struct store *s);
 	void (*free)(struct store *s);
+
+	/* What a store may leave out (NULL). */
+	int (*set_limit)(struct store *s, uint64_t limit_bytes);
+	void (*leave)(struct store *s);
+	const struct store_persistence *persistence;
+};
+
+/*
+ * A store that survives reboots: it remembers which chunks of the image it has.  Chunk ci lies at
+ * slot_off ci * chunk size, for all of them.
+ */
+struct store_persistence {
+	/* What it remembers of chunk ci has not been looked at since: check_chunk. */
+	bool (*has_chunk)(struct store *s, uint64_t ci);
+	/*
+	 * Read chunk ci into buf (aligned, of n_bytes, the whole chunk) and hold it against what is remembered.  -ESTALE, or
+	 * the error of the device: it reads as zeros now and is forgotten.  Nobody may write the chunk meanwhile.
+	 */
+	int (*check_chunk)(struct store *s, uint64_t ci, void *buf, size_t n_bytes);
+	/* The whole chunk was written, with these bytes of the image; remembered when nobody writes to it before. */
+	void (*chunk_stored)(struct store *s, uint64_t ci, const void *raw,
+			     size_t n_bytes);
+	/* Blocks of the range are about to be written or discarded by the user: forget the chunks first. */
+	void (*before_write)(struct store *s, uint64_t slot_off, uint64_t n_bytes);
+	/*
+	 * Every block of the store is the device's from here on, zeros too, and nobody writes any more.  fd and offset of
+	 * slot_off 0 on the device are in `given`.  May take long.
+	 */
+	int (*give)(struct store *s);
 };
 
 struct store {
@@ -51,6 +81,10 @@ struct store {
 	uint64_t bytes; /* size, set before threads start */
 	char device[64]; /* "/dev/zram1", or "" when it is not a block device */
 	uint32_t dev_major, dev_minor; /* of that device */
+	struct { /* of a persistent store, after store_give */
+		int fd; /* borrowed */
+		uint64_t off;
+	} given;
 };
 
 static inline int store_read(struct store *s, const struct store_io *io, unsigned n)
@@ -76,6 +110,38 @@ static inline void store_usage(struct store *s, struct store_usage *ret)
 static inline int store_compact(struct store *s)
 {
 	return s->ops->compact ? s->ops->compact(s) : 0;
+}
+
+static inline bool store_is_persistent(const struct store *s)
+{
+	return s->ops->persistence;
+}
+
+static inline void store_chunk_stored(struct store *s, uint64_t ci, const void *raw,
+				      size_t n_bytes)
+{
+	if (s->ops->persistence)
+		s->ops->persistence->chunk_stored(s, ci, raw, n_bytes);
+}
+
+static inline void store_before_write(struct store *s, uint64_t slot_off,
+				      uint64_t n_bytes)
+{
+	if (s->ops->persistence)
+		s->ops->persistence->before_write(s, slot_off, n_bytes);
+}
+
+/* Change the hard limit of a RAM store; what is over it stays.  -EOPNOTSUPP: it has none. */
+static inline int store_set_limit(struct store *s, uint64_t limit_bytes)
+{
+	return s->ops->set_limit ? s->ops->set_limit(s, limit_bytes) : -EOPNOTSUPP;
+}
+
+/* The device is someone else's now: store_free will only close it, not remove it. */
+static inline void store_leave(struct store *s)
+{
+	if (s->ops->leave)
+		s->ops->leave(s);
 }
 
 static inline void store_free(struct store *s)

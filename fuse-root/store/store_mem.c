@@ -2,19 +2,29 @@
 /*
  * store_mem.c - see store_mem.h
  *
- * A memfd: its pages come when written and go by punching holes, and what is used can be asked.
+ * A memfd: its pages come when written and go by punching holes, and what is used can be asked.  Writes are
+ * write(2), which reports a lack of memory where a store into a mapping would be a signal.
+ *
+ * Its pages could be swapped out, to a swap device that may lie on this very root.  A memfd cannot be
+ * locked, a mapping of it can: what was written is touched once in one that is, and stays.
  */
 #include "store/store_mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/log.h"
+
+#define PAGE_BYTES 4096u
+
 struct store_mem {
 	struct store store;
-	uint64_t limit_bytes;
+	atomic_uint_fast64_t limit_bytes;
 	int fd;
+	void *map; /* of the whole of it, locked as it is touched; or NULL */
 };
 
 static struct store_mem *self(struct store *s)
@@ -52,10 +62,18 @@ static int mem_read(struct store *s, const struct store_io *io, unsigned n)
 /* Checked before a write: the limit can be passed by what is written at the same time. */
 static bool is_full(const struct store_mem *m)
 {
+	uint64_t limit = atomic_load(&m->limit_bytes);
 	struct stat st;
 
-	return m->limit_bytes && fstat(m->fd, &st) == 0 &&
-	       (uint64_t)st.st_blocks * 512 >= m->limit_bytes;
+	return limit && fstat(m->fd, &st) == 0 && (uint64_t)st.st_blocks * 512 >= limit;
+}
+
+static void lock_pages(const struct store_mem *m, const struct store_io *io)
+{
+	const volatile uint8_t *at = (const uint8_t *)m->map + io->slot_off;
+
+	for (uint64_t off = 0; m->map && off < io->n_bytes; off += PAGE_BYTES)
+		(void)at[off];
 }
 
 static int mem_write(struct store *s, const struct store_io *io, unsigned n)
@@ -64,8 +82,11 @@ static int mem_write(struct store *s, const struct store_io *io, unsigned n)
 
 	if (is_full(self(s)))
 		return -ENOSPC;
-	for (unsigned i = 0; err == 0 && i < n; i++)
+	for (unsigned i = 0; err == 0 && i < n; i++) {
 		err = move_piece(self(s)->fd, &io[i], true);
+		if (err == 0)
+			lock_pages(self(s), &io[i]);
+	}
 	return err;
 }
 
@@ -81,15 +102,26 @@ static void mem_usage(struct store *s, struct store_usage *ret)
 {
 	struct stat st;
 
-	*ret = (struct store_usage){.limit_bytes = self(s)->limit_bytes};
+	*ret = (struct store_usage){.limit_bytes = atomic_load(&self(s)->limit_bytes)};
 	if (fstat(self(s)->fd, &st) == 0)
 		ret->used_bytes = ret->stored_bytes = (uint64_t)st.st_blocks * 512;
 }
 
+static int mem_set_limit(struct store *s, uint64_t limit_bytes)
+{
+	atomic_store(&self(s)->limit_bytes, limit_bytes);
+	return 0;
+}
+
 static void mem_free(struct store *s)
 {
-	close(self(s)->fd);
-	free(self(s));
+	struct store_mem *m = self(s);
+
+	if (m->map)
+		munmap(m->map, s->bytes);
+	if (m->fd >= 0)
+		close(m->fd);
+	free(m);
 }
 
 static const struct store_ops ops = {
@@ -99,7 +131,24 @@ static const struct store_ops ops = {
 	.discard = mem_discard,
 	.usage = mem_usage,
 	.free = mem_free,
+	.set_limit = mem_set_limit,
 };
+
+/* Best effort: who may not lock memory has a store all the same. */
+static void map_locked(struct store_mem *m)
+{
+	void *map = mmap(NULL, m->store.bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE,
+			 m->fd, 0);
+
+	if (map == MAP_FAILED)
+		return;
+	m->map = map;
+	if (mlock2(map, m->store.bytes, MLOCK_ONFAULT) == 0)
+		return;
+	log_debug("store: memory: not locked: %s", strerror(errno));
+	munmap(map, m->store.bytes);
+	m->map = NULL;
+}
 
 int store_mem_new(uint64_t n_bytes, uint64_t limit_bytes, struct store **ret)
 {
@@ -108,16 +157,15 @@ int store_mem_new(uint64_t n_bytes, uint64_t limit_bytes, struct store **ret)
 	if (!m)
 		return -ENOMEM;
 	m->store = (struct store){.ops = &ops, .bytes = n_bytes};
-	m->limit_bytes = limit_bytes;
+	atomic_init(&m->limit_bytes, limit_bytes);
 	m->fd = memfd_create("hydroot-store", MFD_CLOEXEC);
 	if (m->fd < 0 || ftruncate(m->fd, (off_t)n_bytes) < 0) {
 		int err = -errno;
 
-		if (m->fd >= 0)
-			close(m->fd);
-		free(m);
+		mem_free(&m->store);
 		return err;
 	}
+	map_locked(m);
 	*ret = &m->store;
 	return 0;
 }

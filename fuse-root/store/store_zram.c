@@ -10,17 +10,20 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/fs.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 
 #include "base/log.h"
 #include "store/aio.h"
 #include "store/zram.h"
 
+#define FULL_SLACK_BYTES (256u * 1024)
+
 struct store_zram {
 	struct store store;
 	struct zram zram;
 	struct aio *aio;
-	uint64_t limit_bytes;
+	atomic_uint_fast64_t limit_bytes;
 	bool leave_device;
 };
 
@@ -34,9 +37,21 @@ static int zram_store_read(struct store *s, const struct store_io *io, unsigned 
 	return aio_run(self(s)->aio, AIO_READ, self(s)->zram.fd, io, n);
 }
 
+/* zsmalloc takes pages by the handful, and gives back what was over the limit. */
+static bool is_full(const struct store_zram *z)
+{
+	uint64_t limit = atomic_load(&z->limit_bytes), used;
+
+	return limit && zram_mem_used(&z->zram, &used) == 0 &&
+	       used + FULL_SLACK_BYTES >= limit;
+}
+
 static int zram_store_write(struct store *s, const struct store_io *io, unsigned n)
 {
-	return aio_run(self(s)->aio, AIO_WRITE, self(s)->zram.fd, io, n);
+	int err = aio_run(self(s)->aio, AIO_WRITE, self(s)->zram.fd, io, n);
+
+	/* The block layer has no word for a zram that has reached its limit. */
+	return err == -EIO && is_full(self(s)) ? -ENOSPC : err;
 }
 
 /* BLKDISCARD on zram frees the pages at once, and free pages read as zeros. */
@@ -49,7 +64,7 @@ static int zram_store_discard(struct store *s, uint64_t slot_off, uint64_t n_byt
 
 static void zram_store_usage(struct store *s, struct store_usage *ret)
 {
-	struct store_usage usage = {.limit_bytes = self(s)->limit_bytes};
+	struct store_usage usage = {.limit_bytes = atomic_load(&self(s)->limit_bytes)};
 
 	if (zram_used_bytes(&self(s)->zram, &usage.used_bytes, &usage.stored_bytes) < 0)
 		usage.used_bytes = usage.stored_bytes = 0;
@@ -77,9 +92,18 @@ static void zram_store_free(struct store *s)
 	free(z);
 }
 
-void store_zram_leave_device(struct store *s)
+static void zram_store_leave(struct store *s)
 {
 	self(s)->leave_device = true;
+}
+
+static int zram_store_set_limit(struct store *s, uint64_t limit_bytes)
+{
+	int err = zram_set_limit(&self(s)->zram, limit_bytes);
+
+	if (err == 0)
+		atomic_store(&self(s)->limit_bytes, limit_bytes);
+	return err;
 }
 
 static const struct store_ops ops = {
@@ -90,6 +114,8 @@ static const struct store_ops ops = {
 	.usage = zram_store_usage,
 	.compact = zram_store_compact,
 	.free = zram_store_free,
+	.set_limit = zram_store_set_limit,
+	.leave = zram_store_leave,
 };
 
 int store_zram_new(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
@@ -112,7 +138,7 @@ int store_zram_new(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes
 		free(z);
 		return err;
 	}
-	z->limit_bytes = limit_bytes;
+	atomic_init(&z->limit_bytes, limit_bytes);
 	z->store = (struct store){
 		.ops = &ops,
 		.bytes = n_bytes,

@@ -11,7 +11,4 @@
 int store_zram_new(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
 		   unsigned n_threads, struct store **ret) _must_check_;
 
-/* The device is someone else's now: store_free will only close it, not remove it. */
-void store_zram_leave_device(struct store *s);
-
 #endif

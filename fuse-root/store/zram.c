@@ -98,6 +98,14 @@ static int choose_algorithm(const struct zram *z, const char *wanted)
 	return *wanted ? write_at(z->sysfs_fd, "comp_algorithm", wanted) : 0;
 }
 
+int zram_set_limit(const struct zram *z, uint64_t limit_bytes)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "%" PRIu64, limit_bytes);
+	return write_at(z->sysfs_fd, "mem_limit", text);
+}
+
 /* udev opens a new node for a moment, and disksize is then EBUSY: try for a second. */
 static int set_size(const struct zram *z, uint64_t n_bytes, uint64_t limit_bytes)
 {
@@ -110,10 +118,7 @@ static int set_size(const struct zram *z, uint64_t n_bytes, uint64_t limit_bytes
 		usleep(50000);
 		err = write_at(z->sysfs_fd, "disksize", text);
 	}
-	if (err < 0 || limit_bytes == 0)
-		return err;
-	snprintf(text, sizeof text, "%" PRIu64, limit_bytes);
-	return write_at(z->sysfs_fd, "mem_limit", text);
+	return err < 0 || limit_bytes == 0 ? err : zram_set_limit(z, limit_bytes);
 }
 
 static int open_node(struct zram *z)
@@ -231,18 +236,33 @@ int zram_compact(const struct zram *z)
 	return pwrite(z->compact_fd, "1", 1, 0) < 0 ? -errno : 0;
 }
 
-int zram_used_bytes(const struct zram *z, uint64_t *ret_used, uint64_t *ret_stored)
+static int read_mm_stat(const struct zram *z, uint64_t *ret_stored, uint64_t *ret_used)
 {
 	char text[256];
-	uint64_t stored = 0, mem_used = 0, disksize = 0;
 	int err = read_at(z->sysfs_fd, "mm_stat", text, sizeof text);
 
 	if (err < 0)
 		return err;
 	/* orig_data_size compr_data_size mem_used_total … */
-	if (sscanf(text, "%" SCNu64 " %*u %" SCNu64, &stored, &mem_used) != 2)
-		return -EIO;
-	err = read_at(z->sysfs_fd, "disksize", text, sizeof text);
+	return sscanf(text, "%" SCNu64 " %*u %" SCNu64, ret_stored, ret_used) == 2 ? 0
+										   : -EIO;
+}
+
+int zram_mem_used(const struct zram *z, uint64_t *ret_bytes)
+{
+	uint64_t stored;
+
+	return read_mm_stat(z, &stored, ret_bytes);
+}
+
+int zram_used_bytes(const struct zram *z, uint64_t *ret_used, uint64_t *ret_stored)
+{
+	char text[32];
+	uint64_t stored = 0, mem_used = 0, disksize = 0;
+	int err = read_mm_stat(z, &stored, &mem_used);
+
+	if (err == 0)
+		err = read_at(z->sysfs_fd, "disksize", text, sizeof text);
 	if (err < 0)
 		return err;
 	disksize = strtoull(text, NULL, 10);

@@ -30,10 +30,11 @@ int zram_create(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
 void zram_close(struct zram *z);
 /* Reset and hot_remove by id.  -EBUSY while it is open or mounted. */
 int zram_remove(unsigned id) _must_check_;
-/*
- * mem_used_total of mm_stat plus the table the kernel keeps for disksize; and what is stored, before
- * compression.
- */
+/* Change mem_limit; 0: none. */
+int zram_set_limit(const struct zram *z, uint64_t limit_bytes) _must_check_;
+/* mem_used_total of mm_stat: what mem_limit is about. */
+int zram_mem_used(const struct zram *z, uint64_t *ret_bytes) _must_check_;
+/* That plus the table the kernel keeps for disksize; and what is stored, before compression. */
 int zram_used_bytes(const struct zram *z, uint64_t *ret_used,
 		    uint64_t *ret_stored) _must_check_;
 /* What the table of a device of n_bytes takes, at most. */
