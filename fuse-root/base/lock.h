@@ -7,6 +7,8 @@
  *	chunkmap	state of every chunk, demand queue, waiters (map/chunkmap.c)
  *	engine		jobs handed to workers, their results, statistics (engine/engine.c)
  *	ahead		the table of sequential readers (engine/ahead.c)
+ *	cache		what the store takes, who waits for room (engine/cache.c)
+ *	slots		which slot holds what (store/store_slots.c)
  *	pool		free lists (base/bufpool.c)
  *	source		what status() shows of the servers (source/)
  *	journal		what is recorded of a persistent store (store/journal.c)

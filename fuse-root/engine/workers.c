@@ -237,7 +237,7 @@ static int store_run(struct worker *one, const struct img_hot_run *run, uint8_t 
 }
 
 /*
- * A pack is a guess: it takes what room there is, and makes none.  What a boot reads first comes first in
+ * A pack is a guess: it takes three quarters of the room, and makes none.  What a boot reads first comes first in
  * it, so the rest is what can be done without.
  */
 static bool has_room_for_hot(const struct engine_config *config, uint32_t n_bytes)
@@ -246,7 +246,7 @@ static bool has_room_for_hot(const struct engine_config *config, uint32_t n_byte
 
 	store_usage(config->store, &usage);
 	return usage.limit_bytes == 0 ||
-	       usage.used_bytes + n_bytes <= usage.limit_bytes - usage.limit_bytes / 16;
+	       usage.used_bytes + n_bytes <= usage.limit_bytes / 4 * 3;
 }
 
 static void do_hot_frame(struct worker *one, const struct worker_job *job,

@@ -308,6 +308,38 @@ static void ramp(void **state _unused_)
 	rig_fini(&g);
 }
 
+/* A pack that is larger than the cache takes what room there is, and makes none. */
+static void larger_than_the_cache(void **state _unused_)
+{
+	static const struct testimage_hot large[] = {{0, (N - 1) * 16, false}};
+	const struct rig_options o = {
+		.n_chunks = N,
+		.no_fill = true,
+		.hot = large,
+		.n_hot = 1,
+		.cache_bytes = 2304 * 1024,
+	};
+	struct cache_stats stats;
+	struct rig g;
+
+	rig_init(&g, &o);
+	rig_start(&g);
+	do
+		cache_stats(g.cache, &stats);
+	while (stats.used_bytes <= stats.budget_bytes / 2);
+	/* The end of the pack is waited for in vain, and fetched then. */
+	rig_expect(&g, (N - 2) * RIG_CHUNK, RIG_CHUNK);
+	cache_stats(g.cache, &stats);
+	assert_int_equal(stats.evicted_chunks, 0);
+	rig_expect(&g, 0, RIG_BLOCK);
+	assert_true(rig_requests(&g).n_class[SOURCE_DEMAND] > 0);
+	for (unsigned ci = 0; ci < N; ci++)
+		rig_expect(&g, ci * RIG_CHUNK, RIG_BLOCK);
+	cache_stats(g.cache, &stats);
+	assert_true(stats.used_bytes <= stats.budget_bytes);
+	rig_fini(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +354,7 @@ int main(void)
 		cmocka_unit_test(waited_for_from_the_other_server),
 		cmocka_unit_test(the_store_refuses_it),
 		cmocka_unit_test(stopped_in_the_middle),
+		cmocka_unit_test(larger_than_the_cache),
 		cmocka_unit_test(ramp),
 	};
 
