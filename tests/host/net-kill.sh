@@ -12,15 +12,19 @@ start_nginx web "$served"
 # shellcheck disable=SC2034 # for lib.sh
 net_may_die=yes
 kills=50
-attach kill1 --rate=1M "$(nginx_url web test.hri)"
+attach kill1 --rate=500K "$(nginx_url web test.hri)"
 evidence+=(/run/hydroot/kill1/log "$T/killed")
-data_offsets 240 5 >"$T/all"
+data_offsets 124 5 >"$T/all"
+# The child of the keeper that is not root; net_pid takes its time on a busy machine.
+keeper=$(awk '{ print $4 }' "/proc/$(net_pid kill1)/stat")
+next_net() { pgrep -P "$keeper" -U 65525 | head -n 1; }
 killer() # at moments that nobody chose; each time it is another process
 {
 	local pid n=0 i
 	for ((i = 0; i < 200 && n < kills; i++)); do
 		sleep "0.$((RANDOM % 30 + 10))"
-		pid=$(net_pid kill1) || continue
+		pid=$(next_net)
+		[ -n "$pid" ] || continue
 		n=$((n + 1))
 		if [ $((n % 20)) = 0 ]; then
 			kill -STOP "$pid" && echo stopped >>"$T/killed" && sleep 8
@@ -35,7 +39,8 @@ killer=$!
 defer end_process $killer
 for ((i = 0; i < 1000; i++)); do
 	[ ! -e "$T/stop" ] || break
-	tail -n +$((i % 30 * 8 + 1)) "$T/all" | head -n 8 >"$T/offsets"
+	# Each time one that is new, as long as there are some.
+	tail -n +$((i % 120 + 1)) "$T/all" | head -n 4 >"$T/offsets"
 	timeout 60 io readers "$device" "$T/got" "$T/offsets" >>"$T/readers" ||
 		fail "a read failed, or took a minute"
 	expected_blocks "$raw" "$T/offsets" >"$T/want"
@@ -50,7 +55,7 @@ assert_contains "the stopped ones were found" 'does not answer: asking for a new
 	"/run/hydroot/kill1/log"
 note "$(status_key kill1 '"\(.net_restarts) processes, \(.resident.chunks) chunks"')"
 # What is left, without the brake.
-data_offsets "$n_chunks" 7 >"$T/offsets"
+data_offsets 100 7 >"$T/offsets"
 timeout 100 io readers "$device" "$T/got" "$T/offsets" >>"$T/readers" || fail "a read failed"
 expected_blocks "$raw" "$T/offsets" >"$T/want"
 assert "the blocks are the image's" cmp "$T/got" "$T/want"
