@@ -234,7 +234,7 @@ static int try_io_uring(void)
 
 static int try_setuid(void)
 {
-	return ERRNO_OF(setuid(getuid()));
+	return ERRNO_OF(syscall(SYS_setuid, getuid()));
 }
 
 /* Refused, and noted with the right name. */
