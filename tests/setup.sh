@@ -24,7 +24,7 @@ packages()
 	libseccomp-dev		# hydrootd: the filter of the network process
 	libaio-dev		# hydrootd: the store on zram
 	libdevmapper-dev	# hydrootd: the handover
-	libblkid-dev		# hydroot-image: partitioned disks as input
+	libblkid-dev		# hydroot-image, hydrootd: what lies on a disk
 	libjansson-dev		# JSON of status, info and meta data
 	# for lint and unit tests
 	libcmocka-dev		# unit tests
