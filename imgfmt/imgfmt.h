@@ -10,7 +10,8 @@
  * Three address spaces: img_off counts bytes of the expanded filesystem image, src_off bytes of
  * the image file; a chunk is named by its index `ci`.
  *
- * Every int function returns 0 or a negative enum img_err.
+ * Every int function returns 0 or a negative code: an enum img_err, or, for what is wrong with an
+ * image, the enum img_fault (fault.h) that names the field.  "Errors:" below names kinds.
  */
 #ifndef IMGFMT_H
 #define IMGFMT_H
@@ -20,6 +21,7 @@
 #include <stdint.h>
 
 #include "imgfmt/base.h"
+#include "imgfmt/fault.h"
 
 #define IMG_BLOCK_BYTES 4096u
 #define IMG_HEAD_BYTES 4096u
@@ -63,8 +65,11 @@ enum img_err {
 	IMG_ERR_INTERNAL, /* libcrypto or zstd failed where it must not */
 };
 
-/* A sentence fragment, lower case, for any code above; never NULL. */
+/* A sentence fragment, lower case, for any code above or of fault.h; never NULL. */
 const char *img_strerror(int err);
+
+/* The enum img_err that a fault is one of; any other code is its own kind. */
+int img_err_kind(int err);
 
 /* What HEAD says, checked.  Plain data, the caller's own copy. */
 struct img_info {

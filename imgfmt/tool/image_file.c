@@ -126,6 +126,17 @@ static int check_trust(const struct image_file *f, const struct image_trust *tru
 		     : EXIT_DONE;
 }
 
+/* What is another kind of file, or damaged, needs no field of HEAD to say so. */
+static int refuse_head(const struct image_file *f, int err)
+{
+	int kind = img_err_kind(err);
+
+	if (kind == IMG_ERR_FIELD || kind == IMG_ERR_RESERVED || kind == IMG_ERR_DIGEST)
+		return image_refuse(f, "HEAD", 0, err);
+	tool_fail(f->path, "%s", img_strerror(err));
+	return EXIT_REFUSED;
+}
+
 static int read_head(struct image_file *f)
 {
 	uint8_t head[IMG_HEAD_BYTES];
@@ -137,10 +148,8 @@ static int read_head(struct image_file *f)
 	r = img_new(head, n, &f->img);
 	if (r == IMG_ERR_MEMORY || r == IMG_ERR_INTERNAL)
 		return tool_fail(f->path, "%s", img_strerror(r));
-	if (r < 0) {
-		tool_fail(f->path, "%s", img_strerror(r));
-		return EXIT_REFUSED;
-	}
+	if (r < 0)
+		return refuse_head(f, r);
 	return EXIT_DONE;
 }
 

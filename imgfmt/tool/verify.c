@@ -59,7 +59,7 @@ static int check_skip_header(const struct verify *v, const char *what, uint64_t 
 		return r;
 	img_skip_header(n_bytes, want);
 	if (memcmp(got, want, sizeof got) != 0)
-		return image_refuse(v->f, what, src_off, IMG_ERR_FIELD);
+		return image_refuse(v->f, what, src_off, IMG_FAULT_SKIP_HEADER);
 	return EXIT_DONE;
 }
 
@@ -295,8 +295,7 @@ static int check_hot_run(const struct verify *v, const struct img_hot_run *run,
 	if (r == EXIT_DONE &&
 	    memcmp(v->buf + (size_t)run->first_block * IMG_BLOCK_BYTES, blocks,
 		   (size_t)run->n_blocks * IMG_BLOCK_BYTES) != 0)
-		r = image_refuse(v->f, "hot pack frame, unlike the chunk it copies,",
-				 src_off, IMG_ERR_FIELD);
+		r = image_refuse(v->f, "hot pack frame", src_off, IMG_FAULT_HOT_BLOCKS);
 	return r;
 }
 

@@ -110,7 +110,7 @@ static int read_table(struct packfile *p)
 	img_skip_header(info->hot_bytes, want);
 	if (memcmp(got, want, sizeof got) != 0)
 		return refuse(p, "header of HOT PACK", info->hot_off - sizeof got,
-			      IMG_ERR_FIELD);
+			      IMG_FAULT_SKIP_HEADER);
 	r = img_pack_hot_new(p->pack, p->f->img, table, info->hot_table_bytes, &p->hot);
 	return r < 0 ? refuse(p, "hot table", info->hot_off, r) : EXIT_DONE;
 }
