@@ -9,6 +9,7 @@
  */
 #include "imgfmt/digest.h"
 #include "imgfmt/imgfmt.h"
+#include "imgfmt/level.h"
 #include "imgfmt/ondisk.h"
 #include "imgfmt/writer.h"
 
@@ -148,9 +149,7 @@ struct img_encoder *img_encoder_new(uint32_t chunk_bytes, int level)
 	e->chunk_bytes = chunk_bytes;
 	e->hash = img_hash_new();
 	e->zstd = ZSTD_createCCtx();
-	if (!e->hash || !e->zstd ||
-	    ZSTD_isError(
-		    ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_compressionLevel, level)) ||
+	if (!e->hash || !e->zstd || !img_level_set(e->zstd, level, chunk_bytes) ||
 	    ZSTD_isError(ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_checksumFlag, 1))) {
 		img_encoder_free(e);
 		return NULL;

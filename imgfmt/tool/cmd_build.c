@@ -323,7 +323,7 @@ const struct command cmd_build = {
 	"Usage: hydroot-image build [OPTION...] INPUT OUTPUT\n"
 	"Make an image from a filesystem, a disk, a directory, a tar or an OCI layout.\n\n"
 	"  --chunk-size=SIZE     64K to 4M, a power of two; default 512K\n"
-	"  --level=N             zstd level; default 9\n"
+	"  --level=N             1 to 22, as of zstd; default 6\n"
 	"  --jobs=N              threads that compress; default: one for each CPU\n"
 	"  --meta=FILE           JSON object: \"name\", \"architecture\", annotations\n"
 	"  --version-number=N    grows with each release, against rollback; default 0\n"

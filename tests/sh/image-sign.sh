@@ -72,6 +72,15 @@ expect 1 'all four signature slots are taken' "$tool" sign --key="$tmp/5.key" "$
 cmp "$tmp/x.hri" "$tmp/before" || fail "a refused signature changed the image"
 expect 0 '' "$tool" sign --key="$tmp/4.key" "$tmp/x.hri"
 
+# The power failed while it was signed: the old slots, the new checksum.
+cp "$tmp/x.hri" "$tmp/torn.hri"
+dd if=/dev/urandom of="$tmp/torn.hri" bs=32 seek=127 count=1 conv=notrunc status=none
+expect 3 'its checksum is wrong' "$tool" verify "$tmp/torn.hri"
+expect 0 'HEAD was written in part' "$tool" sign --key="$tmp/4.key" "$tmp/torn.hri"
+expect 0 '' "$tool" verify --public-key="$tmp/a.pub" "$tmp/torn.hri"
+dd if=/dev/urandom of="$tmp/torn.hri" bs=32 seek=3 count=1 conv=notrunc status=none
+expect 1 'its checksum is wrong' "$tool" sign --key="$tmp/4.key" "$tmp/torn.hri"
+
 # What cannot sign, or be signed.
 expect 1 'not an Ed25519 private key' "$tool" sign --key="$tmp/a.pub" "$tmp/y.hri"
 expect 1 'cannot open' "$tool" sign --key="$tmp/none" "$tmp/y.hri"
