@@ -126,7 +126,6 @@
 	X(HOT_RUN_FRAME, FIELD, "the runs of a frame are not its raw length")            \
 	X(HOT_RUNS_LEFT, FIELD, "there are more runs than the frames hold")              \
 	X(HOT_RUN_TWICE, FIELD, "a block is in two runs")                                \
-	X(HOT_BLOCKS, FIELD, "its blocks are not those of the chunk")                    \
 	X(PACK_RESERVED_20, RESERVED, "byte 20: a reserved field is not zero")           \
 	X(PACK_RESERVED_128, RESERVED, "bytes 128 to 511: a reserved byte is not zero")  \
 	X(PACK_HOT_OFF, FIELD, "byte 72: the hot pack's offset is not 4104")             \

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
+#include "imgfmt/digest.h"
 #include "imgfmt/tool/http.h"
 #include "imgfmt/tool/tool.h"
 
@@ -352,33 +353,36 @@ void image_reader_free(struct image_reader *reader)
 	if (!reader)
 		return;
 	img_decoder_free(reader->decoder);
+	img_hash_free(reader->hash);
 	free(reader->stored);
+	free(reader->raw);
 	free(reader);
 }
 
 struct image_reader *image_reader_new(const struct image_file *f)
 {
+	uint32_t raw_bytes =
+		(uint32_t)max_u64(img_info(f->img)->chunk_bytes, IMG_HOT_FRAME_RAW_MAX);
 	struct image_reader *reader = calloc(1, sizeof *reader);
 
 	if (!reader)
 		return NULL;
 	reader->decoder = img_decoder_new();
-	reader->stored = malloc(img_stored_bytes_max(img_info(f->img)->chunk_bytes));
-	if (!reader->decoder || !reader->stored) {
+	reader->hash = img_hash_new();
+	reader->stored = malloc(img_stored_bytes_max(raw_bytes));
+	reader->raw = malloc(raw_bytes);
+	if (!reader->decoder || !reader->hash || !reader->stored || !reader->raw) {
 		image_reader_free(reader);
 		return NULL;
 	}
 	return reader;
 }
 
-int image_reader_chunk(const struct image_file *f, struct image_reader *reader,
-		       const struct img_chunk *chunk, void *dst, int *ret_errno)
+int image_reader_bytes(int fd, uint64_t off, void *buf, size_t n_bytes, int *ret_errno)
 {
-	size_t done = 0, n_bytes = chunk->is_zero ? 0 : chunk->stored_bytes;
-
-	while (done < n_bytes) {
-		ssize_t n = pread(f->fd, reader->stored + done, n_bytes - done,
-				  (off_t)(chunk->src_off + done));
+	for (size_t done = 0; done < n_bytes;) {
+		ssize_t n = pread(fd, (uint8_t *)buf + done, n_bytes - done,
+				  (off_t)(off + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -388,8 +392,19 @@ int image_reader_chunk(const struct image_file *f, struct image_reader *reader,
 		}
 		done += (size_t)n;
 	}
-	return img_chunk_decode(reader->decoder, chunk, reader->stored, n_bytes, dst,
-				chunk->raw_bytes);
+	return 0;
+}
+
+int image_reader_chunk(const struct image_file *f, struct image_reader *reader,
+		       const struct img_chunk *chunk, void *dst, int *ret_errno)
+{
+	size_t n_bytes = chunk->is_zero ? 0 : chunk->stored_bytes;
+	int r = image_reader_bytes(f->fd, chunk->src_off, reader->stored, n_bytes,
+				   ret_errno);
+
+	return r < 0 ? r
+		     : img_chunk_decode(reader->decoder, chunk, reader->stored, n_bytes,
+					dst, chunk->raw_bytes);
 }
 
 int image_fail_chunk(const struct image_file *f, const struct img_chunk *chunk, int err,

@@ -13,6 +13,8 @@ struct image_trust {
 	const char *public_key_path;
 };
 
+struct img_hash;
+
 struct image_file {
 	const char *path; /* the caller's */
 	int fd; /* -1: it is at a URL */
@@ -54,12 +56,18 @@ int image_chunk_read(struct image_file *f, const struct img_chunk *chunk,
 /* The same for several threads: each brings its own reader, and nothing is printed. */
 struct image_reader {
 	struct img_decoder *decoder;
-	uint8_t *stored; /* room for a frame */
+	struct img_hash *hash;
+	uint8_t *stored; /* room for a frame, of a chunk or of a hot pack */
+	uint8_t *raw; /* and for what it expands to */
 };
 
 /* NULL without memory; NULL may be freed. */
 struct image_reader *image_reader_new(const struct image_file *f);
 void image_reader_free(struct image_reader *reader);
+
+/* Error: IO with *ret_errno set, which is 0 when the file ends too early. */
+int image_reader_bytes(int fd, uint64_t off, void *buf, size_t n_bytes,
+		       int *ret_errno) _must_check_;
 
 /*
  * Errors: those of img_chunk_decode, and IO with *ret_errno set, which is 0 when the file
