@@ -7,6 +7,7 @@
  */
 #include "imgfmt/digest.h"
 #include "imgfmt/internal.h"
+#include "imgfmt/layout.h"
 
 /* Where a table is said to be and how long; in HEAD or in PACK HEAD. */
 struct place {
@@ -171,6 +172,9 @@ static int decode(const struct img *img, const struct place *place, const uint8_
 	const struct disk_hot_frame *frames = (const void *)(t + 1);
 	int r;
 
+	hot->image_bytes = img->info.image_bytes;
+	hot->chunk_bytes = img->info.chunk_bytes;
+	memcpy(hot->raw_digest, img->info.raw_digest, sizeof hot->raw_digest);
 	hot->n_frames = le32_load(t->n_frames);
 	hot->n_runs = le32_load(t->n_runs);
 	hot->frames = calloc(hot->n_frames, sizeof *hot->frames);
@@ -185,15 +189,34 @@ static int decode(const struct img *img, const struct place *place, const uint8_
 	return r == 0 ? check_overlap(hot) : r;
 }
 
+/* As much of an image as a table tells of it. */
+static int imagine(const struct disk_hot_table *t, struct img *ret)
+{
+	struct img_info *info = &ret->info;
+
+	info->image_bytes = le64_load(t->image_bytes);
+	info->chunk_bytes = le32_load(t->chunk_bytes);
+	memcpy(info->raw_digest, t->raw_digest, sizeof info->raw_digest);
+	if (!img_geometry_is_valid(info->image_bytes, info->chunk_bytes))
+		return IMG_FAULT_HOT_CHUNK_BYTES;
+	info->n_chunks = div_round_up(info->image_bytes, info->chunk_bytes);
+	return 0;
+}
+
 static int new_at(const struct img *img, const struct place *place, const void *table,
 		  size_t n_bytes, struct img_hot **ret_hot)
 {
+	struct img imagined = {0};
 	struct img_hot *hot;
 	int r;
 
 	if (n_bytes != place->table_bytes || n_bytes < DISK_HOT_TABLE_BYTES_MIN)
 		return IMG_ERR_LENGTH;
 	r = img_sha256_check(table, n_bytes, place->digest);
+	if (r == 0 && !img) {
+		r = imagine(table, &imagined);
+		img = &imagined;
+	}
 	if (r == 0)
 		r = check_header(img, table, n_bytes);
 	if (r < 0)
@@ -227,7 +250,7 @@ int img_pack_hot_new(const struct img_pack *pack, const struct img *img,
 	const struct place place = {info->hot_bytes, info->hot_table_bytes,
 				    info->hot_table_digest};
 
-	if (memcmp(info->image_digest, img->info.digest, IMG_DIGEST_BYTES) != 0)
+	if (img && memcmp(info->image_digest, img->info.digest, IMG_DIGEST_BYTES) != 0)
 		return IMG_ERR_DIGEST;
 	return new_at(img, &place, table, n_bytes, ret_hot);
 }

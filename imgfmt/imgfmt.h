@@ -266,6 +266,9 @@ struct img_hot_frame {
 };
 
 struct img_hot {
+	uint64_t image_bytes; /* of the image that it says it is of */
+	uint32_t chunk_bytes;
+	uint8_t raw_digest[IMG_DIGEST_BYTES];
 	uint32_t n_frames;
 	uint32_t n_runs;
 	struct img_hot_frame *frames;
@@ -310,7 +313,14 @@ const struct img_pack_info *img_pack_info(const struct img_pack *pack);
 int img_pack_check_signature(const struct img_pack *pack, const char *pem,
 			     size_t n_bytes) _must_check_;
 
-/* img_hot_new of a side file.  Error also: DIGEST when it is the pack of another image. */
+/* As img_signature_key_id, of signature i of the pack. */
+bool img_pack_key_id(const struct img_pack *pack, uint32_t i,
+		     uint8_t ret[IMG_KEY_ID_BYTES]) _must_check_;
+
+/*
+ * img_hot_new of a side file.  Error also: DIGEST when it is the pack of another image.  Without its
+ * image (img NULL) the table is held against what it says itself: enough to show it, not to use it.
+ */
 int img_pack_hot_new(const struct img_pack *pack, const struct img *img,
 		     const void *table, size_t n_bytes,
 		     struct img_hot **ret_hot) _must_check_;

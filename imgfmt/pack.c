@@ -86,6 +86,15 @@ const struct img_pack_info *img_pack_info(const struct img_pack *pack)
 	return &pack->info;
 }
 
+bool img_pack_key_id(const struct img_pack *pack, uint32_t i,
+		     uint8_t ret[IMG_KEY_ID_BYTES])
+{
+	if (i >= pack->info.n_signatures)
+		return false;
+	memcpy(ret, pack->head.slots[i].key_id, IMG_KEY_ID_BYTES);
+	return true;
+}
+
 int img_pack_check_signature(const struct img_pack *pack, const char *pem, size_t n_bytes)
 {
 	uint32_t n = pack->info.n_signatures;

@@ -226,23 +226,29 @@ static int load(struct image_file *f, const struct image_trust *trust)
 	return r == EXIT_DONE ? load_tables(f) : r;
 }
 
+static int open_file(const char *path, struct image_file *f)
+{
+	struct stat st;
+
+	f->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (f->fd < 0 || fstat(f->fd, &st) < 0)
+		return tool_fail_errno(path, "cannot open");
+	if (!S_ISREG(st.st_mode))
+		return tool_fail(path, "not a regular file");
+	f->file_bytes = (uint64_t)st.st_size;
+	return EXIT_DONE;
+}
+
 int image_open(const char *path, const struct image_trust *trust, struct image_file *ret)
 {
 	struct image_file f = {.path = path, .fd = -1};
-	struct stat st;
 	int r;
 
 	if (http_is_url(path))
 		return tool_fail(path, "only 'info' takes a URL; download it first");
-	f.fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (f.fd < 0 || fstat(f.fd, &st) < 0)
-		r = tool_fail_errno(path, "cannot open");
-	else if (!S_ISREG(st.st_mode))
-		r = tool_fail(path, "not a regular file");
-	else {
-		f.file_bytes = (uint64_t)st.st_size;
+	r = open_file(path, &f);
+	if (r == EXIT_DONE)
 		r = load(&f, trust);
-	}
 	if (r != EXIT_DONE) {
 		image_close(&f);
 		return r;
@@ -269,18 +275,17 @@ static int load_remote(struct image_file *f)
 	return r == EXIT_DONE ? load_tables(f) : r;
 }
 
-int image_open_anywhere(const char *path, struct image_file *ret)
+int image_look(const char *path, struct image_file *ret)
 {
-	const struct image_trust none = {NULL, NULL};
 	struct image_file f = {.path = path, .fd = -1};
 	int r;
 
-	if (!http_is_url(path))
-		return image_open(path, &none, ret);
-	r = http_open(path, IMG_HEAD_BYTES, &f.http, &f.file_bytes);
-	if (r == EXIT_DONE) {
-		f.path = http_name(f.http);
-		r = load_remote(&f);
+	if (!http_is_url(path)) {
+		r = open_file(path, &f);
+	} else {
+		r = http_open(path, IMG_HEAD_BYTES, &f.http, &f.file_bytes);
+		if (r == EXIT_DONE)
+			f.path = http_name(f.http);
 	}
 	if (r != EXIT_DONE) {
 		image_close(&f);
@@ -288,6 +293,13 @@ int image_open_anywhere(const char *path, struct image_file *ret)
 	}
 	*ret = f;
 	return EXIT_DONE;
+}
+
+int image_load(struct image_file *f)
+{
+	const struct image_trust none = {NULL, NULL};
+
+	return f->http ? load_remote(f) : load(f, &none);
 }
 
 void image_close(struct image_file *f)
