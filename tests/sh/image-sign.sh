@@ -2,29 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # keygen, build --key, sign: four keys have room, one key has one slot, the digest stays, HEAD is all
 # that changes; verify and sign say which key and why.
-set -eu
-tool=${BUILD:-build}/hydroot-image
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-
-fail() {
-	echo "image-sign: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/imagelib.sh
+. "$(dirname "$0")/../imagelib.sh"
 
 command -v jq >/dev/null || {
 	echo "skipped: needs jq"
 	exit 77
-}
-
-# expect STATUS TEXT COMMAND...: the exit status, and a part of what is said on stderr
-expect() {
-	want=$1 text=$2
-	shift 2
-	status=0
-	"$@" >"$tmp/out" 2>"$tmp/err" || status=$?
-	[ $status = "$want" ] || fail "'$*' gave $status instead of $want: $(cat "$tmp/err")"
-	[ -z "$text" ] || grep -q -e "$text" "$tmp/err" || fail "'$*' said: $(cat "$tmp/err")"
 }
 
 count() { "$tool" info --json "$1" | jq "$2"; }
