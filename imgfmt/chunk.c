@@ -9,10 +9,12 @@
  */
 #include "imgfmt/digest.h"
 #include "imgfmt/imgfmt.h"
+#include "imgfmt/level.h"
 #include "imgfmt/ondisk.h"
 #include "imgfmt/writer.h"
 
 #include <zstd.h>
+#include <zstd_errors.h>
 
 struct img_decoder {
 	ZSTD_DCtx *zstd;
@@ -58,26 +60,46 @@ void img_decoder_free(struct img_decoder *d)
  * Exactly one frame of the kind FORMAT.md wants?  ZSTD_decompressDCtx alone would take
  * several.
  */
-static bool frame_is_ours(const uint8_t *src, size_t src_bytes, uint32_t raw_bytes)
+static int check_frame(const uint8_t *src, size_t src_bytes, uint32_t raw_bytes)
 {
 	const uint8_t checksum_flag = 1 << 2, dictionary_bits = 3;
+	unsigned long long content_bytes;
 
-	return src_bytes >= DISK_FRAME_BYTES_MIN && le32_load(src) == ZSTD_MAGICNUMBER &&
-	       (src[4] & checksum_flag) && !(src[4] & dictionary_bits) &&
-	       ZSTD_getFrameContentSize(src, src_bytes) == raw_bytes &&
-	       ZSTD_findFrameCompressedSize(src, src_bytes) == src_bytes;
+	if (src_bytes < DISK_FRAME_BYTES_MIN || le32_load(src) != ZSTD_MAGICNUMBER)
+		return IMG_FAULT_FRAME_MAGIC;
+	if (!(src[4] & checksum_flag))
+		return IMG_FAULT_FRAME_NO_CHECKSUM;
+	if (src[4] & dictionary_bits)
+		return IMG_FAULT_FRAME_DICTIONARY;
+	content_bytes = ZSTD_getFrameContentSize(src, src_bytes);
+	if (content_bytes == ZSTD_CONTENTSIZE_UNKNOWN)
+		return IMG_FAULT_FRAME_NO_SIZE;
+	if (content_bytes != raw_bytes)
+		return IMG_FAULT_FRAME_SIZE;
+	return ZSTD_findFrameCompressedSize(src, src_bytes) == src_bytes
+		       ? 0
+		       : IMG_FAULT_FRAME_END;
+}
+
+static int content_fault(size_t result)
+{
+	return ZSTD_getErrorCode(result) == ZSTD_error_checksum_wrong
+		       ? IMG_FAULT_FRAME_CHECKSUM
+		       : IMG_FAULT_FRAME_CONTENT;
 }
 
 int img_frame_decode(struct img_decoder *d, const void *src, size_t src_bytes, void *dst,
 		     uint32_t raw_bytes)
 {
-	if (!frame_is_ours(src, src_bytes, raw_bytes))
-		return IMG_ERR_ZSTD;
+	int r = check_frame(src, src_bytes, raw_bytes);
+	size_t n;
+
+	if (r < 0)
+		return r;
 	/* The checksum in the frame is verified here too: the bytes are good up to
 	 * this memory. */
-	return ZSTD_decompressDCtx(d->zstd, dst, raw_bytes, src, src_bytes) == raw_bytes
-		       ? 0
-		       : IMG_ERR_ZSTD;
+	n = ZSTD_decompressDCtx(d->zstd, dst, raw_bytes, src, src_bytes);
+	return n == raw_bytes ? 0 : content_fault(n);
 }
 
 int img_chunk_decode(struct img_decoder *d, const struct img_chunk *chunk,
@@ -127,9 +149,7 @@ struct img_encoder *img_encoder_new(uint32_t chunk_bytes, int level)
 	e->chunk_bytes = chunk_bytes;
 	e->hash = img_hash_new();
 	e->zstd = ZSTD_createCCtx();
-	if (!e->hash || !e->zstd ||
-	    ZSTD_isError(
-		    ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_compressionLevel, level)) ||
+	if (!e->hash || !e->zstd || !img_level_set(e->zstd, level, chunk_bytes) ||
 	    ZSTD_isError(ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_checksumFlag, 1))) {
 		img_encoder_free(e);
 		return NULL;

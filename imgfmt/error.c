@@ -4,8 +4,29 @@
  */
 #include "imgfmt/imgfmt.h"
 
+static const struct {
+	int kind;
+	const char *text;
+} faults[] = {
+#define FAULT_ROW(name, kind, text) {IMG_ERR_##kind, text},
+	IMG_FAULTS(FAULT_ROW)
+#undef FAULT_ROW
+};
+
+static bool is_fault(int err)
+{
+	return err > IMG_FAULT_FIRST && err < IMG_FAULT_END;
+}
+
+int img_err_kind(int err)
+{
+	return is_fault(err) ? faults[err - IMG_FAULT_FIRST - 1].kind : err;
+}
+
 const char *img_strerror(int err)
 {
+	if (is_fault(err))
+		return faults[err - IMG_FAULT_FIRST - 1].text;
 	switch (err) {
 	case IMG_OK:
 		return "no error";

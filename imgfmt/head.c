@@ -82,44 +82,56 @@ static void decode_fields(struct img *img)
 
 int img_head_identify(const struct disk_head *h, const void *magic, uint32_t version)
 {
-	if (le32_load(h->skip.magic) != DISK_SKIP_MAGIC ||
-	    memcmp(h->magic, magic, sizeof h->magic) != 0)
-		return IMG_ERR_MAGIC;
+	int r;
+
+	if (le32_load(h->skip.magic) != DISK_SKIP_MAGIC)
+		return IMG_FAULT_NO_FRAME;
+	if (memcmp(h->magic, magic, sizeof h->magic) != 0)
+		return IMG_FAULT_NO_MAGIC;
 	if (le32_load(h->version) != version)
 		return IMG_ERR_VERSION;
 	if (img_sha256_check(h, offsetof(struct disk_head, checksum), h->checksum) < 0)
 		return IMG_ERR_CHECKSUM;
 	if (le32_load(h->incompat) & ~DISK_INCOMPAT_KNOWN)
 		return IMG_ERR_FEATURE;
-	return img_sha256_check(h, DISK_SIGNED_BYTES, h->digest);
+	r = img_sha256_check(h, DISK_SIGNED_BYTES, h->digest);
+	if (r == IMG_ERR_DIGEST)
+		return IMG_FAULT_HEAD_DIGEST;
+	if (r == 0 &&
+	    le32_load(h->skip.payload_bytes) != IMG_HEAD_BYTES - DISK_SKIP_HEADER_BYTES)
+		return IMG_FAULT_HEAD_SKIP_LENGTH;
+	return r;
 }
 
 static int check_reserved(const struct disk_head *h)
 {
-	if (!img_is_zero(h->reserved_0, sizeof h->reserved_0) ||
-	    !img_is_zero(h->reserved_1, sizeof h->reserved_1) ||
-	    !img_is_zero(h->reserved_2, sizeof h->reserved_2) ||
-	    !img_is_zero(h->reserved_3, sizeof h->reserved_3))
-		return IMG_ERR_RESERVED;
+	if (!img_is_zero(h->reserved_0, sizeof h->reserved_0))
+		return IMG_FAULT_RESERVED_60;
+	if (!img_is_zero(h->reserved_1, sizeof h->reserved_1))
+		return IMG_FAULT_RESERVED_360;
+	if (!img_is_zero(h->reserved_2, sizeof h->reserved_2))
+		return IMG_FAULT_RESERVED_548;
+	if (!img_is_zero(h->reserved_3, sizeof h->reserved_3))
+		return IMG_FAULT_RESERVED_1112;
 	return 0;
 }
 
 int img_slots_check(const struct disk_slot *slots, uint32_t n)
 {
 	if (n > IMG_SIGNATURES_MAX)
-		return IMG_ERR_FIELD;
+		return IMG_FAULT_N_SIGNATURES;
 	for (uint32_t i = 0; i < IMG_SIGNATURES_MAX; i++) {
 		const struct disk_slot *s = &slots[i];
 		uint32_t algorithm = le32_load(s->algorithm);
 
 		if (i >= n && !img_is_zero(s, sizeof *s))
-			return IMG_ERR_RESERVED;
+			return IMG_FAULT_UNUSED_SLOT;
 		if (i < n && algorithm == 0)
-			return IMG_ERR_FIELD;
+			return IMG_FAULT_SLOT_ALGORITHM;
 		if (algorithm == DISK_SIG_ED25519 &&
 		    !img_is_zero(s->signature + DISK_SIG_ED25519_BYTES,
 				 sizeof s->signature - DISK_SIG_ED25519_BYTES))
-			return IMG_ERR_RESERVED;
+			return IMG_FAULT_SLOT_TAIL;
 	}
 	return 0;
 }
@@ -129,23 +141,54 @@ static bool is_power_of_two(uint64_t n)
 	return n != 0 && (n & (n - 1)) == 0;
 }
 
+static int check_sizes(uint64_t image_bytes, uint32_t chunk_bytes)
+{
+	if (chunk_bytes < IMG_CHUNK_BYTES_MIN)
+		return IMG_FAULT_CHUNK_BYTES_SMALL;
+	if (chunk_bytes > IMG_CHUNK_BYTES_MAX)
+		return IMG_FAULT_CHUNK_BYTES_LARGE;
+	if (!is_power_of_two(chunk_bytes))
+		return IMG_FAULT_CHUNK_BYTES_ODD;
+	if (image_bytes == 0)
+		return IMG_FAULT_IMAGE_BYTES_0;
+	if (image_bytes % IMG_BLOCK_BYTES != 0)
+		return IMG_FAULT_IMAGE_BYTES_ODD;
+	if (div_round_up(image_bytes, chunk_bytes) > DISK_CHUNKS_MAX)
+		return IMG_FAULT_IMAGE_BYTES_HUGE;
+	return 0;
+}
+
 bool img_geometry_is_valid(uint64_t image_bytes, uint32_t chunk_bytes)
 {
-	return is_power_of_two(chunk_bytes) && chunk_bytes >= IMG_CHUNK_BYTES_MIN &&
-	       chunk_bytes <= IMG_CHUNK_BYTES_MAX && image_bytes > 0 &&
-	       image_bytes % IMG_BLOCK_BYTES == 0 &&
-	       div_round_up(image_bytes, chunk_bytes) <= DISK_CHUNKS_MAX;
+	return check_sizes(image_bytes, chunk_bytes) == 0;
 }
 
 static int check_geometry(const struct disk_head *h, const struct img_info *info)
 {
-	if (le32_load(h->page_entries) != IMG_PAGE_ENTRIES ||
-	    !img_geometry_is_valid(info->image_bytes, info->chunk_bytes) ||
-	    info->n_chunks != div_round_up(info->image_bytes, info->chunk_bytes) ||
-	    info->n_pages != div_round_up(info->n_chunks, IMG_PAGE_ENTRIES) ||
-	    info->version_number > DISK_VERSION_NUMBER_MAX)
-		return IMG_ERR_FIELD;
+	int r = check_sizes(info->image_bytes, info->chunk_bytes);
+
+	if (le32_load(h->page_entries) != IMG_PAGE_ENTRIES)
+		return IMG_FAULT_PAGE_ENTRIES;
+	if (r < 0)
+		return r;
+	if (info->n_chunks != div_round_up(info->image_bytes, info->chunk_bytes))
+		return IMG_FAULT_N_CHUNKS;
+	if (info->n_pages != div_round_up(info->n_chunks, IMG_PAGE_ENTRIES))
+		return IMG_FAULT_N_PAGES;
+	if (info->version_number > DISK_VERSION_NUMBER_MAX)
+		return IMG_FAULT_VERSION_NUMBER;
 	return 0;
+}
+
+int img_hot_lengths_check(uint64_t hot_bytes, uint64_t table_bytes)
+{
+	if (hot_bytes > DISK_HOT_BYTES_MAX)
+		return IMG_FAULT_HOT_MUCH;
+	if (table_bytes < DISK_HOT_TABLE_BYTES_MIN)
+		return IMG_FAULT_HOT_TABLE_LITTLE;
+	if (table_bytes > DISK_HOT_TABLE_BYTES_MAX)
+		return IMG_FAULT_HOT_TABLE_MUCH;
+	return table_bytes > hot_bytes ? IMG_FAULT_HOT_TABLE_LONGER : 0;
 }
 
 static int check_hot(const struct img *img)
@@ -156,28 +199,31 @@ static int check_hot(const struct img *img)
 	if (info->hot_off == 0)
 		return info->hot_bytes == 0 && info->hot_table_bytes == 0 && no_digest
 			       ? 0
-			       : IMG_ERR_FIELD;
-	if (info->hot_bytes > DISK_HOT_BYTES_MAX || no_digest ||
-	    info->hot_table_bytes < DISK_HOT_TABLE_BYTES_MIN ||
-	    info->hot_table_bytes > DISK_HOT_TABLE_BYTES_MAX ||
-	    info->hot_table_bytes > info->hot_bytes)
-		return IMG_ERR_FIELD;
-	return 0;
+			       : IMG_FAULT_HOT_HALF;
+	if (no_digest)
+		return IMG_FAULT_HOT_NO_DIGEST;
+	return img_hot_lengths_check(info->hot_bytes, info->hot_table_bytes);
 }
 
 /* With the geometry valid, every limit here is far below 2^63. */
-static int check_lengths(const struct disk_head *h, const struct img_info *info)
+static int check_lengths(const struct img_info *info)
 {
-	if (le32_load(h->skip.payload_bytes) != IMG_HEAD_BYTES - DISK_SKIP_HEADER_BYTES ||
-	    info->meta_bytes < DISK_META_BYTES_MIN ||
-	    info->meta_bytes > IMG_META_BYTES_MAX ||
-	    info->table_bytes != info->n_pages * sizeof(struct disk_table_entry) ||
-	    info->pages_bytes > info->n_pages * DISK_PAGE_BYTES ||
-	    info->pages_bytes % IMG_PAGE_ENTRY_BYTES != 0 ||
-	    info->data_bytes < info->n_chunks * DISK_FRAME_BYTES_MIN ||
-	    info->data_bytes > info->n_chunks * img_stored_bytes_max(info->chunk_bytes) ||
-	    info->seek_bytes != img_seek_bytes(info))
-		return IMG_ERR_FIELD;
+	if (info->meta_bytes < DISK_META_BYTES_MIN)
+		return IMG_FAULT_META_SHORT;
+	if (info->meta_bytes > IMG_META_BYTES_MAX)
+		return IMG_FAULT_META_LONG;
+	if (info->table_bytes != info->n_pages * sizeof(struct disk_table_entry))
+		return IMG_FAULT_TABLE_LENGTH;
+	if (info->pages_bytes > info->n_pages * DISK_PAGE_BYTES)
+		return IMG_FAULT_PAGES_MUCH;
+	if (info->pages_bytes % IMG_PAGE_ENTRY_BYTES != 0)
+		return IMG_FAULT_PAGES_ODD;
+	if (info->data_bytes < info->n_chunks * DISK_FRAME_BYTES_MIN)
+		return IMG_FAULT_DATA_LITTLE;
+	if (info->data_bytes > info->n_chunks * img_stored_bytes_max(info->chunk_bytes))
+		return IMG_FAULT_DATA_MUCH;
+	if (info->seek_bytes != img_seek_bytes(info))
+		return IMG_FAULT_SEEK_LENGTH;
 	return 0;
 }
 
@@ -201,12 +247,19 @@ static int check_layout(const struct img_info *info)
 	struct img_info want = *info;
 
 	img_layout(&want);
-	if (info->meta_off != want.meta_off || info->table_off != want.table_off ||
-	    info->pages_off != want.pages_off || info->hot_off != want.hot_off ||
-	    info->data_off != want.data_off || info->seek_off != want.seek_off ||
-	    info->file_bytes != want.file_bytes)
-		return IMG_ERR_FIELD;
-	return 0;
+	if (info->meta_off != want.meta_off)
+		return IMG_FAULT_META_OFF;
+	if (info->table_off != want.table_off)
+		return IMG_FAULT_TABLE_OFF;
+	if (info->pages_off != want.pages_off)
+		return IMG_FAULT_PAGES_OFF;
+	if (info->hot_off != want.hot_off)
+		return IMG_FAULT_HOT_OFF;
+	if (info->data_off != want.data_off)
+		return IMG_FAULT_DATA_OFF;
+	if (info->seek_off != want.seek_off)
+		return IMG_FAULT_SEEK_OFF;
+	return info->file_bytes == want.file_bytes ? 0 : IMG_FAULT_FILE_BYTES;
 }
 
 int img_derive_uuid(const void *signed_range, uint8_t ret[IMG_UUID_BYTES])
@@ -244,7 +297,7 @@ static int check_uuid(const struct disk_head *h)
 
 	if (r < 0)
 		return r;
-	return memcmp(uuid, h->uuid, sizeof uuid) == 0 ? 0 : IMG_ERR_FIELD;
+	return memcmp(uuid, h->uuid, sizeof uuid) == 0 ? 0 : IMG_FAULT_HEAD_UUID;
 }
 
 static int check_head(struct img *img)
@@ -262,7 +315,7 @@ static int check_head(struct img *img)
 	if (r == 0)
 		r = check_hot(img);
 	if (r == 0)
-		r = check_lengths(&img->head, &img->info);
+		r = check_lengths(&img->info);
 	if (r == 0)
 		r = check_layout(&img->info);
 	return r == 0 ? check_uuid(&img->head) : r;

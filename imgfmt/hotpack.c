@@ -7,6 +7,7 @@
  */
 #include "imgfmt/digest.h"
 #include "imgfmt/internal.h"
+#include "imgfmt/layout.h"
 
 /* Where a table is said to be and how long; in HEAD or in PACK HEAD. */
 struct place {
@@ -29,21 +30,43 @@ static int check_header(const struct img *img, const struct disk_hot_table *t,
 	uint64_t n_frames = le32_load(t->n_frames), n_runs = le32_load(t->n_runs);
 
 	if (memcmp(t->magic, DISK_HOT_MAGIC, sizeof t->magic) != 0)
-		return IMG_ERR_MAGIC;
+		return IMG_FAULT_HOT_MAGIC;
 	if (!img_is_zero(t->reserved, sizeof t->reserved))
-		return IMG_ERR_RESERVED;
-	if (memcmp(t->raw_digest, img->info.raw_digest, sizeof t->raw_digest) != 0 ||
-	    le64_load(t->image_bytes) != img->info.image_bytes ||
-	    le32_load(t->chunk_bytes) != img->info.chunk_bytes)
-		return IMG_ERR_FIELD;
-	if (n_frames < 1 || n_frames > DISK_HOT_FRAMES_MAX || n_runs < 1 ||
-	    n_runs > DISK_HOT_RUNS_MAX)
-		return IMG_ERR_FIELD;
+		return IMG_FAULT_HOT_RESERVED;
+	if (memcmp(t->raw_digest, img->info.raw_digest, sizeof t->raw_digest) != 0)
+		return IMG_FAULT_HOT_RAW_DIGEST;
+	if (le64_load(t->image_bytes) != img->info.image_bytes)
+		return IMG_FAULT_HOT_IMAGE_BYTES;
+	if (le32_load(t->chunk_bytes) != img->info.chunk_bytes)
+		return IMG_FAULT_HOT_CHUNK_BYTES;
+	if (n_frames < 1)
+		return IMG_FAULT_HOT_NO_FRAMES;
+	if (n_frames > DISK_HOT_FRAMES_MAX)
+		return IMG_FAULT_HOT_MORE_FRAMES;
+	if (n_runs < 1)
+		return IMG_FAULT_HOT_NO_RUNS;
+	if (n_runs > DISK_HOT_RUNS_MAX)
+		return IMG_FAULT_HOT_MORE_RUNS;
 	return sizeof *t + n_frames * sizeof(struct disk_hot_frame) +
 				       n_runs * sizeof(struct disk_hot_run) ==
 			       n_bytes
 		       ? 0
-		       : IMG_ERR_FIELD;
+		       : IMG_FAULT_HOT_LENGTH;
+}
+
+static int check_frame(const struct img_hot_frame *f)
+{
+	if (f->raw_bytes == 0)
+		return IMG_FAULT_HOT_FRAME_RAW_0;
+	if (f->raw_bytes % IMG_BLOCK_BYTES != 0)
+		return IMG_FAULT_HOT_FRAME_RAW_ODD;
+	if (f->raw_bytes > DISK_HOT_FRAME_RAW_MAX)
+		return IMG_FAULT_HOT_FRAME_RAW_MUCH;
+	if (f->stored_bytes < DISK_FRAME_BYTES_MIN)
+		return IMG_FAULT_HOT_FRAME_LITTLE;
+	if (f->stored_bytes > img_stored_bytes_max(DISK_HOT_FRAME_RAW_MAX))
+		return IMG_FAULT_HOT_FRAME_MUCH;
+	return 0;
 }
 
 /* Lengths within their limits, and frames that fill the payload behind the table. */
@@ -54,34 +77,46 @@ static int decode_frames(const struct place *place, const struct disk_hot_frame 
 
 	for (uint32_t i = 0; i < hot->n_frames; i++) {
 		struct img_hot_frame *f = &hot->frames[i];
+		int r;
 
 		f->hot_off = off;
 		f->stored_bytes = le32_load(from[i].stored_bytes);
 		f->raw_bytes = le32_load(from[i].raw_bytes);
 		memcpy(f->digest, from[i].digest, sizeof f->digest);
-		if (f->raw_bytes == 0 || f->raw_bytes % IMG_BLOCK_BYTES != 0 ||
-		    f->raw_bytes > DISK_HOT_FRAME_RAW_MAX ||
-		    f->stored_bytes < DISK_FRAME_BYTES_MIN ||
-		    f->stored_bytes > img_stored_bytes_max(DISK_HOT_FRAME_RAW_MAX))
-			return IMG_ERR_FIELD;
+		r = check_frame(f);
+		if (r < 0)
+			return r;
 		off += f->stored_bytes;
 	}
-	return off == place->hot_bytes ? 0 : IMG_ERR_FIELD;
+	return off == place->hot_bytes ? 0 : IMG_FAULT_HOT_FRAMES_FILL;
+}
+
+static int check_run(const struct img *img, const struct img_hot_run *r)
+{
+	uint32_t raw_bytes = img_chunk_raw_bytes(img, r->ci); /* 0: no such chunk */
+
+	if (r->n_blocks == 0)
+		return IMG_FAULT_HOT_RUN_EMPTY;
+	if (raw_bytes == 0)
+		return IMG_FAULT_HOT_RUN_IMAGE;
+	return (r->first_block + r->n_blocks) * IMG_BLOCK_BYTES > raw_bytes
+		       ? IMG_FAULT_HOT_RUN_CHUNK
+		       : 0;
 }
 
 static int decode_runs(const struct img *img, const struct disk_hot_run *from,
 		       struct img_hot *hot)
 {
 	for (uint32_t i = 0; i < hot->n_runs; i++) {
-		struct img_hot_run *r = &hot->runs[i];
+		struct img_hot_run *run = &hot->runs[i];
+		int r;
 
-		r->ci = le32_load(from[i].ci);
-		r->first_block = le16_load(from[i].first_block);
-		r->n_blocks = le16_load(from[i].n_blocks);
-		/* A chunk outside the image has 0 bytes, and then no run fits. */
-		if (r->n_blocks == 0 || (r->first_block + r->n_blocks) * IMG_BLOCK_BYTES >
-						img_chunk_raw_bytes(img, r->ci))
-			return IMG_ERR_FIELD;
+		run->ci = le32_load(from[i].ci);
+		run->first_block = le16_load(from[i].first_block);
+		run->n_blocks = le16_load(from[i].n_blocks);
+		r = check_run(img, run);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -100,9 +135,9 @@ static int share_out_runs(struct img_hot *hot)
 			n_bytes += (uint64_t)hot->runs[run++].n_blocks * IMG_BLOCK_BYTES;
 		f->n_runs = run - f->first_run;
 		if (n_bytes != f->raw_bytes)
-			return IMG_ERR_FIELD;
+			return IMG_FAULT_HOT_RUN_FRAME;
 	}
-	return run == hot->n_runs ? 0 : IMG_ERR_FIELD;
+	return run == hot->n_runs ? 0 : IMG_FAULT_HOT_RUNS_LEFT;
 }
 
 static int compare_runs(const void *a, const void *b)
@@ -126,7 +161,7 @@ static int check_overlap(const struct img_hot *hot)
 		if (sorted[i].ci == sorted[i - 1].ci &&
 		    sorted[i].first_block <
 			    sorted[i - 1].first_block + sorted[i - 1].n_blocks)
-			return IMG_ERR_FIELD;
+			return IMG_FAULT_HOT_RUN_TWICE;
 	return 0;
 }
 
@@ -137,6 +172,9 @@ static int decode(const struct img *img, const struct place *place, const uint8_
 	const struct disk_hot_frame *frames = (const void *)(t + 1);
 	int r;
 
+	hot->image_bytes = img->info.image_bytes;
+	hot->chunk_bytes = img->info.chunk_bytes;
+	memcpy(hot->raw_digest, img->info.raw_digest, sizeof hot->raw_digest);
 	hot->n_frames = le32_load(t->n_frames);
 	hot->n_runs = le32_load(t->n_runs);
 	hot->frames = calloc(hot->n_frames, sizeof *hot->frames);
@@ -151,15 +189,34 @@ static int decode(const struct img *img, const struct place *place, const uint8_
 	return r == 0 ? check_overlap(hot) : r;
 }
 
+/* As much of an image as a table tells of it. */
+static int imagine(const struct disk_hot_table *t, struct img *ret)
+{
+	struct img_info *info = &ret->info;
+
+	info->image_bytes = le64_load(t->image_bytes);
+	info->chunk_bytes = le32_load(t->chunk_bytes);
+	memcpy(info->raw_digest, t->raw_digest, sizeof info->raw_digest);
+	if (!img_geometry_is_valid(info->image_bytes, info->chunk_bytes))
+		return IMG_FAULT_HOT_CHUNK_BYTES;
+	info->n_chunks = div_round_up(info->image_bytes, info->chunk_bytes);
+	return 0;
+}
+
 static int new_at(const struct img *img, const struct place *place, const void *table,
 		  size_t n_bytes, struct img_hot **ret_hot)
 {
+	struct img imagined = {0};
 	struct img_hot *hot;
 	int r;
 
 	if (n_bytes != place->table_bytes || n_bytes < DISK_HOT_TABLE_BYTES_MIN)
 		return IMG_ERR_LENGTH;
 	r = img_sha256_check(table, n_bytes, place->digest);
+	if (r == 0 && !img) {
+		r = imagine(table, &imagined);
+		img = &imagined;
+	}
 	if (r == 0)
 		r = check_header(img, table, n_bytes);
 	if (r < 0)
@@ -193,7 +250,7 @@ int img_pack_hot_new(const struct img_pack *pack, const struct img *img,
 	const struct place place = {info->hot_bytes, info->hot_table_bytes,
 				    info->hot_table_digest};
 
-	if (memcmp(info->image_digest, img->info.digest, IMG_DIGEST_BYTES) != 0)
+	if (img && memcmp(info->image_digest, img->info.digest, IMG_DIGEST_BYTES) != 0)
 		return IMG_ERR_DIGEST;
 	return new_at(img, &place, table, n_bytes, ret_hot);
 }

@@ -10,7 +10,8 @@
  * Three address spaces: img_off counts bytes of the expanded filesystem image, src_off bytes of
  * the image file; a chunk is named by its index `ci`.
  *
- * Every int function returns 0 or a negative enum img_err.
+ * Every int function returns 0 or a negative code: an enum img_err, or, for what is wrong with an
+ * image, the enum img_fault (fault.h) that names the field.  "Errors:" below names kinds.
  */
 #ifndef IMGFMT_H
 #define IMGFMT_H
@@ -20,6 +21,7 @@
 #include <stdint.h>
 
 #include "imgfmt/base.h"
+#include "imgfmt/fault.h"
 
 #define IMG_BLOCK_BYTES 4096u
 #define IMG_HEAD_BYTES 4096u
@@ -63,8 +65,11 @@ enum img_err {
 	IMG_ERR_INTERNAL, /* libcrypto or zstd failed where it must not */
 };
 
-/* A sentence fragment, lower case, for any code above; never NULL. */
+/* A sentence fragment, lower case, for any code above or of fault.h; never NULL. */
 const char *img_strerror(int err);
+
+/* The enum img_err that a fault is one of; any other code is its own kind. */
+int img_err_kind(int err);
 
 /* What HEAD says, checked.  Plain data, the caller's own copy. */
 struct img_info {
@@ -261,6 +266,9 @@ struct img_hot_frame {
 };
 
 struct img_hot {
+	uint64_t image_bytes; /* of the image that it says it is of */
+	uint32_t chunk_bytes;
+	uint8_t raw_digest[IMG_DIGEST_BYTES];
 	uint32_t n_frames;
 	uint32_t n_runs;
 	struct img_hot_frame *frames;
@@ -305,7 +313,14 @@ const struct img_pack_info *img_pack_info(const struct img_pack *pack);
 int img_pack_check_signature(const struct img_pack *pack, const char *pem,
 			     size_t n_bytes) _must_check_;
 
-/* img_hot_new of a side file.  Error also: DIGEST when it is the pack of another image. */
+/* As img_signature_key_id, of signature i of the pack. */
+bool img_pack_key_id(const struct img_pack *pack, uint32_t i,
+		     uint8_t ret[IMG_KEY_ID_BYTES]) _must_check_;
+
+/*
+ * img_hot_new of a side file.  Error also: DIGEST when it is the pack of another image.  Without its
+ * image (img NULL) the table is held against what it says itself: enough to show it, not to use it.
+ */
 int img_pack_hot_new(const struct img_pack *pack, const struct img *img,
 		     const void *table, size_t n_bytes,
 		     struct img_hot **ret_hot) _must_check_;

@@ -54,20 +54,24 @@ static int check_table_entry(const struct img *img, const struct disk_table_entr
 	bool no_digest = img_is_zero(e->digest, sizeof e->digest);
 
 	if (page == 0 && start != img->info.data_off)
-		return IMG_ERR_FIELD;
+		return IMG_FAULT_TABLE_FIRST;
 	/* Ascending up to a last end that HEAD vouches for: so no offset is beyond it
 	 * either. */
 	if (end <= start)
-		return IMG_ERR_FIELD;
+		return IMG_FAULT_TABLE_ORDER;
 	if (entry_is_zero_page(e)) {
 		if (!no_digest)
-			return IMG_ERR_RESERVED;
-		return end - start == zero_page_frame_bytes(img, page) ? 0
-								       : IMG_ERR_FIELD;
+			return IMG_FAULT_TABLE_ZERO_DIGEST;
+		return end - start == zero_page_frame_bytes(img, page)
+			       ? 0
+			       : IMG_FAULT_TABLE_ZERO_ROOM;
 	}
-	if (no_digest || end - start < n * DISK_FRAME_BYTES_MIN ||
-	    end - start > n * img_stored_bytes_max(img->info.chunk_bytes))
-		return IMG_ERR_FIELD;
+	if (no_digest)
+		return IMG_FAULT_TABLE_NO_DIGEST;
+	if (end - start < n * DISK_FRAME_BYTES_MIN)
+		return IMG_FAULT_TABLE_LITTLE;
+	if (end - start > n * img_stored_bytes_max(img->info.chunk_bytes))
+		return IMG_FAULT_TABLE_MUCH;
 	return 0;
 }
 
@@ -89,7 +93,7 @@ static int check_table(const struct img *img, const struct disk_table_entry *tab
 		pages_bytes += (uint64_t)img_page_n_entries(&img->info, page) *
 			       IMG_PAGE_ENTRY_BYTES;
 	}
-	return pages_bytes == img->info.pages_bytes ? 0 : IMG_ERR_FIELD;
+	return pages_bytes == img->info.pages_bytes ? 0 : IMG_FAULT_TABLE_SUM;
 }
 
 int img_set_table(struct img *img, const void *table, size_t n_bytes)
@@ -138,12 +142,15 @@ static int check_entry(const struct img *img, const struct disk_page_entry *e,
 
 	if (word & DISK_ZERO_CHUNK) {
 		if (stored != img_zero_frame_bytes(img_chunk_raw_bytes(img, ci)))
-			return IMG_ERR_FIELD;
-		return img_is_zero(e->digest, sizeof e->digest) ? 0 : IMG_ERR_RESERVED;
+			return IMG_FAULT_PAGE_ZERO_LENGTH;
+		return img_is_zero(e->digest, sizeof e->digest)
+			       ? 0
+			       : IMG_FAULT_PAGE_ZERO_DIGEST;
 	}
-	if (stored < DISK_FRAME_BYTES_MIN ||
-	    stored > img_stored_bytes_max(img->info.chunk_bytes))
-		return IMG_ERR_FIELD;
+	if (stored < DISK_FRAME_BYTES_MIN)
+		return IMG_FAULT_PAGE_LITTLE;
+	if (stored > img_stored_bytes_max(img->info.chunk_bytes))
+		return IMG_FAULT_PAGE_MUCH;
 	return 0;
 }
 
@@ -167,9 +174,10 @@ static int check_stored_page(const struct img *img, uint64_t page,
 		src_off += word & ~DISK_ZERO_CHUNK;
 		all_zero = all_zero && (word & DISK_ZERO_CHUNK);
 	}
-	if (all_zero || src_off != page_src_end(&img->info, img->table, page))
-		return IMG_ERR_FIELD;
-	return 0;
+	if (all_zero)
+		return IMG_FAULT_PAGE_ALL_ZERO;
+	return src_off == page_src_end(&img->info, img->table, page) ? 0
+								     : IMG_FAULT_PAGE_SUM;
 }
 
 static void copy_stored_page(const struct disk_page_entry *entries, struct img_page *ret)

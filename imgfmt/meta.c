@@ -74,31 +74,56 @@ static int check_tree_members(const json_t *root)
 	const json_t *kernels = json_object_get(root, "kernels");
 	json_t *os_release = json_object_get(root, "os_release");
 
-	if ((architecture && !is_architecture(architecture)) ||
-	    (kernels && !are_strings(kernels)) ||
-	    (os_release && !are_string_members(os_release)))
-		return IMG_ERR_META;
+	if (architecture && !is_architecture(architecture))
+		return IMG_FAULT_META_ARCHITECTURE;
+	if (kernels && !are_strings(kernels))
+		return IMG_FAULT_META_KERNELS;
+	if (os_release && !are_string_members(os_release))
+		return IMG_FAULT_META_OS_RELEASE;
 	return 0;
 }
 
 static int check_members(const json_t *root, uint64_t version_number)
 {
 	const json_t *number = json_object_get(root, "version_number");
+	const json_t *filesystem = json_object_get(root, "filesystem");
 	const json_t *name = json_object_get(root, "name");
 	const json_t *annotations = json_object_get(root, "annotations");
 
-	if (!json_is_integer(number) || json_integer_value(number) < 0 ||
+	if (!json_is_integer(number))
+		return IMG_FAULT_META_NO_VERSION;
+	if (json_integer_value(number) < 0 ||
 	    (uint64_t)json_integer_value(number) != version_number)
-		return IMG_ERR_META;
-	if (!is_filesystem(json_object_get(root, "filesystem")))
-		return IMG_ERR_META;
-	if ((name && !is_name(name)) || (annotations && !json_is_object(annotations)))
-		return IMG_ERR_META;
+		return IMG_FAULT_META_OTHER_VERSION;
+	if (!json_is_string(filesystem))
+		return IMG_FAULT_META_NO_FILESYSTEM;
+	if (!is_filesystem(filesystem))
+		return IMG_FAULT_META_OTHER_FILESYSTEM;
+	if (name && !is_name(name))
+		return IMG_FAULT_META_NAME;
+	if (annotations && !json_is_object(annotations))
+		return IMG_FAULT_META_ANNOTATIONS;
 	return check_tree_members(root);
+}
+
+/* Of bytes that jansson does not take for one JSON value. */
+static int syntax_fault(const json_error_t *error)
+{
+	switch (json_error_code(error)) {
+	case json_error_end_of_input_expected:
+		return IMG_FAULT_META_BEHIND;
+	case json_error_duplicate_key:
+		return IMG_FAULT_META_TWICE;
+	case json_error_out_of_memory:
+		return IMG_ERR_MEMORY;
+	default:
+		return IMG_FAULT_META_SYNTAX;
+	}
 }
 
 int img_check_meta(const struct img *img, const void *meta, size_t n_bytes)
 {
+	json_error_t error;
 	json_t *root;
 	int r;
 
@@ -107,9 +132,11 @@ int img_check_meta(const struct img *img, const void *meta, size_t n_bytes)
 	r = img_sha256_check(meta, n_bytes, img->digests.meta);
 	if (r < 0)
 		return r;
-	root = json_loadb(meta, n_bytes, JSON_REJECT_DUPLICATES, NULL);
+	root = json_loadb(meta, n_bytes, JSON_REJECT_DUPLICATES, &error);
+	if (!root)
+		return syntax_fault(&error);
 	r = json_is_object(root) ? check_members(root, img->info.version_number)
-				 : IMG_ERR_META;
+				 : IMG_FAULT_META_NO_OBJECT;
 	json_decref(root);
 	return r;
 }

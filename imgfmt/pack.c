@@ -17,16 +17,21 @@ struct img_pack {
 
 static int check_reserved(const struct disk_pack *h)
 {
-	if (!img_is_zero(h->reserved_0, sizeof h->reserved_0) ||
-	    !img_is_zero(h->reserved_1, sizeof h->reserved_1) ||
-	    !img_is_zero(h->reserved_2, sizeof h->reserved_2) ||
-	    !img_is_zero(h->reserved_3, sizeof h->reserved_3))
-		return IMG_ERR_RESERVED;
+	if (!img_is_zero(h->reserved_0, sizeof h->reserved_0))
+		return IMG_FAULT_PACK_RESERVED_20;
+	if (!img_is_zero(h->reserved_1, sizeof h->reserved_1))
+		return IMG_FAULT_PACK_RESERVED_128;
+	if (!img_is_zero(h->reserved_2, sizeof h->reserved_2))
+		return IMG_FAULT_RESERVED_548;
+	if (!img_is_zero(h->reserved_3, sizeof h->reserved_3))
+		return IMG_FAULT_RESERVED_1112;
 	return 0;
 }
 
 static int decode(const struct disk_pack *h, struct img_pack_info *info)
 {
+	int r;
+
 	memcpy(info->image_digest, h->image_digest, sizeof info->image_digest);
 	memcpy(info->digest, h->digest, sizeof info->digest);
 	info->file_bytes = le64_load(h->file_bytes);
@@ -35,15 +40,12 @@ static int decode(const struct disk_pack *h, struct img_pack_info *info)
 	memcpy(info->hot_table_digest, h->hot.digest, sizeof info->hot_table_digest);
 	info->hot_table_bytes = le64_load(h->hot_table_bytes);
 	info->n_signatures = le32_load(h->n_signatures);
-	if (le32_load(h->skip.payload_bytes) !=
-		    IMG_PACK_HEAD_BYTES - DISK_SKIP_HEADER_BYTES ||
-	    info->hot_off != DISK_PACK_HOT_OFF || info->hot_bytes > DISK_HOT_BYTES_MAX ||
-	    info->hot_table_bytes < DISK_HOT_TABLE_BYTES_MIN ||
-	    info->hot_table_bytes > DISK_HOT_TABLE_BYTES_MAX ||
-	    info->hot_table_bytes > info->hot_bytes ||
-	    info->file_bytes != info->hot_off + info->hot_bytes)
-		return IMG_ERR_FIELD;
-	return 0;
+	if (info->hot_off != DISK_PACK_HOT_OFF)
+		return IMG_FAULT_PACK_HOT_OFF;
+	r = img_hot_lengths_check(info->hot_bytes, info->hot_table_bytes);
+	if (r == 0 && info->file_bytes != info->hot_off + info->hot_bytes)
+		r = IMG_FAULT_PACK_FILE_BYTES;
+	return r;
 }
 
 int img_pack_new(const void *head, size_t n_bytes, struct img_pack **ret)
@@ -82,6 +84,15 @@ void img_pack_free(struct img_pack *pack)
 const struct img_pack_info *img_pack_info(const struct img_pack *pack)
 {
 	return &pack->info;
+}
+
+bool img_pack_key_id(const struct img_pack *pack, uint32_t i,
+		     uint8_t ret[IMG_KEY_ID_BYTES])
+{
+	if (i >= pack->info.n_signatures)
+		return false;
+	memcpy(ret, pack->head.slots[i].key_id, IMG_KEY_ID_BYTES);
+	return true;
 }
 
 int img_pack_check_signature(const struct img_pack *pack, const char *pem, size_t n_bytes)

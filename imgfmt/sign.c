@@ -11,6 +11,7 @@
 #include <openssl/pem.h>
 
 #include "imgfmt/digest.h"
+#include "imgfmt/internal.h"
 #include "imgfmt/key.h"
 
 /* What was written to a BIO, as text. */
@@ -137,4 +138,46 @@ int img_head_import(void *head, const uint8_t signature[IMG_SIGNATURE_BYTES],
 		r = put_slot(head, key, &slot);
 	EVP_PKEY_free(key);
 	return r;
+}
+
+/*
+ * Sectors have 512 bytes at least.  The count and the first three slots lie in one of them,
+ * the last slot in that and the next: so it alone can be half there, with or without the
+ * count.
+ */
+static void mend_slots(struct disk_head *h)
+{
+	const size_t whole = 1024 - offsetof(struct disk_head, slots[3]);
+	struct disk_slot *last = &h->slots[IMG_SIGNATURES_MAX - 1];
+	const uint8_t *rest = (const uint8_t *)last + whole;
+	bool is_used = le32_load(h->n_signatures) == IMG_SIGNATURES_MAX;
+
+	if (is_used && !img_is_zero(rest, sizeof *last - whole))
+		return;
+	memset(last, 0, sizeof *last);
+	if (is_used)
+		le32_store(h->n_signatures, IMG_SIGNATURES_MAX - 1);
+}
+
+int img_head_mend(void *head)
+{
+	struct disk_head h;
+	struct img *img;
+	int r;
+
+	memcpy(&h, head, sizeof h);
+	if (img_sha256_check(&h, offsetof(struct disk_head, checksum), h.checksum) !=
+	    IMG_ERR_DIGEST)
+		return IMG_ERR_CHECKSUM;
+	memset(h.reserved_2, 0, sizeof h.reserved_2);
+	memset(h.reserved_3, 0, sizeof h.reserved_3);
+	mend_slots(&h);
+	r = img_sha256(&h, offsetof(struct disk_head, checksum), h.checksum);
+	if (r == 0)
+		r = img_new(&h, sizeof h, &img);
+	if (r < 0)
+		return r;
+	img_free(img);
+	memcpy(head, &h, sizeof h);
+	return 0;
 }

@@ -198,7 +198,7 @@ static void encode_section(struct disk_section *s, uint64_t off, uint64_t n_byte
 	le64_store(s->n_bytes, n_bytes);
 }
 
-static void encode_fields(const struct img_info *info, struct disk_head *h)
+void img_head_encode(const struct img_info *info, struct disk_head *h)
 {
 	img_skip_header(IMG_HEAD_BYTES - DISK_SKIP_HEADER_BYTES, (uint8_t *)&h->skip);
 	memcpy(h->magic, DISK_MAGIC, sizeof h->magic);
@@ -283,7 +283,7 @@ static int make_front(struct img_writer *w, const struct img_writer_head *head,
 	struct disk_head h = {0};
 	int r;
 
-	encode_fields(&w->info, &h);
+	img_head_encode(&w->info, &h);
 	r = img_hash_once(w->hash, head->meta, head->meta_bytes, h.meta.digest);
 	if (r == 0)
 		r = img_hash_once(w->hash, w->table.p, w->table.n, h.table.digest);

@@ -16,7 +16,7 @@
 struct img_encoder; /* one per thread */
 struct img_writer;
 
-#define IMG_LEVEL_DEFAULT 9
+#define IMG_LEVEL_DEFAULT 6
 void img_level_range(int *ret_min, int *ret_max);
 
 /* NULL without memory or for a level that libzstd does not know. */

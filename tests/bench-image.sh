@@ -4,16 +4,20 @@
 # bench-image.sh - hydroot-image beside zstd on the same input, level and number of threads
 #
 #	tests/bench-image.sh [INPUT]
+#	tests/bench-image.sh --levels [INPUT]	a table: LEVELS (1 to 12) by CHUNKS (128K to 4M)
 #
 # INPUT is a filesystem image; without one it is that of the boot tests, if it has been made, else
 # an ext4 of what /usr holds, up to 512 MiB.  Runs are paired: each round runs all programs one
 # after the other, and the ratio of a round is that of its own times, so that a busy machine
 # disturbs both sides.  A first round, which pays for fresh memory, is not counted.  ROUNDS (5),
-# LEVEL (9), JOBS (2) and CHUNK (512K) change it.  Everything is in /dev/shm if that is there.
+# LEVEL (6), JOBS (2) and CHUNK (512K) change it.  Everything is in /dev/shm if that is there.
+#
+# The table has one run for each cell, and CPU seconds (user and system) in place of the clock, which
+# other work on the machine disturbs: size and time as parts of zstd's at the same level.
 
 . "$(dirname "$0")/lib.sh"
 requires zstd mke2fs
-rounds=${ROUNDS:-5} level=${LEVEL:-9} jobs=${JOBS:-2} chunk=${CHUNK:-512K}
+rounds=${ROUNDS:-5} level=${LEVEL:-6} jobs=${JOBS:-2} chunk=${CHUNK:-512K}
 [ ! -w /dev/shm ] || { D=$(mktemp -d /dev/shm/hydroot-bench.XXXXXX) && defer rm -rf "$D"; }
 D=${D:-$T}
 
@@ -55,9 +59,45 @@ row() # WHAT FILE MIB
 	awk -v w="$1" -v s="$s" -v m="$3" 'BEGIN { printf "%-28s %7.2f s %8.0f MiB/s\n", w, s, m / s }'
 }
 
+# cpu_seconds COMMAND...: prints what all its threads took
+cpu_seconds()
+{
+	local TIMEFORMAT='%U %S'
+	{ time "$@" >/dev/null 2>"$T/err" || fail "$*: $(cat "$T/err")"; } 2>&1 |
+		awk '{ printf "%.2f\n", $1 + $2 }'
+}
+
+levels_table()
+{
+	local level chunk cpu zstd_cpu zstd_bytes
+	read -ra levels <<<"${LEVELS:-1 2 3 4 5 6 7 8 9 10 11 12}"
+	read -ra chunks <<<"${CHUNKS:-128K 256K 512K 1M 4M}"
+	printf '%-7s%26s' level "zstd -T$jobs"
+	printf '%18s' "${chunks[@]}"
+	echo
+	for level in "${levels[@]}"; do
+		zstd_cpu=$(cpu_seconds zstd -q -f -T"$jobs" -"$level" "$D/input" -o "$D/z.zst")
+		zstd_bytes=$(stat -c %s "$D/z.zst")
+		printf '%-7s%26s' "$level" "$((zstd_bytes / 1000)) kB, $zstd_cpu s"
+		for chunk in "${chunks[@]}"; do
+			cpu=$(cpu_seconds hydroot-image build --jobs="$jobs" --level="$level" \
+				--chunk-size="$chunk" "$D/input" "$D/z.hri")
+			awk -v a="$(stat -c %s "$D/z.hri")" -v b="$zstd_bytes" -v c="$cpu" -v d="$zstd_cpu" \
+				'BEGIN { printf "%18s", sprintf("%+.1f%%, x%.2f", (a / b - 1) * 100, c / d) }'
+		done
+		echo
+	done
+}
+
+table=''
+[ "${1-}" != --levels ] || { table=yes; shift; }
 input=${1:-$IMAGES/base/rootfs.ext4}
 if [ -e "$input" ]; then cp --sparse=always "$input" "$D/input"; else make_input; fi
 mib=$(($(stat -c %s "$D/input") / 1048576))
+if [ -n "$table" ]; then
+	levels_table
+	exit 0
+fi
 for ((i = 0; i <= rounds; i++)); do
 	[ $i != 1 ] || rm -f "$T"/{zstd,build,unzstd,extract,verify}
 	rm -f "$D/z.zst" "$D/z.hri" "$D/z.out" "$D/h.out"

@@ -11,6 +11,7 @@
 #	make check-fuzz		the fuzz targets, 3 s each; make fuzz FUZZ_SECONDS=60: longer
 #	make check-slow		what takes minutes: fuzzing 60 s each, a sparse terabyte
 #	make bench-image	hydroot-image beside zstd: speed and size
+#	make bench-levels	the same for levels by chunk sizes, in CPU seconds
 #	make figures		boot times, bytes and memory beside other ways to boot
 #	make chunk-table	login time and bytes by chunk size, over four kinds of network
 #	make demo		a few minutes to watch
@@ -58,6 +59,9 @@ image: check-programs
 bench-image: all
 	@tests/bench-image.sh
 
+bench-levels: all
+	@tests/bench-image.sh --levels
+
 figures: check-programs
 	@tests/figures.sh
 
@@ -72,5 +76,5 @@ format:
 	clang-format-14 -i $(shell find imgfmt fuse-root kmod-hints tests -name '*.[ch]')
 
 .PHONY: check check-unit check-host check-boot check-asan check-tsan check-fuzz check-slow \
-	check-programs bench-image \
+	check-programs bench-image bench-levels \
 	plain-image-tool setup lint image figures chunk-table demo format

@@ -166,13 +166,35 @@ static int parse_arguments(int argc, char **argv, struct build *b)
 	return EXIT_DONE;
 }
 
-/* The tree inside, when there is a way to look into it without mounting. */
+/* The tree inside, when there is a way to look into it. */
 static bool open_tree(const struct build *b, const struct input *in, struct tree *ret)
 {
 	if (in->tree_path)
 		return tree_open_dir(in->tree_path, ret);
-	return in->can_seek && strncmp(b->filesystem, "ext", 3) == 0 &&
-	       tree_open_ext(in->fd, in->base, ret);
+	if (!in->can_seek)
+		return false;
+	if (strncmp(b->filesystem, "ext", 3) == 0)
+		return tree_open_ext(in->fd, in->base, ret);
+	return tree_open_mount(b->filesystem, in->fd, in->base, in->n_bytes, ret) ||
+	       (strcmp(b->filesystem, "squashfs") == 0 &&
+		tree_open_squashfs(in->fd, in->base, b->output_path, ret));
+}
+
+/* A node could not refuse an image for another CPU: better known now. */
+static void warn_closed_tree(const struct build *b, const struct input *in)
+{
+	if (strcmp(b->filesystem, "unknown") == 0 || strcmp(b->filesystem, "vfat") == 0)
+		return;
+	if (in->can_seek)
+		tool_warn(in->name,
+			  "cannot look into its %s%s, so nothing is known of its CPU and "
+			  "kernels; name \"architecture\" in --meta",
+			  b->filesystem,
+			  geteuid() == 0 ? " (was it unmounted?)" : " but as root");
+	else
+		tool_warn(in->name, "a stream cannot be looked into, so nothing is known "
+				    "of its CPU and kernels; name \"architecture\" in "
+				    "--meta");
 }
 
 static int make_meta(struct build *b, const struct input *in)
@@ -186,6 +208,8 @@ static int make_meta(struct build *b, const struct input *in)
 	if (open_tree(b, in, &tree)) {
 		config.tree = &tree;
 		treeinfo_warn(&tree, in->name);
+	} else {
+		warn_closed_tree(b, in);
 	}
 	r = meta_text_make(&config, &b->meta, &b->meta_bytes);
 	if (config.tree)
@@ -323,7 +347,7 @@ const struct command cmd_build = {
 	"Usage: hydroot-image build [OPTION...] INPUT OUTPUT\n"
 	"Make an image from a filesystem, a disk, a directory, a tar or an OCI layout.\n\n"
 	"  --chunk-size=SIZE     64K to 4M, a power of two; default 512K\n"
-	"  --level=N             zstd level; default 9\n"
+	"  --level=N             1 to 22, as of zstd; default 6\n"
 	"  --jobs=N              threads that compress; default: one for each CPU\n"
 	"  --meta=FILE           JSON object: \"name\", \"architecture\", annotations\n"
 	"  --version-number=N    grows with each release, against rollback; default 0\n"

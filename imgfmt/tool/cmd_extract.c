@@ -49,11 +49,6 @@ struct slot {
 	bool write_failed; /* then error_number is that of the output */
 };
 
-struct worker {
-	struct image_reader *reader;
-	uint8_t *raw;
-};
-
 static int parse_option(int option, struct arguments *a)
 {
 	uint64_t *n = option == OPT_OFFSET ? &a->img_off : &a->n_bytes;
@@ -174,7 +169,7 @@ static int fill(void *arg, void *p, enum ring_fill *ret)
 static void work(void *arg, void *p, void *q)
 {
 	const struct extract *x = arg;
-	struct worker *worker = p;
+	struct image_reader *reader = p;
 	struct slot *slot = q;
 	uint64_t chunk_off = slot->chunk.ci * img_info(x->f->img)->chunk_bytes;
 	uint64_t start = max_u64(x->a->img_off, chunk_off);
@@ -183,11 +178,11 @@ static void work(void *arg, void *p, void *q)
 
 	slot->error = IMG_ERR_MEMORY;
 	slot->write_failed = false;
-	if (!worker)
+	if (!reader)
 		return;
-	slot->error = image_reader_chunk(x->f, worker->reader, &slot->chunk, worker->raw,
+	slot->error = image_reader_chunk(x->f, reader, &slot->chunk, reader->raw,
 					 &slot->error_number);
-	if (slot->error < 0 || write_sparse(x->out_fd, worker->raw + (start - chunk_off),
+	if (slot->error < 0 || write_sparse(x->out_fd, reader->raw + (start - chunk_off),
 					    end - start, start - x->a->img_off) == 0)
 		return;
 	slot->write_failed = true;
@@ -208,37 +203,22 @@ static int drain(void *arg, void *p)
 	return tool_fail_errno(x->a->output_path, "cannot write");
 }
 
-static void free_worker(void *p)
-{
-	struct worker *worker = p;
-
-	if (!worker)
-		return;
-	image_reader_free(worker->reader);
-	free(worker->raw);
-	free(worker);
-}
-
-static void *new_worker(void *arg)
+static void *new_reader(void *arg)
 {
 	const struct extract *x = arg;
-	struct worker *worker = calloc(1, sizeof *worker);
 
-	if (!worker)
-		return NULL;
-	worker->reader = image_reader_new(x->f);
-	worker->raw = malloc(img_info(x->f->img)->chunk_bytes);
-	if (!worker->reader || !worker->raw) {
-		free_worker(worker);
-		return NULL;
-	}
-	return worker;
+	return image_reader_new(x->f);
+}
+
+static void free_reader(void *reader)
+{
+	image_reader_free(reader);
 }
 
 static const struct ring_ops ops = {
 	.slot_bytes = sizeof(struct slot),
-	.worker_new = new_worker,
-	.worker_free = free_worker,
+	.worker_new = new_reader,
+	.worker_free = free_reader,
 	.fill = fill,
 	.drain = drain,
 	.work = work,

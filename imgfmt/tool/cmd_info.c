@@ -12,11 +12,11 @@
 
 #include "imgfmt/digest.h"
 #include "imgfmt/tool/image_file.h"
+#include "imgfmt/tool/info.h"
 #include "imgfmt/tool/output.h"
 #include "imgfmt/tool/tool.h"
 #include "imgfmt/tool/verify_pack.h"
 
-#define JSON_SCHEMA 1
 #define UUID_TEXT_BYTES 37
 
 enum { OPT_JSON = 256, OPT_SIGNED_BYTES };
@@ -153,8 +153,7 @@ static json_t *sections_json(const struct img_info *info)
 			 section_json(info->seek_off, info->seek_bytes));
 }
 
-static void set_digest(json_t *to, const char *key,
-		       const uint8_t digest[IMG_DIGEST_BYTES])
+void info_set_digest(json_t *to, const char *key, const uint8_t digest[IMG_DIGEST_BYTES])
 {
 	char text[7 + IMG_HEX_BYTES] = "sha256:";
 
@@ -162,7 +161,7 @@ static void set_digest(json_t *to, const char *key,
 	json_object_set_new(to, key, json_string(text));
 }
 
-static void set_number(json_t *to, const char *key, uint64_t n)
+void info_set_number(json_t *to, const char *key, uint64_t n)
 {
 	json_object_set_new(to, key, json_integer((json_int_t)n));
 }
@@ -188,39 +187,38 @@ static json_t *make_json(const struct image_file *f, const struct counts *n)
 	json_t *o = json_object();
 
 	uuid_text(info->uuid, uuid);
-	set_number(o, "schema", JSON_SCHEMA);
-	set_digest(o, "digest", info->digest);
-	set_digest(o, "raw_digest", info->raw_digest);
+	info_set_number(o, "schema", INFO_JSON_SCHEMA);
+	info_set_digest(o, "digest", info->digest);
+	info_set_digest(o, "raw_digest", info->raw_digest);
 	json_object_set_new(o, "uuid", json_string(uuid));
-	set_number(o, "version_number", info->version_number);
-	set_number(o, "signatures", info->n_signatures);
+	info_set_number(o, "version_number", info->version_number);
+	info_set_number(o, "signatures", info->n_signatures);
 	json_object_set_new(o, "signature_key_ids", key_ids_json(f->img));
-	set_number(o, "image_bytes", info->image_bytes);
-	set_number(o, "file_bytes", info->file_bytes);
+	info_set_number(o, "image_bytes", info->image_bytes);
+	info_set_number(o, "file_bytes", info->file_bytes);
 	json_object_set_new(o, "ratio", json_real(ratio(info)));
-	set_number(o, "chunk_bytes", info->chunk_bytes);
-	set_number(o, "chunks", info->n_chunks);
-	set_number(o, "zero_chunks", n->zero_chunks);
-	set_number(o, "index_pages", info->n_pages);
-	set_number(o, "zero_pages", n->zero_pages);
-	set_number(o, "hot_raw_bytes", n->hot.raw_bytes);
-	set_number(o, "hot_runs", n->hot.n_runs);
-	set_number(o, "hot_frames", n->hot.n_frames);
+	info_set_number(o, "chunk_bytes", info->chunk_bytes);
+	info_set_number(o, "chunks", info->n_chunks);
+	info_set_number(o, "zero_chunks", n->zero_chunks);
+	info_set_number(o, "index_pages", info->n_pages);
+	info_set_number(o, "zero_pages", n->zero_pages);
+	info_set_number(o, "hot_raw_bytes", n->hot.raw_bytes);
+	info_set_number(o, "hot_runs", n->hot.n_runs);
+	info_set_number(o, "hot_frames", n->hot.n_frames);
 	json_object_set_new(o, "sections", sections_json(info));
 	/* Checked by img_check_meta, so it loads. */
 	json_object_set_new(o, "meta", json_loads(f->meta, 0, NULL));
 	return o;
 }
 
-static int print_json(const struct image_file *f, const struct counts *n)
+int info_print_json(const char *path, json_t *o)
 {
-	json_t *o = make_json(f, n);
 	int r = json_dumpf(o, stdout,
 			   JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(6));
 
 	json_decref(o);
 	if (r < 0)
-		return tool_fail(f->path, "out of memory");
+		return tool_fail(path, "out of memory");
 	putchar('\n');
 	return EXIT_DONE;
 }
@@ -249,7 +247,7 @@ static int show(struct image_file *f, const struct arguments *a)
 	if (r != EXIT_DONE)
 		return r;
 	if (a->json)
-		return print_json(f, &n);
+		return info_print_json(f->path, make_json(f, &n));
 	print_text(f, &n);
 	return EXIT_DONE;
 }
@@ -262,11 +260,20 @@ static int run_info(int argc, char **argv)
 
 	if (r != EXIT_DONE)
 		return r;
-	r = image_open_anywhere(a.path, &f);
-	if (r == EXIT_DONE) {
-		r = show(&f, &a);
-		image_close(&f);
+	r = image_look(a.path, &f);
+	if (r != EXIT_DONE)
+		return r;
+	if (pack_matches(&f)) {
+		r = a.signed_bytes_path
+			    ? tool_fail(a.path, "--signed-bytes is for images; 'pack "
+						"--key' signs a hot pack")
+			    : pack_info_show(&f, a.json);
+	} else {
+		r = image_load(&f);
+		if (r == EXIT_DONE)
+			r = show(&f, &a);
 	}
+	image_close(&f);
 	return r == EXIT_REFUSED ? EXIT_FAILED : r;
 }
 
@@ -274,7 +281,7 @@ const struct command cmd_info = {
 	"info",
 	"Usage: hydroot-image info [OPTION...] IMAGE\n"
 	"Show what an image says of itself: digest, sizes, metadata.\n\n"
-	"IMAGE may be an http or https URL; only what is needed is fetched.\n\n"
+	"IMAGE may be a hot pack too, and an http or https URL; only what is needed is fetched.\n\n"
 	"  --json                one JSON object\n"
 	"  --signed-bytes=FILE   write the bytes that signatures are made over\n",
 	run_info,

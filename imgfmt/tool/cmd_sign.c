@@ -3,8 +3,11 @@
  * cmd_sign.c - hydroot-image sign: one more signature, in place
  *
  * HEAD is the first block of the file and is written with one aligned write of that
- * block, so that a crash leaves the old HEAD or the new one.  Nothing else of the image
- * changes, and neither does its digest.
+ * block; the file keeps its inode, which other names or a web server may hold.  Killed,
+ * we leave the old HEAD or the new one.  When the power fails, a disk with sectors of less
+ * than 4096 bytes may keep parts of both: no reader takes that, since the checksum is
+ * wrong, and the next `sign` mends it, since what the digest covers is the same in both.
+ * Nothing else of the image changes, and neither does its digest.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -136,6 +139,20 @@ static int write_head(const char *path, int fd, const void *head)
 	return EXIT_DONE;
 }
 
+/* What a crash of an earlier `sign` left behind; any other fault is image_open's to name. */
+static int mend_head(const char *path)
+{
+	_Alignas(IMG_HEAD_BYTES) uint8_t head[IMG_HEAD_BYTES];
+	cleanup_fd int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, LOCK_EX) < 0 ||
+	    pread(fd, head, sizeof head, 0) != (ssize_t)sizeof head ||
+	    img_head_mend(head) < 0)
+		return EXIT_DONE;
+	tool_warn(path, "HEAD was written in part when it was signed before; mended");
+	return write_head(path, fd, head);
+}
+
 static int add_signature(struct image_file *f, void *arguments)
 {
 	const struct arguments *a = arguments;
@@ -156,6 +173,8 @@ static int run_sign(int argc, char **argv)
 	struct arguments a = {0};
 	int r = parse_arguments(argc, argv, &a);
 
+	if (r == EXIT_DONE)
+		r = mend_head(a.path);
 	return r == EXIT_DONE ? image_with(a.path, add_signature, &a) : r;
 }
 

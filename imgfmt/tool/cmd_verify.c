@@ -79,7 +79,7 @@ static int run_verify(int argc, char **argv)
 	if (r != EXIT_DONE)
 		return r;
 	if (a.pack_path)
-		r = verify_pack(&f, a.pack_path, a.trust.public_key_path);
+		r = verify_pack(&f, a.pack_path, a.trust.public_key_path, a.n_jobs);
 	else
 		r = verify_all(&f, a.n_jobs);
 	image_close(&f);

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
+#include "imgfmt/digest.h"
 #include "imgfmt/tool/http.h"
 #include "imgfmt/tool/tool.h"
 
@@ -126,6 +127,17 @@ static int check_trust(const struct image_file *f, const struct image_trust *tru
 		     : EXIT_DONE;
 }
 
+/* What is another kind of file, or damaged, needs no field of HEAD to say so. */
+static int refuse_head(const struct image_file *f, int err)
+{
+	int kind = img_err_kind(err);
+
+	if (kind == IMG_ERR_FIELD || kind == IMG_ERR_RESERVED || kind == IMG_ERR_DIGEST)
+		return image_refuse(f, "HEAD", 0, err);
+	tool_fail(f->path, "%s", img_strerror(err));
+	return EXIT_REFUSED;
+}
+
 static int read_head(struct image_file *f)
 {
 	uint8_t head[IMG_HEAD_BYTES];
@@ -137,10 +149,8 @@ static int read_head(struct image_file *f)
 	r = img_new(head, n, &f->img);
 	if (r == IMG_ERR_MEMORY || r == IMG_ERR_INTERNAL)
 		return tool_fail(f->path, "%s", img_strerror(r));
-	if (r < 0) {
-		tool_fail(f->path, "%s", img_strerror(r));
-		return EXIT_REFUSED;
-	}
+	if (r < 0)
+		return refuse_head(f, r);
 	return EXIT_DONE;
 }
 
@@ -216,23 +226,29 @@ static int load(struct image_file *f, const struct image_trust *trust)
 	return r == EXIT_DONE ? load_tables(f) : r;
 }
 
+static int open_file(const char *path, struct image_file *f)
+{
+	struct stat st;
+
+	f->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (f->fd < 0 || fstat(f->fd, &st) < 0)
+		return tool_fail_errno(path, "cannot open");
+	if (!S_ISREG(st.st_mode))
+		return tool_fail(path, "not a regular file");
+	f->file_bytes = (uint64_t)st.st_size;
+	return EXIT_DONE;
+}
+
 int image_open(const char *path, const struct image_trust *trust, struct image_file *ret)
 {
 	struct image_file f = {.path = path, .fd = -1};
-	struct stat st;
 	int r;
 
 	if (http_is_url(path))
 		return tool_fail(path, "only 'info' takes a URL; download it first");
-	f.fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (f.fd < 0 || fstat(f.fd, &st) < 0)
-		r = tool_fail_errno(path, "cannot open");
-	else if (!S_ISREG(st.st_mode))
-		r = tool_fail(path, "not a regular file");
-	else {
-		f.file_bytes = (uint64_t)st.st_size;
+	r = open_file(path, &f);
+	if (r == EXIT_DONE)
 		r = load(&f, trust);
-	}
 	if (r != EXIT_DONE) {
 		image_close(&f);
 		return r;
@@ -259,18 +275,17 @@ static int load_remote(struct image_file *f)
 	return r == EXIT_DONE ? load_tables(f) : r;
 }
 
-int image_open_anywhere(const char *path, struct image_file *ret)
+int image_look(const char *path, struct image_file *ret)
 {
-	const struct image_trust none = {NULL, NULL};
 	struct image_file f = {.path = path, .fd = -1};
 	int r;
 
-	if (!http_is_url(path))
-		return image_open(path, &none, ret);
-	r = http_open(path, IMG_HEAD_BYTES, &f.http, &f.file_bytes);
-	if (r == EXIT_DONE) {
-		f.path = http_name(f.http);
-		r = load_remote(&f);
+	if (!http_is_url(path)) {
+		r = open_file(path, &f);
+	} else {
+		r = http_open(path, IMG_HEAD_BYTES, &f.http, &f.file_bytes);
+		if (r == EXIT_DONE)
+			f.path = http_name(f.http);
 	}
 	if (r != EXIT_DONE) {
 		image_close(&f);
@@ -278,6 +293,13 @@ int image_open_anywhere(const char *path, struct image_file *ret)
 	}
 	*ret = f;
 	return EXIT_DONE;
+}
+
+int image_load(struct image_file *f)
+{
+	const struct image_trust none = {NULL, NULL};
+
+	return f->http ? load_remote(f) : load(f, &none);
 }
 
 void image_close(struct image_file *f)
@@ -343,33 +365,36 @@ void image_reader_free(struct image_reader *reader)
 	if (!reader)
 		return;
 	img_decoder_free(reader->decoder);
+	img_hash_free(reader->hash);
 	free(reader->stored);
+	free(reader->raw);
 	free(reader);
 }
 
 struct image_reader *image_reader_new(const struct image_file *f)
 {
+	uint32_t raw_bytes =
+		(uint32_t)max_u64(img_info(f->img)->chunk_bytes, IMG_HOT_FRAME_RAW_MAX);
 	struct image_reader *reader = calloc(1, sizeof *reader);
 
 	if (!reader)
 		return NULL;
 	reader->decoder = img_decoder_new();
-	reader->stored = malloc(img_stored_bytes_max(img_info(f->img)->chunk_bytes));
-	if (!reader->decoder || !reader->stored) {
+	reader->hash = img_hash_new();
+	reader->stored = malloc(img_stored_bytes_max(raw_bytes));
+	reader->raw = malloc(raw_bytes);
+	if (!reader->decoder || !reader->hash || !reader->stored || !reader->raw) {
 		image_reader_free(reader);
 		return NULL;
 	}
 	return reader;
 }
 
-int image_reader_chunk(const struct image_file *f, struct image_reader *reader,
-		       const struct img_chunk *chunk, void *dst, int *ret_errno)
+int image_reader_bytes(int fd, uint64_t off, void *buf, size_t n_bytes, int *ret_errno)
 {
-	size_t done = 0, n_bytes = chunk->is_zero ? 0 : chunk->stored_bytes;
-
-	while (done < n_bytes) {
-		ssize_t n = pread(f->fd, reader->stored + done, n_bytes - done,
-				  (off_t)(chunk->src_off + done));
+	for (size_t done = 0; done < n_bytes;) {
+		ssize_t n = pread(fd, (uint8_t *)buf + done, n_bytes - done,
+				  (off_t)(off + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -379,8 +404,19 @@ int image_reader_chunk(const struct image_file *f, struct image_reader *reader,
 		}
 		done += (size_t)n;
 	}
-	return img_chunk_decode(reader->decoder, chunk, reader->stored, n_bytes, dst,
-				chunk->raw_bytes);
+	return 0;
+}
+
+int image_reader_chunk(const struct image_file *f, struct image_reader *reader,
+		       const struct img_chunk *chunk, void *dst, int *ret_errno)
+{
+	size_t n_bytes = chunk->is_zero ? 0 : chunk->stored_bytes;
+	int r = image_reader_bytes(f->fd, chunk->src_off, reader->stored, n_bytes,
+				   ret_errno);
+
+	return r < 0 ? r
+		     : img_chunk_decode(reader->decoder, chunk, reader->stored, n_bytes,
+					dst, chunk->raw_bytes);
 }
 
 int image_fail_chunk(const struct image_file *f, const struct img_chunk *chunk, int err,

@@ -13,6 +13,8 @@ struct image_trust {
 	const char *public_key_path;
 };
 
+struct img_hash;
+
 struct image_file {
 	const char *path; /* the caller's */
 	int fd; /* -1: it is at a URL */
@@ -36,8 +38,12 @@ int image_open(const char *path, const struct image_trust *trust,
 	       struct image_file *ret) _must_check_;
 void image_close(struct image_file *f);
 
-/* The same for what only looks at the tables, where a path may also be an http(s) URL. */
-int image_open_anywhere(const char *path, struct image_file *ret) _must_check_;
+/*
+ * The same in two steps, for what only looks at the tables, where a path may also be an http(s) URL:
+ * image_look opens it and reads nothing but its first bytes, image_load checks the tables.
+ */
+int image_look(const char *path, struct image_file *ret) _must_check_;
+int image_load(struct image_file *f) _must_check_;
 
 int image_read(const struct image_file *f, uint64_t src_off, void *buf,
 	       size_t n_bytes) _must_check_;
@@ -54,12 +60,18 @@ int image_chunk_read(struct image_file *f, const struct img_chunk *chunk,
 /* The same for several threads: each brings its own reader, and nothing is printed. */
 struct image_reader {
 	struct img_decoder *decoder;
-	uint8_t *stored; /* room for a frame */
+	struct img_hash *hash;
+	uint8_t *stored; /* room for a frame, of a chunk or of a hot pack */
+	uint8_t *raw; /* and for what it expands to */
 };
 
 /* NULL without memory; NULL may be freed. */
 struct image_reader *image_reader_new(const struct image_file *f);
 void image_reader_free(struct image_reader *reader);
+
+/* Error: IO with *ret_errno set, which is 0 when the file ends too early. */
+int image_reader_bytes(int fd, uint64_t off, void *buf, size_t n_bytes,
+		       int *ret_errno) _must_check_;
 
 /*
  * Errors: those of img_chunk_decode, and IO with *ret_errno set, which is 0 when the file

@@ -29,6 +29,7 @@ struct tree {
 	const struct tree_ops *ops;
 	int fd; /* of the folder, or of the image */
 	uint64_t offset; /* of the filesystem in the image */
+	struct temptree *temp; /* a folder that goes with it, or NULL */
 };
 
 /* A folder; tree_close closes what this opens.  False when it cannot be opened. */
@@ -40,7 +41,21 @@ bool tree_open_dir(const char *path, struct tree *ret) _must_check_;
  */
 bool tree_open_ext(int fd, uint64_t offset, struct tree *ret) _must_check_;
 
+/*
+ * An XFS, btrfs, erofs or squashfs of n_bytes (0: to the end), through the kernel.  False without
+ * root, loop device or that filesystem.  The fd stays the caller's.
+ */
+bool tree_open_mount(const char *filesystem, int fd, uint64_t offset, uint64_t n_bytes,
+		     struct tree *ret) _must_check_;
+
+/* A squashfs through unsquashfs: what treeinfo.c looks for is unpacked beside output_path. */
+bool tree_open_squashfs(int fd, uint64_t offset, const char *output_path,
+			struct tree *ret) _must_check_;
+
 void tree_close(struct tree *t);
+
+/* What tree_open_dir does with an open folder, which it takes. */
+void tree_of_dir(int fd, struct tree *ret);
 
 static inline bool tree_read(struct tree *t, const char *path, size_t max, char **ret,
 			     size_t *ret_n)

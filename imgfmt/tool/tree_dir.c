@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "imgfmt/tool/temptree.h"
+
 bool tree_names_add(struct tree_names *names, const char *name, size_t n)
 {
 	char **grown = reallocarray(names->list, names->n + 1, sizeof *grown);
@@ -101,13 +103,21 @@ bool tree_open_dir(const char *path, struct tree *ret)
 
 	if (fd < 0)
 		return false;
-	*ret = (struct tree){.ops = &dir_ops, .fd = fd};
+	tree_of_dir(fd, ret);
 	return true;
+}
+
+void tree_of_dir(int fd, struct tree *ret)
+{
+	*ret = (struct tree){.ops = &dir_ops, .fd = fd};
 }
 
 void tree_close(struct tree *t)
 {
 	if (t->ops == &dir_ops)
 		close(t->fd);
-	t->ops = NULL;
+	if (t->temp)
+		temptree_free(t->temp);
+	free(t->temp);
+	*t = (struct tree){0};
 }

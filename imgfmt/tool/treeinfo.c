@@ -95,9 +95,9 @@ static const char *machine_of_loader(struct tree *t, const char *folder)
 
 static const char *find_machine(struct tree *t)
 {
-	static const char *const programs[] = {"/bin/sh", "/sbin/init",
-					       "/usr/lib/systemd/systemd", "/bin/busybox",
-					       "/usr/bin/env"};
+	static const char *const programs[] = {
+		"/bin/sh",	"/sbin/init",  "/usr/lib/systemd/systemd",
+		"/bin/busybox", "/usr/bin/sh", "/usr/bin/env"};
 	static const char *const folders[] = {"/usr/lib64", "/usr/lib", "/lib64", "/lib"};
 	const char *machine = NULL;
 

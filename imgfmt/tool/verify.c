@@ -12,6 +12,7 @@
 #include "imgfmt/digest.h"
 #include "imgfmt/hotpack.h"
 #include "imgfmt/layout.h"
+#include "imgfmt/tool/hot_check.h"
 #include "imgfmt/tool/progress.h"
 #include "imgfmt/tool/ring.h"
 #include "imgfmt/tool/tool.h"
@@ -37,12 +38,6 @@ struct slot {
 	uint8_t raw_digest[IMG_DIGEST_BYTES];
 };
 
-struct worker {
-	struct image_reader *reader;
-	struct img_hash *hash;
-	uint8_t *raw;
-};
-
 static int fail_internal(const struct verify *v)
 {
 	return tool_fail(v->f->path, "%s", img_strerror(IMG_ERR_INTERNAL));
@@ -59,7 +54,7 @@ static int check_skip_header(const struct verify *v, const char *what, uint64_t 
 		return r;
 	img_skip_header(n_bytes, want);
 	if (memcmp(got, want, sizeof got) != 0)
-		return image_refuse(v->f, what, src_off, IMG_ERR_FIELD);
+		return image_refuse(v->f, what, src_off, IMG_FAULT_SKIP_HEADER);
 	return EXIT_DONE;
 }
 
@@ -142,18 +137,18 @@ static int fill(void *arg, void *p, enum ring_fill *ret)
 static void work(void *arg, void *p, void *q)
 {
 	const struct verify *v = arg;
-	struct worker *worker = p;
+	struct image_reader *reader = p;
 	struct slot *slot = q;
 
 	slot->error = IMG_ERR_MEMORY;
-	if (!worker)
+	if (!reader)
 		return;
-	slot->error = image_reader_chunk(v->f, worker->reader, &slot->chunk, worker->raw,
+	slot->error = image_reader_chunk(v->f, reader, &slot->chunk, reader->raw,
 					 &slot->error_number);
 	if (slot->error < 0)
 		return;
-	slot->is_all_zero = img_is_zero(worker->raw, slot->chunk.raw_bytes);
-	slot->error = img_hash_once(worker->hash, worker->raw, slot->chunk.raw_bytes,
+	slot->is_all_zero = img_is_zero(reader->raw, slot->chunk.raw_bytes);
+	slot->error = img_hash_once(reader->hash, reader->raw, slot->chunk.raw_bytes,
 				    slot->raw_digest);
 }
 
@@ -176,39 +171,22 @@ static int drain(void *arg, void *p)
 	return EXIT_DONE;
 }
 
-static void free_worker(void *p)
-{
-	struct worker *worker = p;
-
-	if (!worker)
-		return;
-	image_reader_free(worker->reader);
-	img_hash_free(worker->hash);
-	free(worker->raw);
-	free(worker);
-}
-
-static void *new_worker(void *arg)
+static void *new_reader(void *arg)
 {
 	const struct verify *v = arg;
-	struct worker *worker = calloc(1, sizeof *worker);
 
-	if (!worker)
-		return NULL;
-	worker->reader = image_reader_new(v->f);
-	worker->hash = img_hash_new();
-	worker->raw = malloc(img_info(v->f->img)->chunk_bytes);
-	if (!worker->reader || !worker->hash || !worker->raw) {
-		free_worker(worker);
-		return NULL;
-	}
-	return worker;
+	return image_reader_new(v->f);
+}
+
+static void free_reader(void *reader)
+{
+	image_reader_free(reader);
 }
 
 static const struct ring_ops chunk_ops = {
 	.slot_bytes = sizeof(struct slot),
-	.worker_new = new_worker,
-	.worker_free = free_worker,
+	.worker_new = new_reader,
+	.worker_free = free_reader,
 	.fill = fill,
 	.drain = drain,
 	.work = work,
@@ -280,58 +258,11 @@ static int check_section(const struct verify *v, const char *what, uint64_t off,
 		       : image_refuse(v->f, what, off, IMG_ERR_DIGEST);
 }
 
-/*
- * The blocks of a hot pack are a copy of what is in DATA; a copy that differs is
- * damage or worse.
- */
-static int check_hot_run(const struct verify *v, const struct img_hot_run *run,
-			 const uint8_t *blocks, uint64_t src_off)
-{
-	struct img_chunk chunk;
-	int r = image_chunk(v->f, run->ci, &chunk);
-
-	if (r == EXIT_DONE)
-		r = image_chunk_read(v->f, &chunk, v->buf);
-	if (r == EXIT_DONE &&
-	    memcmp(v->buf + (size_t)run->first_block * IMG_BLOCK_BYTES, blocks,
-		   (size_t)run->n_blocks * IMG_BLOCK_BYTES) != 0)
-		r = image_refuse(v->f, "hot pack frame, unlike the chunk it copies,",
-				 src_off, IMG_ERR_FIELD);
-	return r;
-}
-
-static int check_hot_frame(const struct verify *v, const struct img_hot *hot, uint32_t i)
-{
-	const struct img_hot_frame *frame = &hot->frames[i];
-	uint64_t src_off = img_info(v->f->img)->hot_off + frame->hot_off;
-	cleanup_free uint8_t *stored = malloc(frame->stored_bytes);
-	cleanup_free uint8_t *raw = malloc(frame->raw_bytes);
-	uint8_t *p = raw;
-	int r;
-
-	if (!stored || !raw)
-		return tool_fail(v->f->path, "out of memory");
-	r = image_read(v->f, src_off, stored, frame->stored_bytes);
-	if (r != EXIT_DONE)
-		return r;
-	r = img_sha256_check(stored, frame->stored_bytes, frame->digest);
-	if (r == 0)
-		r = img_frame_decode(v->f->decoder, stored, frame->stored_bytes, raw,
-				     frame->raw_bytes);
-	if (r < 0)
-		return image_refuse(v->f, "hot pack frame", src_off, r);
-	for (uint32_t k = 0; r == EXIT_DONE && k < frame->n_runs; k++) {
-		const struct img_hot_run *run = &hot->runs[frame->first_run + k];
-
-		r = check_hot_run(v, run, p, src_off);
-		p += (size_t)run->n_blocks * IMG_BLOCK_BYTES;
-	}
-	return r;
-}
-
+/* The blocks of a hot pack are a copy of what is in DATA; one that differs is damage or worse. */
 static int check_hot_pack(const struct verify *v)
 {
 	const struct img_info *info = img_info(v->f->img);
+	const struct hot_place place = {v->f->path, v->f->fd, info->hot_off};
 	cleanup_free void *table = NULL;
 	struct img_hot *hot = NULL;
 	int r;
@@ -347,8 +278,7 @@ static int check_hot_pack(const struct verify *v)
 	r = img_hot_new(v->f->img, table, info->hot_table_bytes, &hot);
 	if (r < 0)
 		return image_refuse(v->f, "HOT PACK", info->hot_off, r);
-	for (uint32_t i = 0; r == EXIT_DONE && i < hot->n_frames; i++)
-		r = check_hot_frame(v, hot, i);
+	r = hot_check(v->f, &place, hot, v->n_jobs);
 	img_hot_free(hot);
 	return r;
 }

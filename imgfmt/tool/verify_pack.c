@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "imgfmt/layout.h"
+#include "imgfmt/tool/hot_check.h"
 #include "imgfmt/tool/tool.h"
 
 #define KEY_BYTES_MAX 65536
@@ -20,7 +21,6 @@ struct packfile {
 	struct image_file *f; /* the image */
 	struct img_pack *pack;
 	struct img_hot *hot;
-	uint8_t *stored, *raw, *chunk;
 };
 
 static int refuse(const struct packfile *p, const char *what, uint64_t off, int err)
@@ -110,52 +110,14 @@ static int read_table(struct packfile *p)
 	img_skip_header(info->hot_bytes, want);
 	if (memcmp(got, want, sizeof got) != 0)
 		return refuse(p, "header of HOT PACK", info->hot_off - sizeof got,
-			      IMG_ERR_FIELD);
+			      IMG_FAULT_SKIP_HEADER);
 	r = img_pack_hot_new(p->pack, p->f->img, table, info->hot_table_bytes, &p->hot);
 	return r < 0 ? refuse(p, "hot table", info->hot_off, r) : EXIT_DONE;
 }
 
-static int check_run(const struct packfile *p, const struct img_hot_run *run,
-		     const uint8_t *blocks)
+static int check(struct packfile *p, const char *key_path, unsigned n_jobs)
 {
-	struct img_chunk chunk;
-	int r = image_chunk(p->f, run->ci, &chunk);
-
-	if (r == EXIT_DONE)
-		r = image_chunk_read(p->f, &chunk, p->chunk);
-	if (r != EXIT_DONE ||
-	    memcmp(p->chunk + (size_t)run->first_block * IMG_BLOCK_BYTES, blocks,
-		   (size_t)run->n_blocks * IMG_BLOCK_BYTES) == 0)
-		return r;
-	tool_fail(p->path,
-		  "blocks %u to %u of chunk %" PRIu64 " are not those of the image",
-		  run->first_block, run->first_block + run->n_blocks - 1, run->ci);
-	return EXIT_REFUSED;
-}
-
-static int check_frame(const struct packfile *p, const struct img_hot_frame *frame)
-{
-	uint64_t off = img_pack_info(p->pack)->hot_off + frame->hot_off;
-	const uint8_t *blocks = p->raw;
-	int r = read_at(p, off, p->stored, frame->stored_bytes);
-
-	if (r != EXIT_DONE)
-		return r;
-	r = img_hot_frame_decode(p->f->decoder, frame, p->stored, frame->stored_bytes,
-				 p->raw);
-	if (r < 0)
-		return refuse(p, "hot pack frame", off, r);
-	for (uint32_t i = 0; r == EXIT_DONE && i < frame->n_runs; i++) {
-		const struct img_hot_run *run = &p->hot->runs[frame->first_run + i];
-
-		r = check_run(p, run, blocks);
-		blocks += (size_t)run->n_blocks * IMG_BLOCK_BYTES;
-	}
-	return r;
-}
-
-static int check(struct packfile *p, const char *key_path)
-{
+	struct hot_place place = {.path = p->path, .fd = p->fd};
 	int r = read_head(p);
 
 	if (r == EXIT_DONE && key_path)
@@ -164,17 +126,12 @@ static int check(struct packfile *p, const char *key_path)
 		r = read_table(p);
 	if (r != EXIT_DONE)
 		return r;
-	p->stored = malloc(img_stored_bytes_max(IMG_HOT_FRAME_RAW_MAX));
-	p->raw = malloc(IMG_HOT_FRAME_RAW_MAX);
-	p->chunk = malloc(img_info(p->f->img)->chunk_bytes);
-	if (!p->stored || !p->raw || !p->chunk)
-		return tool_fail(p->path, "out of memory");
-	for (uint32_t i = 0; r == EXIT_DONE && i < p->hot->n_frames; i++)
-		r = check_frame(p, &p->hot->frames[i]);
-	return r;
+	place.hot_off = img_pack_info(p->pack)->hot_off;
+	return hot_check(p->f, &place, p->hot, n_jobs);
 }
 
-int verify_pack(struct image_file *f, const char *pack_path, const char *key_path)
+int verify_pack(struct image_file *f, const char *pack_path, const char *key_path,
+		unsigned n_jobs)
 {
 	struct packfile p = {.path = pack_path, .f = f};
 	int r;
@@ -182,13 +139,10 @@ int verify_pack(struct image_file *f, const char *pack_path, const char *key_pat
 	p.fd = open(pack_path, O_RDONLY | O_CLOEXEC);
 	if (p.fd < 0)
 		return tool_fail_errno(pack_path, "cannot open");
-	r = check(&p, key_path);
+	r = check(&p, key_path, n_jobs);
 	close(p.fd);
 	img_pack_free(p.pack);
 	img_hot_free(p.hot);
-	free(p.stored);
-	free(p.raw);
-	free(p.chunk);
 	return r;
 }
 

@@ -8,8 +8,8 @@
 #include "imgfmt/tool/image_file.h"
 
 /* Head, signature (key_path NULL: not asked), table, frames and blocks.  Prints; returns an exit code. */
-int verify_pack(struct image_file *f, const char *pack_path,
-		const char *key_path) _must_check_;
+int verify_pack(struct image_file *f, const char *pack_path, const char *key_path,
+		unsigned n_jobs) _must_check_;
 
 struct hot_pack_counts {
 	uint32_t n_frames, n_runs;

@@ -1,15 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # info: digest, metadata, JSON, and the signed bytes, whose SHA-256 is the digest.
-set -eu
-tool=${BUILD:-build}/hydroot-image
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-
-fail() {
-	echo "image-info: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/imagelib.sh
+. "$(dirname "$0")/../imagelib.sh"
 
 seq 100000 >"$tmp/fs"
 echo '{"zebra": 1, "name": "debian", "apple": {"b": 2, "a": "\u00e4"}}' >"$tmp/meta"

@@ -2,29 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # META says what the tree is, the same from a directory and from an ext4; `build` warns of what nodes
 # should not share; --meta is merged.
-set -eu
-tool=${BUILD:-build}/hydroot-image
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-
-fail() {
-	echo "image-meta: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/imagelib.sh
+. "$(dirname "$0")/../imagelib.sh"
 
 command -v jq >/dev/null || {
 	echo "skipped: needs jq"
 	exit 77
-}
-
-# expect STATUS TEXT COMMAND...: the exit status, and a part of what is said on stderr
-expect() {
-	want=$1 text=$2
-	shift 2
-	status=0
-	"$@" >"$tmp/out" 2>"$tmp/err" || status=$?
-	[ $status = "$want" ] || fail "'$*' gave $status instead of $want: $(cat "$tmp/err")"
-	[ -z "$text" ] || grep -q -e "$text" "$tmp/err" || fail "'$*' said: $(cat "$tmp/err")"
 }
 
 meta() { "$tool" info --json "$1" | jq -cS ".meta$2"; }

@@ -1,25 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Keys and signatures go both ways between us and openssl; encrypted keys are refused by name.
-set -eu
-tool=${BUILD:-build}/hydroot-image
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-
-fail() {
-	echo "image-openssl: $*" >&2
-	exit 1
-}
-
-# expect STATUS TEXT COMMAND...: the exit status, and a part of what is said on stderr
-expect() {
-	want=$1 text=$2
-	shift 2
-	status=0
-	"$@" >"$tmp/out" 2>"$tmp/err" || status=$?
-	[ $status = "$want" ] || fail "'$*' gave $status instead of $want: $(cat "$tmp/err")"
-	[ -z "$text" ] || grep -q -e "$text" "$tmp/err" || fail "'$*' said: $(cat "$tmp/err")"
-}
+# shellcheck source=tests/imagelib.sh
+. "$(dirname "$0")/../imagelib.sh"
 
 command -v openssl >/dev/null || {
 	echo "skipped: needs openssl"

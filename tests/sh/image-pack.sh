@@ -2,25 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # A trace becomes a hot pack, in the image or beside it; what is not exactly a trace is refused with its
 # line, and a pack that is damaged, cut, or of another image or key is refused by verify.
-set -eu
-tool=${BUILD:-build}/hydroot-image
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-
-fail() {
-	echo "image-pack: $*" >&2
-	exit 1
-}
-
-# expect STATUS TEXT COMMAND...: the exit status, and a part of what is said on stderr
-expect() {
-	want=$1 text=$2
-	shift 2
-	status=0
-	"$@" >"$tmp/out" 2>"$tmp/err" || status=$?
-	[ $status = "$want" ] || fail "'$*' gave $status instead of $want: $(cat "$tmp/err")"
-	[ -z "$text" ] || grep -q -e "$text" "$tmp/err" || fail "'$*' said: $(cat "$tmp/err")"
-}
+# shellcheck source=tests/imagelib.sh
+. "$(dirname "$0")/../imagelib.sh"
 
 # 64 chunks of text, but every fourth is zero.
 for i in $(seq 0 15); do

@@ -2,25 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # publish: the image appears by its digest, then the name is switched to it; nothing that a node may be
 # reading is written to; --keep removes only old files that no name points to.
-set -eu
-tool=${BUILD:-build}/hydroot-image
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-
-fail() {
-	echo "image-publish: $*" >&2
-	exit 1
-}
-
-# expect STATUS TEXT COMMAND...: the exit status, and a part of what is said on stderr
-expect() {
-	want=$1 text=$2
-	shift 2
-	status=0
-	"$@" >"$tmp/out" 2>"$tmp/err" || status=$?
-	[ $status = "$want" ] || fail "'$*' gave $status instead of $want: $(cat "$tmp/err")"
-	[ -z "$text" ] || grep -q -e "$text" "$tmp/err" || fail "'$*' said: $(cat "$tmp/err")"
-}
+# shellcheck source=tests/imagelib.sh
+. "$(dirname "$0")/../imagelib.sh"
 
 digest() { "$tool" info "$1" | sed -n 's/^digest: sha256://p'; }
 files() { find "$tmp/www/by-digest" -type f | wc -l; }

@@ -2,25 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # build refuses what a disk with 4096-byte sectors cannot hold, and names the remedy; wrong usage is
 # exit 2 with a message; a refusal leaves no output.
-set -eu
-tool=${BUILD:-build}/hydroot-image
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+# shellcheck source=tests/imagelib.sh
+. "$(dirname "$0")/../imagelib.sh"
 export PATH="$PATH:/usr/sbin:/sbin"
 
-fail() {
-	echo "image-refusals: $*" >&2
-	exit 1
-}
-
-# expect STATUS TEXT ARGUMENT...
-expect() {
+# said STATUS TEXT ARGUMENT...: of the tool; with no output left when it failed
+said() {
 	want=$1 text=$2
 	shift 2
-	status=0
-	"$tool" "$@" >"$tmp/out" 2>"$tmp/err" || status=$?
-	[ $status = "$want" ] || fail "'$*' gave $status instead of $want: $(cat "$tmp/err")"
-	[ -z "$text" ] || grep -q -e "$text" "$tmp/err" || fail "'$*' said: $(cat "$tmp/err")"
+	expect "$want" "$text" "$tool" "$@"
 	[ ! -e "$tmp/x.hri" ] || [ "$want" = 0 ] || fail "'$*' left an output"
 	rm -f "$tmp/x.hri"
 }
@@ -39,37 +29,37 @@ if command -v mke2fs >/dev/null; then
 	for blocks in 1024 2048; do
 		fresh
 		mke2fs -q -F -t ext4 -O ^has_journal -b $blocks "$tmp/fs"
-		expect 1 "ext4 .*$blocks bytes.*mke2fs -b 4096" build "$tmp/fs" "$tmp/x.hri"
+		said 1 "ext4 .*$blocks bytes.*mke2fs -b 4096" build "$tmp/fs" "$tmp/x.hri"
 	done
 	rm "$tmp/fs" && truncate -s 16M "$tmp/fs"
 	mke2fs -q -F -t ext2 -b 4096 "$tmp/fs"
-	expect 0 '' build "$tmp/fs" "$tmp/x.hri"
+	said 0 '' build "$tmp/fs" "$tmp/x.hri"
 fi
 
 fresh # XFS superblock: block size 4096, sector size 512
 put 0 'XFSB\000\000\020\000'
 put 102 '\002\000'
-expect 1 'xfs .*512 bytes.*mkfs.xfs -s size=4096' build "$tmp/fs" "$tmp/x.hri"
+said 1 'xfs .*512 bytes.*mkfs.xfs -s size=4096' build "$tmp/fs" "$tmp/x.hri"
 put 102 '\020\000'
-expect 0 '' build "$tmp/fs" "$tmp/x.hri"
+said 0 '' build "$tmp/fs" "$tmp/x.hri"
 
 fresh # FAT with sectors of 512 bytes
 put 11 '\000\002'
 put 82 'FAT32   '
 put 510 '\125\252'
-expect 1 'vfat .*512 bytes.*mkfs.vfat -S 4096' build "$tmp/fs" "$tmp/x.hri"
+said 1 'vfat .*512 bytes.*mkfs.vfat -S 4096' build "$tmp/fs" "$tmp/x.hri"
 put 11 '\000\020'
-expect 0 '' build "$tmp/fs" "$tmp/x.hri"
+said 0 '' build "$tmp/fs" "$tmp/x.hri"
 
 fresh # btrfs, sector size at 65536 + 144
 put 65600 '_BHRfS_M'
 put 65680 '\000\010\000\000'
-expect 1 'btrfs .*2048 bytes.*sectorsize 4096' build "$tmp/fs" "$tmp/x.hri"
+said 1 'btrfs .*2048 bytes.*sectorsize 4096' build "$tmp/fs" "$tmp/x.hri"
 
 fresh # erofs with blocks of 512 bytes
 put 1024 '\342\341\365\340'
 put 1036 '\011'
-expect 1 'erofs .*512 bytes.*mkfs.erofs -b 4096' build "$tmp/fs" "$tmp/x.hri"
+said 1 'erofs .*512 bytes.*mkfs.erofs -b 4096' build "$tmp/fs" "$tmp/x.hri"
 
 # The same from the real tools, as far as they are here; `make setup` installs them.
 # real TOOL SIZE MESSAGE BAD-OPTIONS GOOD-OPTIONS
@@ -78,11 +68,11 @@ real() {
 	rm -f "$tmp/fs" && truncate -s "$2" "$tmp/fs"
 	# shellcheck disable=SC2086 # options are words
 	"$1" $4 "$tmp/fs" >"$tmp/out" 2>&1 || fail "$1 $4: $(cat "$tmp/out")"
-	[ -z "$3" ] || expect 1 "$3" build "$tmp/fs" "$tmp/x.hri"
+	[ -z "$3" ] || said 1 "$3" build "$tmp/fs" "$tmp/x.hri"
 	rm -f "$tmp/fs" && truncate -s "$2" "$tmp/fs"
 	# shellcheck disable=SC2086
 	"$1" $5 "$tmp/fs" >"$tmp/out" 2>&1 || fail "$1 $5: $(cat "$tmp/out")"
-	expect 0 '' build "$tmp/fs" "$tmp/x.hri"
+	said 0 '' build "$tmp/fs" "$tmp/x.hri"
 }
 real mkfs.xfs 400M 'xfs .*512 bytes.*mkfs.xfs -s size=4096' '-q' '-q -s size=4096'
 real mkfs.vfat 300M 'vfat .*512 bytes.*mkfs.vfat -S 4096' '-F 32' '-F 32 -S 4096'
@@ -90,31 +80,31 @@ real mkfs.btrfs 200M '' '-q' '-q --sectorsize 4096'
 
 fresh
 put 512 'EFI PART'
-expect 1 'partitioned disk, but its table is damaged' build "$tmp/fs" "$tmp/x.hri"
+said 1 'partitioned disk, but its table is damaged' build "$tmp/fs" "$tmp/x.hri"
 
 fresh
-expect 0 'warning: no filesystem that is known' build "$tmp/fs" "$tmp/x.hri"
+said 0 'warning: no filesystem that is known' build "$tmp/fs" "$tmp/x.hri"
 
 : >"$tmp/fs"
-expect 1 'is empty' build "$tmp/fs" "$tmp/x.hri"
-expect 1 'cannot open' build "$tmp/none" "$tmp/x.hri"
+said 1 'is empty' build "$tmp/fs" "$tmp/x.hri"
+said 1 'cannot open' build "$tmp/none" "$tmp/x.hri"
 fresh
-expect 1 'cannot create' build "$tmp/fs" "$tmp/none/x.hri"
+said 1 'cannot create' build "$tmp/fs" "$tmp/none/x.hri"
 
 for option in --chunk-size=32K --chunk-size=8M --chunk-size=100K --chunk-size=x --level=0 --level=99 \
 	--jobs=0 --jobs=-1 --jobs=999 --version-number=x --version-number=9223372036854775808 \
 	--fs=ntfs --partition=0 --partition=root --nonsense --jobs; do
-	expect 2 "^hydroot-image: build: ${option%%=*}" build "$option"
+	said 2 "^hydroot-image: build: ${option%%=*}" build "$option"
 done
-expect 1 'has no partitions' build --partition=1 "$tmp/fs" "$tmp/x.hri"
-expect 1 'is INPUT and OUTPUT' build "$tmp/fs" "$tmp/fs"
-expect 2 'give INPUT and OUTPUT' build "$tmp/fs"
-expect 2 'no such command' frobnicate
-expect 2 'Usage'
+said 1 'has no partitions' build --partition=1 "$tmp/fs" "$tmp/x.hri"
+said 1 'is INPUT and OUTPUT' build "$tmp/fs" "$tmp/fs"
+said 2 'give INPUT and OUTPUT' build "$tmp/fs"
+said 2 'no such command' frobnicate
+said 2 'Usage'
 
 for text in '[]' '{' '{"a":1,"a":2}' '{"name":""}' '{"name":3}' '{} x'; do
 	echo "$text" >"$tmp/meta"
-	expect 1 'meta: ' build --meta="$tmp/meta" "$tmp/fs" "$tmp/x.hri"
+	said 1 'meta: ' build --meta="$tmp/meta" "$tmp/fs" "$tmp/x.hri"
 done
 
 for command in '' build info verify extract; do

@@ -2,15 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # An image gives back its filesystem image byte for byte, by our tool and by zstd, and its bytes
 # depend on neither the number of jobs nor the way in which the input came.
-set -eu
-tool=${BUILD:-build}/hydroot-image
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-
-fail() {
-	echo "image-roundtrip: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/imagelib.sh
+. "$(dirname "$0")/../imagelib.sh"
 
 command -v mke2fs >/dev/null && command -v zstd >/dev/null || exit 77
 

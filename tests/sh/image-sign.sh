@@ -2,29 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # keygen, build --key, sign: four keys have room, one key has one slot, the digest stays, HEAD is all
 # that changes; verify and sign say which key and why.
-set -eu
-tool=${BUILD:-build}/hydroot-image
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-
-fail() {
-	echo "image-sign: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/imagelib.sh
+. "$(dirname "$0")/../imagelib.sh"
 
 command -v jq >/dev/null || {
 	echo "skipped: needs jq"
 	exit 77
-}
-
-# expect STATUS TEXT COMMAND...: the exit status, and a part of what is said on stderr
-expect() {
-	want=$1 text=$2
-	shift 2
-	status=0
-	"$@" >"$tmp/out" 2>"$tmp/err" || status=$?
-	[ $status = "$want" ] || fail "'$*' gave $status instead of $want: $(cat "$tmp/err")"
-	[ -z "$text" ] || grep -q -e "$text" "$tmp/err" || fail "'$*' said: $(cat "$tmp/err")"
 }
 
 count() { "$tool" info --json "$1" | jq "$2"; }
@@ -71,6 +54,15 @@ cp "$tmp/x.hri" "$tmp/before"
 expect 1 'all four signature slots are taken' "$tool" sign --key="$tmp/5.key" "$tmp/x.hri"
 cmp "$tmp/x.hri" "$tmp/before" || fail "a refused signature changed the image"
 expect 0 '' "$tool" sign --key="$tmp/4.key" "$tmp/x.hri"
+
+# The power failed while it was signed: the old slots, the new checksum.
+cp "$tmp/x.hri" "$tmp/torn.hri"
+dd if=/dev/urandom of="$tmp/torn.hri" bs=32 seek=127 count=1 conv=notrunc status=none
+expect 3 'its checksum is wrong' "$tool" verify "$tmp/torn.hri"
+expect 0 'HEAD was written in part' "$tool" sign --key="$tmp/4.key" "$tmp/torn.hri"
+expect 0 '' "$tool" verify --public-key="$tmp/a.pub" "$tmp/torn.hri"
+dd if=/dev/urandom of="$tmp/torn.hri" bs=32 seek=3 count=1 conv=notrunc status=none
+expect 1 'its checksum is wrong' "$tool" sign --key="$tmp/4.key" "$tmp/torn.hri"
 
 # What cannot sign, or be signed.
 expect 1 'not an Ed25519 private key' "$tool" sign --key="$tmp/a.pub" "$tmp/y.hri"

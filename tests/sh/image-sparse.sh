@@ -1,15 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Holes cost nothing to read and next to nothing to store, and give the same image as zeros.
-set -eu
-tool=${BUILD:-build}/hydroot-image
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-
-fail() {
-	echo "image-sparse: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/imagelib.sh
+. "$(dirname "$0")/../imagelib.sh"
 
 # 256 MiB and a bit in 64K chunks: five index pages, of which two hold no data.
 truncate -s 257M "$tmp/fs"

@@ -2,25 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # verify: a flipped byte anywhere is refused (3) with a message, so are a cut and an appended file
 # and the wrong digest or key; what cannot be read is 1.
-set -eu
-tool=${BUILD:-build}/hydroot-image
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-
-fail() {
-	echo "image-verify: $*" >&2
-	exit 1
-}
-
-# expect STATUS TEXT COMMAND...: the exit status, and a part of what is said on stderr
-expect() {
-	want=$1 text=$2
-	shift 2
-	status=0
-	"$@" >/dev/null 2>"$tmp/err" || status=$?
-	[ $status = "$want" ] || fail "'$*' gave $status instead of $want: $(cat "$tmp/err")"
-	[ -z "$text" ] || grep -q -e "$text" "$tmp/err" || fail "'$*' said: $(cat "$tmp/err")"
-}
+# shellcheck source=tests/imagelib.sh
+. "$(dirname "$0")/../imagelib.sh"
 
 # One chunk of text, two of zeros, one of text again, and a short one.
 {

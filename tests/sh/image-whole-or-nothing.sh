@@ -1,15 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # OUTPUT is whole or not there: a build that fails or is killed leaves its folder as it was.
-set -eu
-tool=${BUILD:-build}/hydroot-image
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-
-fail() {
-	echo "image-whole-or-nothing: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/imagelib.sh
+. "$(dirname "$0")/../imagelib.sh"
 
 mkdir "$tmp/out"
 echo old >"$tmp/out/x.hri"

@@ -85,7 +85,7 @@ static void refused(int err)
 
 	put_in_head();
 	img = fixture_img(&f);
-	assert_int_equal(img_hot_new(img, &hot, table_bytes, &h), err);
+	assert_int_equal(img_err_kind(img_hot_new(img, &hot, table_bytes, &h)), err);
 	assert_null(h);
 	img_free(img);
 	make_table();
@@ -206,7 +206,7 @@ static void head_refused(void)
 	struct img *img = NULL;
 
 	fixture_seal(&f);
-	assert_int_equal(img_new(f.file, f.n_bytes, &img), IMG_ERR_FIELD);
+	assert_int_equal(img_err_kind(img_new(f.file, f.n_bytes, &img)), IMG_ERR_FIELD);
 	assert_null(img);
 	put_in_head();
 }
@@ -256,7 +256,8 @@ static void lengths_beyond_limits(void **state _unused_)
 		le64_store(h->seek.off, le64_load(h->seek.off) + more);
 		le64_store(h->file_bytes, le64_load(h->file_bytes) + more);
 		fixture_seal(&f);
-		assert_int_equal(img_new(f.file, f.n_bytes, &img), cases[i].err);
+		assert_int_equal(img_err_kind(img_new(f.file, f.n_bytes, &img)),
+				 cases[i].err);
 		img_free(img);
 	}
 }

@@ -77,7 +77,8 @@ static void table_refused(int err)
 
 	seal_table();
 	img = fixture_img(&f);
-	assert_int_equal(img_set_table(img, table(), f.info.table_bytes), err);
+	assert_int_equal(img_err_kind(img_set_table(img, table(), f.info.table_bytes)),
+			 err);
 	assert_int_equal(img_page_locate(img, 0, &place), IMG_ERR_RANGE);
 	img_free(img);
 }
@@ -99,7 +100,7 @@ static void page_0_refused(int err)
 	seal_table();
 	img = fixture_img_with_table(&f);
 	page.page = 99;
-	assert_int_equal(decode(img, 0), err);
+	assert_int_equal(img_err_kind(decode(img, 0)), err);
 	assert_int_equal(page.page, 99);
 	img_free(img);
 }
@@ -226,9 +227,9 @@ static void table_room_of_a_page(void **state _unused_)
 		       most = IMG_PAGE_ENTRIES * (65536 + 256 + 64);
 
 	assert_int_equal(check_room_of_page_0(least), 0);
-	assert_int_equal(check_room_of_page_0(least - 1), IMG_ERR_FIELD);
+	assert_int_equal(check_room_of_page_0(least - 1), IMG_FAULT_TABLE_LITTLE);
 	assert_int_equal(check_room_of_page_0(most), 0);
-	assert_int_equal(check_room_of_page_0(most + 1), IMG_ERR_FIELD);
+	assert_int_equal(check_room_of_page_0(most + 1), IMG_FAULT_TABLE_MUCH);
 }
 
 static void table_zero_page_flag(void **state _unused_)

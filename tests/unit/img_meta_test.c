@@ -9,7 +9,8 @@ static void check(const char *meta, size_t n, int err)
 	uint8_t raw[4096] = {1};
 	struct fixture f = fixture_build_meta(raw, sizeof raw, 65536, meta, n);
 	struct img *img = fixture_img(&f);
-	int r = img_check_meta(img, f.file + f.info.meta_off, f.info.meta_bytes);
+	int r = img_err_kind(
+		img_check_meta(img, f.file + f.info.meta_off, f.info.meta_bytes));
 
 	if (r != err)
 		print_error("for %s\n", meta);

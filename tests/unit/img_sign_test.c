@@ -177,6 +177,70 @@ static void keys_that_cannot_sign(void **state _unused_)
 			 IMG_ERR_ENCRYPTED);
 }
 
+#define SECTOR_BYTES 512u
+
+/* Which sectors of the new HEAD reached the disk is one bit each. */
+static void tear(uint8_t *head, const uint8_t *old, const uint8_t *new, unsigned sectors)
+{
+	for (unsigned i = 0; i < IMG_HEAD_BYTES / SECTOR_BYTES; i++)
+		memcpy(head + i * SECTOR_BYTES,
+		       (sectors >> i & 1 ? new : old) + i * SECTOR_BYTES, SECTOR_BYTES);
+}
+
+/* After the signature of `more`, whose slot lies in one sector or in two. */
+static void every_torn_head_is_mended(const struct pair *more)
+{
+	uint8_t old[IMG_HEAD_BYTES], new[IMG_HEAD_BYTES];
+	unsigned n_torn = 0;
+
+	memcpy(old, f.file, sizeof old);
+	assert_int_equal(sign(more), 0);
+	memcpy(new, f.file, sizeof new);
+	for (unsigned sectors = 0; sectors < 256; sectors++) {
+		struct img *img = NULL;
+
+		tear(f.file, old, new, sectors);
+		if (img_new(f.file, IMG_HEAD_BYTES, &img) == 0) {
+			img_free(img);
+			continue;
+		}
+		n_torn++;
+		assert_int_equal(img_head_mend(f.file), 0);
+		assert_int_equal(check(&a), 0);
+		assert_int_equal(sign(more), 0);
+		assert_int_equal(check(more), 0);
+		assert_int_equal(check(&a), 0);
+	}
+	assert_true(n_torn > 0);
+	memcpy(f.file, new, sizeof new);
+}
+
+static void torn_heads_are_mended(void **state _unused_)
+{
+	struct pair others[IMG_SIGNATURES_MAX - 1];
+
+	assert_int_equal(sign(&a), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+		assert_int_equal(img_keypair_new(others[i].key, others[i].pub), 0);
+		every_torn_head_is_mended(&others[i]);
+	}
+}
+
+/* What the digest covers is not mended, nor is a head without fault changed. */
+static void other_damage_is_not_mended(void **state _unused_)
+{
+	uint8_t before[IMG_HEAD_BYTES];
+
+	assert_int_equal(img_head_mend(f.file), IMG_ERR_CHECKSUM);
+	for (unsigned i = 0; i < 544; i += 3) {
+		f.file[i] ^= 1;
+		memcpy(before, f.file, sizeof before);
+		assert_true(img_head_mend(f.file) < 0);
+		assert_memory_equal(before, f.file, sizeof before);
+		f.file[i] ^= 1;
+	}
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -186,6 +250,7 @@ int main(void)
 		T(fifth_key_has_no_slot), T(same_key_replaces_its_slot),
 		T(key_ids_are_told),	  T(import_with_its_key),
 		T(keys_that_cannot_sign), T(import_without_its_key),
+		T(torn_heads_are_mended), T(other_damage_is_not_mended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

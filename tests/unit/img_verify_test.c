@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "imgfmt/tool/hot_check.c"
 #include "imgfmt/tool/http.c"
 #include "imgfmt/tool/image_file.c"
 #include "imgfmt/tool/progress.c"

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * info_pack.c - what a hot pack beside an image says of itself
+ *
+ * Its head and its table are read and checked, its frames are not.
+ */
+#include "imgfmt/tool/info.h"
+
+#include <inttypes.h>
+
+#include "imgfmt/ondisk.h"
+#include "imgfmt/tool/tool.h"
+
+bool pack_matches(const struct image_file *f)
+{
+	struct disk_pack head;
+
+	return f->file_bytes >= sizeof head &&
+	       image_read(f, 0, &head, sizeof head) == EXIT_DONE &&
+	       memcmp(head.magic, DISK_PACK_MAGIC, sizeof head.magic) == 0;
+}
+
+static int load(const struct image_file *f, struct img_pack **ret_pack,
+		struct img_hot **ret_hot)
+{
+	uint8_t head[IMG_PACK_HEAD_BYTES];
+	const struct img_pack_info *info;
+	cleanup_free void *table = NULL;
+	int r = image_read(f, 0, head, sizeof head);
+
+	if (r != EXIT_DONE)
+		return r;
+	r = img_pack_new(head, sizeof head, ret_pack);
+	if (r < 0)
+		return image_refuse(f, "PACK HEAD", 0, r);
+	info = img_pack_info(*ret_pack);
+	if (f->file_bytes != info->file_bytes)
+		return tool_fail(f->path, "has %" PRIu64 " bytes instead of %" PRIu64,
+				 f->file_bytes, info->file_bytes);
+	table = malloc(info->hot_table_bytes);
+	if (!table)
+		return tool_fail(f->path, "out of memory");
+	r = image_read(f, info->hot_off, table, info->hot_table_bytes);
+	if (r != EXIT_DONE)
+		return r;
+	r = img_pack_hot_new(*ret_pack, NULL, table, info->hot_table_bytes, ret_hot);
+	return r < 0 ? image_refuse(f, "hot table", info->hot_off, r) : EXIT_DONE;
+}
+
+static uint64_t raw_bytes(const struct img_hot *hot)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < hot->n_frames; i++)
+		n += hot->frames[i].raw_bytes;
+	return n;
+}
+
+static void print_digest(const char *what, const uint8_t digest[IMG_DIGEST_BYTES])
+{
+	char text[IMG_HEX_BYTES];
+
+	img_digest_hex(digest, text);
+	printf("%s: sha256:%s\n", what, text);
+}
+
+static void print_text(const struct img_pack *pack, const struct img_hot *hot)
+{
+	const struct img_pack_info *info = img_pack_info(pack);
+	uint8_t id[IMG_KEY_ID_BYTES];
+	char text[IMAGE_KEY_TEXT_BYTES];
+
+	puts("kind: hot pack");
+	print_digest("digest", info->digest);
+	print_digest("of-image", info->image_digest);
+	print_digest("of-raw-digest", hot->raw_digest);
+	printf("image-bytes: %" PRIu64 " (%s)\n", hot->image_bytes,
+	       tool_human(hot->image_bytes));
+	printf("chunk-bytes: %u (%s)\n", hot->chunk_bytes, tool_human(hot->chunk_bytes));
+	printf("file-bytes: %" PRIu64 " (%s)\n", info->file_bytes,
+	       tool_human(info->file_bytes));
+	printf("signatures: %u\n", info->n_signatures);
+	for (uint32_t i = 0; img_pack_key_id(pack, i, id); i++) {
+		image_key_text(id, text);
+		printf("signature-key-id: %s\n", text);
+	}
+	printf("hot-table-bytes: %" PRIu64 "\n", info->hot_table_bytes);
+	printf("hot-pack: %s of blocks in %u runs, %u frames\n",
+	       tool_human(raw_bytes(hot)), hot->n_runs, hot->n_frames);
+}
+
+static json_t *make_json(const struct img_pack *pack, const struct img_hot *hot)
+{
+	const struct img_pack_info *info = img_pack_info(pack);
+	json_t *o = json_object(), *ids = json_array();
+	uint8_t id[IMG_KEY_ID_BYTES];
+	char text[IMAGE_KEY_TEXT_BYTES];
+
+	for (uint32_t i = 0; img_pack_key_id(pack, i, id); i++) {
+		image_key_text(id, text);
+		json_array_append_new(ids, json_string(text));
+	}
+	info_set_number(o, "schema", INFO_JSON_SCHEMA);
+	json_object_set_new(o, "kind", json_string("hot pack"));
+	info_set_digest(o, "digest", info->digest);
+	info_set_digest(o, "image_digest", info->image_digest);
+	info_set_digest(o, "image_raw_digest", hot->raw_digest);
+	info_set_number(o, "image_bytes", hot->image_bytes);
+	info_set_number(o, "chunk_bytes", hot->chunk_bytes);
+	info_set_number(o, "file_bytes", info->file_bytes);
+	info_set_number(o, "signatures", info->n_signatures);
+	json_object_set_new(o, "signature_key_ids", ids);
+	info_set_number(o, "hot_table_bytes", info->hot_table_bytes);
+	info_set_number(o, "hot_raw_bytes", raw_bytes(hot));
+	info_set_number(o, "hot_runs", hot->n_runs);
+	info_set_number(o, "hot_frames", hot->n_frames);
+	return o;
+}
+
+int pack_info_show(const struct image_file *f, bool json)
+{
+	struct img_pack *pack = NULL;
+	struct img_hot *hot = NULL;
+	int r = load(f, &pack, &hot);
+
+	if (r == EXIT_DONE && json)
+		r = info_print_json(f->path, make_json(pack, hot));
+	else if (r == EXIT_DONE)
+		print_text(pack, hot);
+	img_hot_free(hot);
+	img_pack_free(pack);
+	return r;
+}
