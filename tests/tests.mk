@@ -15,7 +15,7 @@
 #	make chunk-table	login time and bytes by chunk size, over four kinds of network
 #	make demo		a few minutes to watch
 
-TEST_TOOLS := build/tests/guest build/tests/io
+TEST_TOOLS := build/tests/guest build/tests/io build/tests/faultproxy build/tests/readcheck
 TEST_CFLAGS := -O2 -std=gnu11 -D_GNU_SOURCE $(WARNINGS)
 RUN_CHECK = HYDROOT_SETUP=$(HYDROOT_SETUP) MAKE='$(MAKE)' tests/check.sh
 
@@ -26,6 +26,16 @@ build/tests/guest: tests/guest.c
 
 # Static: it runs inside the guests, where it must not need the root disk.
 build/tests/io: tests/io.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TEST_CFLAGS) -static -pthread -o $@ $<
+
+build/tests/faultproxy: tests/faultproxy.c $(wildcard tests/faultproxy/*.[ch])
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TEST_CFLAGS) -I. -pthread -o $@ $(filter %.c,$^)
+
+build/tests/readcheck: tests/readcheck.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(TEST_CFLAGS) -static -pthread -o $@ $<
