@@ -11,6 +11,7 @@
 #	make check-fuzz		the fuzz targets, 3 s each; make fuzz FUZZ_SECONDS=60: longer
 #	make check-slow		what takes minutes: fuzzing 60 s each, a sparse terabyte
 #	make bench-image	hydroot-image beside zstd: speed and size
+#	make bench-read		reads, fill and memory beside nbdkit and qemu-storage-daemon
 #	make figures		boot times, bytes and memory beside other ways to boot
 #	make chunk-table	login time and bytes by chunk size, over four kinds of network
 #	make demo		a few minutes to watch
@@ -68,6 +69,9 @@ image: check-programs
 bench-image: all
 	@tests/bench-image.sh
 
+bench-read: check-programs
+	@tests/bench-read.sh
+
 figures: check-programs
 	@tests/figures.sh
 
@@ -82,5 +86,5 @@ format:
 	clang-format-14 -i $(shell find imgfmt fuse-root kmod-hints tests -name '*.[ch]')
 
 .PHONY: check check-unit check-host check-boot check-asan check-tsan check-fuzz check-slow \
-	check-programs bench-image \
+	check-programs bench-image bench-read \
 	plain-image-tool setup lint image figures chunk-table demo format

@@ -56,7 +56,6 @@ has_seen() # N FAULT
 		"$(proxy_log evil)"
 }
 
-
 # repeated TEXT TIMES
 repeated() { awk -v text="$1" -v n="$2" 'BEGIN { while (n-- > 0) printf "%s", text }'; }
 
