@@ -13,6 +13,7 @@ start_faultproxy()
 {
 	local name=$1 server=$2
 	shift 2
+	# shellcheck disable=SC2154 # from lib.sh
 	faultproxy --to="127.0.0.1:${nginx_port[$server]}" --listen="${proxy_port[$name]:-0}" \
 		--log="$(proxy_log "$name")" "$@" </dev/null >"$T/proxy-$name.out" 2>&1 &
 	proxy_pid[$name]=$!
