@@ -211,7 +211,8 @@ start_workload() # NAME
 		touch /run/load.stopped
 END
 		setsid sh /run/load.sh >/run/load.log 2>&1 </dev/null &
-		sleep 1; test -s /run/load.sums'
+		i=0; until test -s /run/load.sums || [ $i = 150 ]; do sleep 0.1; i=$((i + 1)); done
+		test -s /run/load.sums'
 }
 
 workload_files() { guest "$1" 10 'wc -l </run/load.sums' | tr -d ' '; } # NAME

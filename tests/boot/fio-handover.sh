@@ -20,8 +20,11 @@ for program in fio xfs_repair hydrootd hydroot e2fsck; do
 	ldd "$path" | grep -o '/[^ ]*' | xargs -I '{}' cp -n '{}' "$T/www/tools/lib/"
 done
 tar -C "$T/www/tools" -cf "$T/www/tools.tar" .
+# An XFS with something to fetch.
+head -c 60000000 /dev/urandom >"$T/ballast"
+printf '/\n0 0\nd--755 0 0\nballast ---644 0 0 %s\n$\n' "$T/ballast" >"$T/proto"
 truncate -s 320M "$T/raw.xfs"
-mkfs.xfs -q -s size=4096 "$T/raw.xfs"
+mkfs.xfs -q -s size=4096 -p "$T/proto" "$T/raw.xfs"
 "$TOP/build/hydroot-image" build "$T/raw.xfs" "$T/www/xfs.hri" 2>/dev/null
 start_nginx web "$T/www"
 url=http://$GUEST_HOST:${nginx_port[web]}
@@ -34,7 +37,6 @@ guest g 60 "mkdir -p /run/tools && mount -t tmpfs -o size=300m tools /run/tools 
 	busybox wget -q -O - $url/tools.tar | tar x" || fail "the tools did not come"
 tool() { guest g "$1" "cd /run/tools && lib/ld-linux-x86-64.so.2 --library-path lib ./$2"; } # SECONDS COMMAND
 
-# The second image is small as a file, so its line is what keeps it from being resident at once.
 guest g 60 "modprobe fuse; modprobe loop; modprobe xfs; cd /run/tools &&
 	PATH=/run/tools:\$PATH LD_LIBRARY_PATH=/run/tools/lib ./hydroot attach --name=second --fill=manual $url/xfs.hri &&
 	mkdir -p /run/second && mount -o discard /dev/hydroot/second /run/second" >"$T/second" 2>&1 ||
@@ -82,7 +84,8 @@ round_done() { guest g 10 "test -s /run/fio.$1.rounds || test -e /run/fio.$1.fai
 wait_for 200 "a round of fio on the root" round_done root
 wait_for 200 "a round of fio on the second" round_done second
 refute "the root was resident too early" guest_status_is g .state resident
-note "a round of fio is over, the root is filling"
+refute "the second was resident too early" test "$(guest_hydroot g 10 'status second --json' | jq -r .state)" = resident
+note "a round of fio is over on both, the root is filling"
 
 guest g 10 'cd /run/tools && lib/ld-linux-x86-64.so.2 --library-path lib ./hydroot resume second'
 guest_hydroot g 250 'wait root --for=resident --timeout=4m' || fail "not resident in four minutes"
@@ -105,6 +108,7 @@ done
 note "fio found nothing wrong after $(guest g 10 'wc -l </run/fio.root.rounds; wc -l </run/fio.second.rounds' | tr '\n' ' ')rounds"
 assert_no_io_errors g
 
+guest g 30 'cat /run/second/ballast' | cmp - "$T/ballast" || fail "the file in the XFS differs"
 guest g 30 'umount /run/second' || fail "the second cannot be unmounted"
 tool 120 "xfs_repair -n /dev/hydroot/second" >"$T/xfs" 2>&1 || fail "xfs_repair: $(cat "$T/xfs")"
 note "xfs_repair finds nothing"
