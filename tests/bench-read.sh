@@ -263,18 +263,20 @@ table()
 		}
 		{
 			k = $1 "|" $2
-			if (!n[k]++) order[++keys] = k
+			if (!(($1) in candidates)) measurements[++rows] = $1
+			if (!n[k]++) { candidates[$1]++; candidate[$1, candidates[$1]] = $2 }
 			v[k, n[k]] = $3 + 0
-			if (!($1 in first)) first[$1] = k
 		}
 		END {
-			for (i = 1; i <= keys; i++) {
-				k = order[i]; split(k, p, "|"); m = median(k)
-				base = median(first[p[1]])
-				ratio = k == first[p[1]] || !m ? "" : sprintf("%.2f", base / m)
-				spread = sprintf("[%g - %g]", v[k, 1], v[k, n[k]])
-				printf "%-42s %-16s %10g %-22s %6s\n", (p[1] == last ? "" : p[1]), p[2], m, spread, ratio
-				last = p[1]
+			for (r = 1; r <= rows; r++) {
+				what = measurements[r]
+				for (c = 1; c <= candidates[what]; c++) {
+					k = what "|" candidate[what, c]; m = median(k)
+					if (c == 1) base = m
+					ratio = c == 1 || !m ? "" : sprintf("%.2f", base / m)
+					spread = sprintf("[%g - %g]", v[k, 1], v[k, n[k]])
+					printf "%-42s %-16s %10g %-22s %6s\n", (c == 1 ? what : ""), candidate[what, c], m, spread, ratio
+				}
 			}
 		}' "$T/results"
 }
