@@ -27,7 +27,7 @@ note login
 wait_agent g
 start_workload g
 # Anonymous memory that is touched, and dirty pages of files on the root; killed by the kernel or by its time.
-guest g 20 'cat >/run/hog.sh <<"END"
+guest g 20 ': >/run/hog.rounds; : >/run/dirty.rounds; cat >/run/hog.sh <<"END"
 while [ ! -e /run/hog.stop ]; do
 	echo 1000 >/proc/self/oom_score_adj
 	timeout 15 python3 -c "
