@@ -30,12 +30,12 @@ start_workload g
 guest g 20 ': >/run/hog.rounds; : >/run/dirty.rounds; cat >/run/hog.sh <<"END"
 while [ ! -e /run/hog.stop ]; do
 	echo 1000 >/proc/self/oom_score_adj
-	timeout 15 python3 -c "
-import time
+	timeout 60 python3 -c "
 kept = []
 while True:
-	kept.append(bytearray(b\"h\") * (4 << 20))
-	time.sleep(0.01)
+	kept.append(bytearray(8 << 20))
+	for at in range(0, 8 << 20, 4096):
+		kept[-1][at] = 1
 " || true
 	echo >>/run/hog.rounds
 done
@@ -54,15 +54,18 @@ memory() # of the guest, the daemon and zram, in MB
 {
 	guest g 60 'printf "available %d MB, zram %d MB, daemon %d MB" \
 		$(($(awk "/^MemAvailable/ { print \$2 }" /proc/meminfo) / 1024)) \
-		$(($(awk "{ print \$3 }" /sys/block/zram*/mm_stat | head -n 1) >> 20)) \
-		$(($(for p in /proc/[0-9]*; do tr "\0" " " <$p/cmdline 2>/dev/null | grep -q hydrootd &&
+		$(($(cat /sys/block/zram*/mm_stat | awk "{ n += \$3 } END { printf \"%d\", n }") >> 20)) \
+		$(($(for p in /proc/[0-9]*; do { tr "\0" " " <$p/cmdline; } 2>/dev/null | grep -q hydrootd &&
 			awk "/^VmRSS/ { print \$2 }" $p/status; done | awk "{ n += \$1 } END { print n + 0 }") / 1024))'
 }
 progress() { guest g 60 'wc -l <"/run/load.sums"; wc -l </run/dirty.rounds' | tr '\n' ' '; }
 
 start_ms=$(now_ms)
 before=$(progress)
-while [ $(($(now_ms) - start_ms)) -lt "$((${HOG_SECONDS:-60} * 1000))" ]; do
+killed() { guest g 60 dmesg | grep -qiE 'out of memory|oom-kill'; }
+# For so long, and until the kernel killed one.
+until [ $(($(now_ms) - start_ms)) -gt "$((${HOG_SECONDS:-60} * 1000))" ] && killed; do
+	[ $(($(now_ms) - start_ms)) -lt 240000 ] || fail "the kernel killed nothing in four minutes: no memory was short"
 	note "$(memory), state $(guest_hydroot g 60 'status root --json' | jq -r '.state + " " + (.resident.chunks | tostring)')"
 	sleep 5
 done

@@ -32,8 +32,8 @@ assert_equal "state" streaming "$(guest_status g .state)"
 # zram's memory and the daemon's, in KB.
 memory()
 {
-	guest g 60 'z=$(($(awk "{ print \$3 }" /sys/block/zram*/mm_stat | head -n 1) / 1024))
-		d=$(for p in /proc/[0-9]*; do tr "\0" " " <$p/cmdline 2>/dev/null | grep -q hydrootd &&
+	guest g 60 'z=$(($(cat /sys/block/zram*/mm_stat | awk "{ n += \$3 } END { printf \"%d\", n }") / 1024))
+		d=$(for p in /proc/[0-9]*; do { tr "\0" " " <$p/cmdline; } 2>/dev/null | grep -q hydrootd &&
 			awk "/^VmRSS/ { print \$2 }" $p/status; done | awk "{ n += \$1 } END { print n + 0 }")
 		echo $z $d $(awk "/^MemAvailable/ { print \$2 }" /proc/meminfo)'
 }
