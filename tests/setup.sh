@@ -44,7 +44,7 @@ packages()
 	e2fsprogs		# makes and checks ext4 images
 	squashfs-tools		# makes squashfs images
 	erofs-utils		# makes erofs images
-	xfsprogs		# XFS as input
+	xfsprogs		# XFS as input; xfs_repair after writing to one
 	btrfs-progs		# btrfs as input
 	dosfstools		# vfat as input
 	qemu-utils		# qemu-img: qcow2 and the like as input
@@ -55,12 +55,18 @@ packages()
 	faketime		# the same image on another day
 	nginx-light		# the server of the tests
 	tinyproxy-bin		# a proxy in front of it
+	fio			# mixed reads and writes that are verified; IOPS
 	dmsetup			# looks at device-mapper tables
 	fdisk			# sfdisk: partitioned disks as input
 	psmisc			# fuser: who holds a mount
 	procps			# ps
 	util-linux		# losetup, flock, setarch
 	iproute2		# ip, tc: the demo's slow network
+	# for make bench-read: what it is measured beside
+	nbdkit			# nbdkit's curl plugin
+	libnbd-bin		# nbdfuse
+	qemu-system-common	# qemu-storage-daemon
+	qemu-block-extra	# its http driver
 	# for the boot tests
 	qemu-system-x86		# the guests
 	mmdebstrap		# the Debian image that they boot

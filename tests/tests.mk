@@ -12,11 +12,12 @@
 #	make check-slow		what takes minutes: fuzzing 60 s each, a sparse terabyte
 #	make bench-image	hydroot-image beside zstd: speed and size
 #	make bench-levels	the same for levels by chunk sizes, in CPU seconds
+#	make bench-read		reads, fill and memory beside nbdkit and qemu-storage-daemon
 #	make figures		boot times, bytes and memory beside other ways to boot
 #	make chunk-table	login time and bytes by chunk size, over four kinds of network
 #	make demo		a few minutes to watch
 
-TEST_TOOLS := build/tests/guest build/tests/io
+TEST_TOOLS := build/tests/guest build/tests/io build/tests/faultproxy build/tests/readcheck
 TEST_CFLAGS := -O2 -std=gnu11 -D_GNU_SOURCE $(WARNINGS)
 RUN_CHECK = HYDROOT_SETUP=$(HYDROOT_SETUP) MAKE='$(MAKE)' tests/check.sh
 
@@ -27,6 +28,16 @@ build/tests/guest: tests/guest.c
 
 # Static: it runs inside the guests, where it must not need the root disk.
 build/tests/io: tests/io.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TEST_CFLAGS) -static -pthread -o $@ $<
+
+build/tests/faultproxy: tests/faultproxy.c $(wildcard tests/faultproxy/*.[ch])
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TEST_CFLAGS) -I. -pthread -o $@ $(filter %.c,$^)
+
+build/tests/readcheck: tests/readcheck.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(TEST_CFLAGS) -static -pthread -o $@ $<
@@ -62,6 +73,9 @@ bench-image: all
 bench-levels: all
 	@tests/bench-image.sh --levels
 
+bench-read: check-programs
+	@tests/bench-read.sh
+
 figures: check-programs
 	@tests/figures.sh
 
@@ -76,5 +90,5 @@ format:
 	clang-format-14 -i $(shell find imgfmt fuse-root kmod-hints tests -name '*.[ch]')
 
 .PHONY: check check-unit check-host check-boot check-asan check-tsan check-fuzz check-slow \
-	check-programs bench-image bench-levels \
+	check-programs bench-image bench-levels bench-read \
 	plain-image-tool setup lint image figures chunk-table demo format

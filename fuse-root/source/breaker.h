@@ -15,7 +15,7 @@
 #include "source/source.h"
 
 #define BREAKER_BASE_MS 200
-#define BREAKER_CAP_MS 15000
+#define BREAKER_CAP_MS 2000
 #define BREAKER_REFUSED_MS 30000
 
 struct breaker {

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 480
-# The server is away for a minute in the middle of the fill.  The guest says so and waits: 200
-# reads of missing chunks wait without an error, cached reads and all writes go on.  When the
-# server is back everything ends well, and the guest powers off cleanly.
+# The server is away for a minute in the middle of the fill, or OUTAGE seconds.  The guest says so every
+# 10 seconds and waits: 200 reads of missing chunks wait without an error, cached reads and all writes go
+# on.  When the server is back the reads go on at once, everything ends well, and the guest
+# powers off cleanly.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/qemu.sh
@@ -13,6 +14,7 @@ tests/image.sh all
 start_nginx web "$IMAGES/served/good"
 raw=$IMAGES/base/rootfs.ext4
 bound_ms=4000
+outage_s=${OUTAGE:-60}
 
 # Blocks that belong to files (the guest's own writes do not change them), one per data chunk.
 file_blocks()
@@ -61,14 +63,25 @@ wait_for 30 "state stalled" guest_status_is g .state stalled
 wait_console g 30 'hydroot.*waiting'
 note "the console says: $(tr -d '\r' <"$T/g.console" | grep -a 'hydroot.*waiting' | tail -n 1)"
 
-while [ $(($(now_ms) - down_ms)) -lt 60000 ]; do
+while [ $(($(now_ms) - down_ms)) -lt $((outage_s * 1000)) ]; do
 	guest g 20 'io write /var/tmp/x && cat /etc/os-release' >/dev/null ||
 		fail "a write failed while the server was away"
 	sleep 1
 done
 refute "the readers ended without a server" guest g 5 'test -s /run/readers'
+said=$(tr -d '\r' <"$T/g.console" | grep -ac 'hydroot.*waiting')
+note "the console said so $said times in $outage_s s"
+assert "it says so every 10 s" test "$said" -ge $((outage_s / 10 - 2))
+assert "it says so no more often" test "$said" -le $((outage_s / 10 + 2))
+refute "a unit failed meanwhile" guest g 20 'systemctl --failed --no-legend | grep .'
+sent_before=$(wc -l <"$(nginx_log web)")
 restart_nginx web
+back_ms=$(now_ms)
 note "server is back"
+answers_again() { [ "$(wc -l <"$(nginx_log web)")" -gt "$sent_before" ]; }
+wait_for 60 "the guest to ask again" answers_again
+recovery_ms=$(($(now_ms) - back_ms))
+note "asked again after $recovery_ms ms"
 guest g 90 'until test -s /run/readers; do sleep 0.2; done; cat /run/readers' >"$T/readers"
 note "$(cat "$T/readers")"
 assert_contains "all reads were answered" "^$(wc -l <"$T/some") reads" "$T/readers"

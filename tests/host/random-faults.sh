@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 400
+# 10,000 random reads, while two servers answer wrong in every way there is, each by its own seed: every
+# byte is right, no read fails, and it comes to an end.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/proxy.sh
+. "$TOP/tests/proxy.sh"
+requires root fuse loop zram nginx jq hydrootd
+host_image
+seed=${FAULT_SEED:-$RANDOM}
+note "seeds $seed and $((seed + 1)); FAULT_SEED=$seed repeats them"
+# Small chunks, so that nearly every read needs its own; published, so that an image whose name
+# seems to have moved on is found by its digest.
+mkdir "$T/www"
+"$TOP/build/hydroot-image" build --chunk-size=64K --level=1 "$raw" "$T/small.hri"
+"$TOP/build/hydroot-image" publish "$T/small.hri" "$T/www"
+start_nginx web "$T/www"
+
+start_faultproxy a web --seed="$seed" --chance="${FAULT_CHANCE:-15}"
+start_faultproxy b web --seed=$((seed + 1)) --chance="${FAULT_CHANCE:-15}"
+attach faults1 --fill=manual --timeout=1s --min-rate=20K --server="$(proxy_url b small.hri)" \
+	"$(proxy_url a small.hri)"
+readcheck "$device" "$raw" 10000 16 "$seed" >"$T/readers" || fail "a read failed or was wrong"
+note "$(cat "$T/readers")"
+note "demand: $(status_key faults1 '"\(.demand.chunks) chunks, p99 \(.demand.wait_ms_p99) ms"'), requests: $(status_key faults1 .fetched.requests)"
+
+for proxy in a b; do
+	cut -d '"' -f 2 "$(proxy_log $proxy)" | sed 's/[= ].*//; s/^$/right/' | sort | uniq -c |
+		sort -rn | awk '{ printf "%s %s, ", $2, $1 }' >"$T/kinds"
+	note "server $proxy: $(cat "$T/kinds")"
+	assert "server $proxy answered wrong often" test "$(proxy_faults $proxy '[a-z]')" -ge 30
+done
+assert_equal "the error of the attachment" '' "$(status_key faults1 '.error // ""')"
+daemon_log faults1 >"$T/log"
+assert_contains "wrong bytes were seen and refused" 'wrong SHA-256' "$T/log"
+expect_exit 0 hydroot resume faults1
+expect_exit 0 hydroot wait faults1 --for=resident --timeout=200s
+assert "the whole device" cmp "$raw" "$device"
