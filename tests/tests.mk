@@ -17,7 +17,8 @@
 #	make chunk-table	login time and bytes by chunk size, over four kinds of network
 #	make demo		a few minutes to watch
 
-TEST_TOOLS := build/tests/guest build/tests/io build/tests/faultproxy build/tests/readcheck
+TEST_TOOLS := build/tests/guest build/tests/io build/tests/faultproxy build/tests/readcheck \
+	build/tests/seekread
 TEST_CFLAGS := -O2 -std=gnu11 -D_GNU_SOURCE $(WARNINGS)
 RUN_CHECK = HYDROOT_SETUP=$(HYDROOT_SETUP) MAKE='$(MAKE)' tests/check.sh
 
@@ -36,6 +37,11 @@ build/tests/faultproxy: tests/faultproxy.c $(wildcard tests/faultproxy/*.[ch])
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(TEST_CFLAGS) -I. -pthread -o $@ $(filter %.c,$^)
+
+build/tests/seekread: tests/seekread.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TEST_CFLAGS) -o $@ $< -lzstd
 
 build/tests/readcheck: tests/readcheck.c
 	@mkdir -p $(@D)
