@@ -43,8 +43,7 @@ struct serve {
 	struct control *control;
 	struct attachment attachment;
 	enum attach_state state;
-	enum option_mode
-		mode; /* of now: not always the one that was asked for, and it can be changed */
+	enum option_mode mode; /* of now: it can differ from what was asked for */
 	uint64_t reserve_bytes; /* 0: the default */
 	bool is_sequential; /* the servers give whole files only */
 	bool is_held; /* the fill rests for want of memory */

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 120
+# sanitizers: asan
 # What is not the image that was asked for is not attached, and the message says which and where:
 # key, digest, version, architecture, META, page table.  What is, is attached without a warning.
 # shellcheck source=tests/lib.sh

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 90
+# sanitizers: asan
 # Detach refuses while somebody uses the device, says who, and otherwise frees everything.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

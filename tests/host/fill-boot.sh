@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: asan
 # With fill=boot nothing is filled before the boot is said to be complete, or somebody resumes the fill.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 400
+# sanitizers: none
 # Files are written and verified on ext4 and on XFS over the device from before the image is resident
 # until after it: no byte is wrong, and both filesystems are clean in the end.
 # shellcheck source=tests/lib.sh

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 120
+# sanitizers: asan
 # The first of two servers has a wrong bit in one chunk: the data is right all the same, and the
 # log and the status say which chunk of which server was refused.
 # shellcheck source=tests/lib.sh

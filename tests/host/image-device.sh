@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: none
 # A block device is read as a file is, also one with partitions; one that is mounted is warned of.
 . "$(dirname "$0")/../lib.sh"
 requires root loop losetup sfdisk mke2fs

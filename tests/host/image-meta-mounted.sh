@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: none
 # META of an XFS, btrfs, erofs or squashfs image is that of its tree, also behind a partition table; one
 # with a log to be replayed is not guessed at; the image is not written to, and nothing stays attached.
 # shellcheck source=tests/lib.sh

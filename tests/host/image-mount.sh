@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: none
 # What is made from a tree mounts, and every entry is as it was: modes, owners, seconds of times, devices,
 # holes, extended attributes and capabilities.
 . "$(dirname "$0")/../lib.sh"

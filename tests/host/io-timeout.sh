@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: asan
 # With io-timeout a read that the network keeps waiting fails, what is there is read as ever, and after the
 # server's return reads succeed again.
 # shellcheck source=tests/lib.sh

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 120
+# sanitizers: none
 # An image that does not fit into memory is not begun with: both numbers are said.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 240
+# sanitizers: asan
 # Mode full: the device appears when all of the image is in memory, without FUSE, and nobody is
 # needed then; a server that goes away before is waited for, until attach-timeout.
 # shellcheck source=tests/lib.sh

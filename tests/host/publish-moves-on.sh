@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 180
+# sanitizers: none
 # Another image is published under the name of one that is being fetched: every byte is still the first
 # image's.  A node that knows the digest finds the old one later too, and one that does not gets the new.
 # shellcheck source=tests/lib.sh

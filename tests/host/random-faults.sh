@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 400
+# sanitizers: none
 # 10,000 random reads, while two servers answer wrong in every way there is, each by its own seed: every
 # byte is right, no read fails, and it comes to an end.
 # shellcheck source=tests/lib.sh

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 180
+# sanitizers: asan
 # hydroot set changes the rate of a running fill: nothing more is asked for, then all of it.  Wrong values
 # change nothing, also not the right ones beside them; what cannot be changed is said.
 # shellcheck source=tests/lib.sh

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 180
+# sanitizers: asan
 # A store in a file is found again: what was whole is not fetched a second time, what was written to is, and
 # the device is the image again.
 # shellcheck source=tests/lib.sh

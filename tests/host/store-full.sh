@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 180
+# sanitizers: none
 # A store that is full: what is there is read, the rest waits, the status says it, detach is clean.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 180
+# sanitizers: asan
 # All processes are killed in the middle of the fill: what was recorded by then is found again, and the device is
 # the image.
 # shellcheck source=tests/lib.sh

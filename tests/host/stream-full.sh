@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 120
+# sanitizers: asan
 # In mode stream, when written blocks alone fill the cache, writes fail with "no space" after a warning,
 # and all else goes on: what was written reads back, what is there reads right, discards make room.
 # shellcheck source=tests/lib.sh

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 300
+# sanitizers: asan
 # An image for which the kernel's table of a zram device would be too large is streamed through a smaller
 # device: every byte right, written blocks stay, the budget holds, tables included.
 # shellcheck source=tests/lib.sh

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 90
+# sanitizers: none
 # hydroot wait: 0 done, 3 timed out, 4 will never be; 1 for a name that is not there; usage is 2.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

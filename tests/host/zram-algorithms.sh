@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 180
+# sanitizers: none
 # Every compression of zram that the kernel has carries the image; one that it has not is said and replaced.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
