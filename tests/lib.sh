@@ -156,7 +156,12 @@ end_process()
 		sleep 0.1
 	done
 	kill -9 "$1" 2>/dev/null || true
-	wait "$1" 2>/dev/null || true
+	# Not `wait`: a process in a read that waits for a server cannot end, and we are to end the daemon.
+	for ((i = 0; i < 20; i++)); do
+		kill -0 "$1" 2>/dev/null || return 0
+		case $(ps -o stat= -p "$1" 2>/dev/null) in Z*) break ;; esac
+		sleep 0.1
+	done
 }
 
 free_port()

@@ -28,7 +28,8 @@ assert_equal "reads that waited" "$(status_key report1 .demand.wait_seconds.coun
 [ "$waited" -ge 1 ] || fail "no read waited"
 [ "$(metric demand_waiting_reads '')" -ge 1 ] || fail "no read waits"
 assert_equal "last bucket" "$waited" "$(metric demand_wait_seconds_bucket ',le="+Inf"')"
-hydroot status --metrics | grep -q '^hydroot_info{name="report1",' || fail "not among all attachments"
+hydroot status --metrics >"$T/all"
+assert_contains "it is among all attachments" '^hydroot_info[{]name="report1",' "$T/all"
 
 note "the report of a daemon that lives"
 expect_exit 0 hydroot report report1 --svg
