@@ -5,7 +5,8 @@
  *	guest SOCKET SECONDS SCRIPT
  *
  * Prints what the script printed and exits with its exit code; 124 when no answer came in time,
- * 125 when the guest cannot be talked to.  The protocol is described in image/agent.sh.
+ * 125 when the guest cannot be talked to.  An answer is printed whole or not at all: a guest that is
+ * slow must not look like one that said something else.  The protocol is described in image/agent.sh.
  */
 #include <errno.h>
 #include <poll.h>
@@ -55,8 +56,8 @@ static char *encode(const char *text)
 	return out;
 }
 
-/* One line of base64 to stdout; the agent's lines are whole groups of four. */
-static void decode_print(const char *line)
+/* One line of base64 to `to`; the agent's lines are whole groups of four. */
+static void decode(const char *line, FILE *to)
 {
 	for (; strlen(line) >= 4; line += 4) {
 		uint32_t v = 0;
@@ -70,7 +71,7 @@ static void decode_print(const char *line)
 				n_bytes--;
 		}
 		for (int i = 0; i < n_bytes; i++)
-			putchar((int)(v >> (16 - 8 * i) & 255));
+			putc((int)(v >> (16 - 8 * i) & 255), to);
 	}
 }
 
@@ -127,22 +128,45 @@ static int read_line(int fd, long deadline_ms, char line[LINE_BYTES])
 	return 0;
 }
 
-static int read_answer(int fd, const char *id, long deadline_ms)
+/* What the script printed goes to `to`.  0: all of it came, and its exit code is in *ret_code. */
+static int read_answer(int fd, const char *id, long deadline_ms, FILE *to, int *ret_code)
 {
 	char line[LINE_BYTES], begin[64], end[64];
-	int inside = 0, err;
+	int is_inside = 0, err;
 
 	snprintf(begin, sizeof begin, "BEGIN %s", id);
 	snprintf(end, sizeof end, "END %s ", id);
 	while (!(err = read_line(fd, deadline_ms, line))) {
-		if (!strncmp(line, end, strlen(end)))
-			return (int)strtol(line + strlen(end), NULL, 10);
-		if (inside)
-			decode_print(line);
+		if (!strncmp(line, end, strlen(end))) {
+			*ret_code = (int)strtol(line + strlen(end), NULL, 10);
+			return 0;
+		}
+		if (is_inside)
+			decode(line, to);
 		else if (!strcmp(line, begin))
-			inside = 1;
+			is_inside = 1;
 	}
+	if (is_inside)
+		fprintf(stderr, "guest: the answer was cut off\n");
 	return err;
+}
+
+static int print_answer(int fd, const char *id, long deadline_ms)
+{
+	char *text = NULL;
+	size_t n_bytes = 0;
+	FILE *to = open_memstream(&text, &n_bytes);
+	int code = 0, err;
+
+	if (!to)
+		return EXIT_TROUBLE;
+	err = read_answer(fd, id, deadline_ms, to, &code);
+	if (fclose(to) != 0)
+		return EXIT_TROUBLE;
+	if (!err)
+		fwrite(text, 1, n_bytes, stdout);
+	free(text);
+	return err ? err : code;
 }
 
 int main(int argc, char **argv)
@@ -164,5 +188,5 @@ int main(int argc, char **argv)
 		return EXIT_TROUBLE;
 	}
 	free(text);
-	return read_answer(fd, id, now_ms() + 1000L * strtol(argv[2], NULL, 10));
+	return print_answer(fd, id, now_ms() + 1000L * strtol(argv[2], NULL, 10));
 }

@@ -72,7 +72,7 @@ test_start_ms=$(now_ms)
 # wait_for SECONDS WHAT COMMAND...: until the command succeeds; fails the test when it never does.
 wait_for()
 {
-	local end=$(($(now_ms) + $1 * 1000)) what=$2
+	local end=$(($(now_ms) + $1 * 1000 * ${HYDROOT_SLOWER:-1})) what=$2
 	shift 2
 	until "$@" >/dev/null 2>&1; do
 		[ "$(now_ms)" -lt "$end" ] || fail "waited in vain for: $what"

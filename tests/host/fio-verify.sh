@@ -39,6 +39,7 @@ job() # NAME: mixed sizes and depths, each block verified when it is read again
 		verify_fatal=1
 		verify_backlog=64
 		verify_async=1
+		verify_state_save=0
 		group_reporting=1
 		[random]
 		rw=randrw
