@@ -819,6 +819,8 @@ static void next_address_when_one_fails(void **state)
 	assert_int_equal(httpd_start_at(&other, INADDR_LOOPBACK + 78, httpd.port), 0);
 	snprintf(options.servers[0], sizeof options.servers[0],
 		 "http://image.test:%u/i.img", httpd.port);
+	/* Only the faults that are made here are to count, however busy the machine is. */
+	options.timeout_ms = 5000;
 	restart_source();
 	fork_net();
 	/* Whichever comes first of the two that listen, it is passed over after this. */
@@ -826,7 +828,7 @@ static void next_address_when_one_fails(void **state)
 	httpd_misbehave(&httpd, HTTPD_HTML, 1);
 	submit(1, 0, 4096, SOURCE_DEMAND);
 	uint32_t n;
-	assert_true(finish(1, 0, 5000, &n));
+	assert_true(finish(1, 0, 20000, &n));
 	source_status(s, &st);
 	assert_int_equal(st.servers[0].n_errors, 2);
 	assert_int_equal(atomic_load(&other.shared->n_bad) > 0, 0);
