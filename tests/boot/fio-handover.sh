@@ -39,7 +39,7 @@ tool() { guest g "$1" "cd /run/tools && lib/ld-linux-x86-64.so.2 --library-path 
 
 guest g 60 "modprobe fuse; modprobe loop; modprobe xfs; cd /run/tools &&
 	PATH=/run/tools:\$PATH LD_LIBRARY_PATH=/run/tools/lib ./hydroot attach --name=second --fill=manual $url/xfs.hri &&
-	mkdir -p /run/second && mount -o discard /dev/hydroot/second /run/second" >"$T/second" 2>&1 ||
+	mkdir -p /run/second && mount -t xfs -o discard /dev/hydroot/second /run/second" >"$T/second" 2>&1 ||
 	fail "the second attachment: $(cat "$T/second")"
 note "the second attachment is mounted"
 
