@@ -146,7 +146,7 @@ static int read_answer(int fd, const char *id, long deadline_ms, FILE *to, int *
 		else if (!strcmp(line, begin))
 			is_inside = 1;
 	}
-	if (is_inside)
+	if (is_inside && err == EXIT_TIMEOUT)
 		fprintf(stderr, "guest: the answer was cut off\n");
 	return err;
 }

@@ -39,7 +39,7 @@ tool() { guest g "$1" "cd /run/tools && lib/ld-linux-x86-64.so.2 --library-path 
 
 guest g 60 "modprobe fuse; modprobe loop; modprobe xfs; cd /run/tools &&
 	PATH=/run/tools:\$PATH LD_LIBRARY_PATH=/run/tools/lib ./hydroot attach --name=second --fill=manual $url/xfs.hri &&
-	mkdir -p /run/second && mount -o discard /dev/hydroot/second /run/second" >"$T/second" 2>&1 ||
+	mkdir -p /run/second && mount -t xfs -o discard /dev/hydroot/second /run/second" >"$T/second" 2>&1 ||
 	fail "the second attachment: $(cat "$T/second")"
 note "the second attachment is mounted"
 
@@ -85,14 +85,16 @@ round_done() { guest g 10 "test -s /run/fio.$1.rounds || test -e /run/fio.$1.fai
 wait_for 200 "a round of fio on the root" round_done root
 wait_for 200 "a round of fio on the second" round_done second
 refute "the root was resident too early" guest_status_is g .state resident
-refute "the second was resident too early" test "$(guest_hydroot g 10 'status second --json' | jq -r .state)" = resident
+refute "the second was resident too early" test "$(guest_hydroot g 60 'status second --json' | jq -r .state)" = resident
 note "a round of fio is over on both, the root is filling"
 
 guest g 10 'cd /run/tools && lib/ld-linux-x86-64.so.2 --library-path lib ./hydroot resume second'
 guest_hydroot g 250 'wait root --for=resident --timeout=4m' || fail "not resident in four minutes"
 guest_hydroot g 130 'wait second --for=resident --timeout=2m' || fail "the second is not resident"
+asked_ms=$(now_ms)
 assert_equal "handover of the root" dm "$(guest_status g .handover.method)"
-assert_equal "handover of the second" dm "$(guest_hydroot g 10 'status second --json' | jq -r .handover.method)"
+assert_equal "handover of the second" dm "$(guest_hydroot g 60 'status second --json' | jq -r .handover.method)"
+note "status answers after $((($(now_ms) - asked_ms) / 2)) ms beside all this"
 note "both are handed over; $(guest g 10 'wc -l </run/fio.root.rounds; wc -l </run/fio.second.rounds' | tr '\n' ' ')rounds of fio until then"
 stop_nginx web
 at_handover=$(guest g 10 'wc -l </run/fio.root.rounds')

@@ -14,7 +14,7 @@ image_bytes=$(cat "$IMAGES/served/bytes")
 start_nginx web "$IMAGES/served/good"
 
 start_hydroot_guest g "$IMAGES/boot/initramfs.img" "http://$GUEST_HOST:${nginx_port[web]}/debian.hri" \
-	rd.hydroot.rate=1500K
+	rd.hydroot.rate=500K
 wait_login g
 at_login=$(nginx_bytes "$(nginx_log web)")
 note "login, $((at_login / 1000000)) of $((image_bytes / 1000000)) MB fetched"
@@ -22,6 +22,8 @@ assert_below "bytes fetched at login" $((image_bytes * 45 / 100)) "$at_login"
 
 wait_agent g
 assert_equal "state after login" filling "$(guest_status g .state)"
+# So slow until here that a slow guest, too, is not resident before its login.
+guest_hydroot g 10 'set root rate=2M'
 guest g 20 'head -c 3000000 /dev/urandom >/var/tmp/before && sha256sum /var/tmp/before >/run/before.sums'
 start_workload g
 guest_hydroot g 130 'wait root --for=resident --timeout=2m' || fail "not resident in two minutes"

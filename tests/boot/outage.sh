@@ -26,12 +26,17 @@ file_blocks()
 }
 
 start_hydroot_guest g "$IMAGES/boot/initramfs.img" "http://$GUEST_HOST:${nginx_port[web]}/debian.hri" \
-	rd.hydroot.rate=2M
+	'rd.hydroot.rate=2M rd.hydroot.fill=manual'
 wait_login g
 note "login"
 wait_agent g
 guest g 60 'touch /var/tmp/x && /run/hydroot-agent/io write /var/tmp/x && fstrim / && sync' >/dev/null
+# However slow the guest is: a part of the image has been filled, and most of it has not.
+guest_hydroot g 10 'resume root'
+fills() { [ "$(guest_status g .fetched.fill_bytes)" -gt 10000000 ]; }
+wait_for 60 "the fill to begin" fills
 guest_hydroot g 10 'pause root'
+note "$(guest_status g '"\(.resident.chunks) of \(.image.chunks) chunks"') are resident"
 file_blocks >"$T/offsets"
 shuf -n 500 "$T/offsets" >"$T/some"
 guest g 20 "cat >/run/offsets <<END

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "base/log.h"
 #include "base/rundir.h"
@@ -28,16 +29,28 @@ static pthread_t thread;
 static atomic_bool is_stopping;
 static atomic_int n_pauses, n_detaches, n_traces, n_trace_ends, n_reports, n_sets;
 
+static void fill(char *text, size_t n_bytes)
+{
+	memset(text, '\x01', n_bytes - 1);
+}
+
 static void op_status(void *ctx _unused_, struct status *ret)
 {
 	snprintf(ret->name, sizeof ret->name, "t");
 	ret->eta_seconds = -1;
-	/* As large as a status gets: every character needs an escape. */
+	/* As large as a status gets: every character needs an escape of six. */
+	fill(ret->reason, sizeof ret->reason);
+	fill(ret->error, sizeof ret->error);
+	fill(ret->device, sizeof ret->device);
+	fill(ret->image.url, sizeof ret->image.url);
+	ret->n_warnings = OPTIONS_WARNINGS_MAX;
+	for (unsigned i = 0; i < OPTIONS_WARNINGS_MAX; i++)
+		fill(ret->warnings[i], sizeof ret->warnings[i]);
 	ret->n_servers = SOURCE_SERVERS_MAX;
 	for (unsigned i = 0; i < SOURCE_SERVERS_MAX; i++) {
-		memset(ret->servers[i].url, '\x01', sizeof ret->servers[i].url - 1);
-		memset(ret->servers[i].last_error, '"',
-		       sizeof ret->servers[i].last_error - 1);
+		fill(ret->servers[i].url, sizeof ret->servers[i].url);
+		fill(ret->servers[i].address, sizeof ret->servers[i].address);
+		fill(ret->servers[i].last_error, sizeof ret->servers[i].last_error);
 	}
 }
 
@@ -168,6 +181,22 @@ static void commands_are_answered(void **state _unused_)
 	assert_int_equal(n_detaches, 1);
 	assert_int_equal(fstatat(dirfd, "control", &st, 0), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static void largest_status_comes_whole(void **state _unused_)
+{
+	cleanup_free char *answer = NULL;
+	json_t *object, *status;
+
+	assert_int_equal(control_call(dirfd, "{\"command\":\"status\"}", 2000, &answer),
+			 0);
+	object = json_loads(answer, 0, NULL);
+	status = json_object_get(object, "status");
+	assert_int_equal(json_array_size(json_object_get(status, "servers")),
+			 SOURCE_SERVERS_MAX);
+	assert_int_equal(json_array_size(json_object_get(status, "warnings")),
+			 OPTIONS_WARNINGS_MAX);
+	json_decref(object);
 }
 
 static void wrong_requests_are_refused(void **state _unused_)
@@ -312,6 +341,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(commands_are_answered),
+		TEST(largest_status_comes_whole),
 		TEST(wrong_requests_are_refused),
 		TEST(oversized_requests_are_refused),
 		TEST(several_requests_on_one_connection),
