@@ -43,7 +43,8 @@ struct serve {
 	struct control *control;
 	struct attachment attachment;
 	enum attach_state state;
-	enum option_mode mode; /* of now: not always the one that was asked for, and it can be changed */
+	enum option_mode
+		mode; /* of now: not always the one that was asked for, and it can be changed */
 	uint64_t reserve_bytes; /* 0: the default */
 	bool is_held; /* the fill rests for want of memory */
 	char held_reason[160];

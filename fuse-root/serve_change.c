@@ -60,10 +60,11 @@ static int set_servers(struct serve *s, const struct options *next, char *why,
 
 	for (unsigned i = 0; i < next->n_servers; i++) {
 		if (is_file_new(s->o, next->servers[i])) {
-			snprintf(why, why_bytes,
-				 "server: %.200s: files cannot be opened any more: attach "
-				 "anew with --server",
-				 next->servers[i]);
+			snprintf(
+				why, why_bytes,
+				"server: %.200s: files cannot be opened any more: attach "
+				"anew with --server",
+				next->servers[i]);
 			return -EOPNOTSUPP;
 		}
 		urls[i] = next->servers[i];

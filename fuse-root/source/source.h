@@ -50,7 +50,8 @@ struct source_event {
 	uint64_t id;
 	enum source_event_kind kind;
 	uint32_t n_bytes; /* of the range's start that may be read from data now */
-	unsigned server; /* number of the server the newest bytes came from; kept for its life */
+	unsigned
+		server; /* number of the server the newest bytes came from; kept for its life */
 	const uint8_t *data; /* start of the range; valid until source_release(id) */
 	const char *why; /* SOURCE_FAILED: for a person; valid until source_release(id) */
 };

@@ -26,7 +26,8 @@ static void expect_only_fill(struct rig *g)
 
 static void front_to_back(void **state _unused_)
 {
-	static const struct testimage_hot hot[] = {{.block = 37 * RIG_BLOCKS_PER_CHUNK, .n = 4}};
+	static const struct testimage_hot hot[] = {
+		{.block = 37 * RIG_BLOCKS_PER_CHUNK, .n = 4}};
 
 	for (unsigned connections = 1; connections <= 4; connections += 3) {
 		const struct rig_options o = {
@@ -83,12 +84,14 @@ static void wrong_once(unsigned n_servers, unsigned n_times)
 
 	rig_init(&g, &o);
 	source_fault_set_connections(g.source, 1);
-	source_fault_corrupt(g.source, testimage_chunk(&g.image, 6).src_off + 99, n_times);
+	source_fault_corrupt(g.source, testimage_chunk(&g.image, 6).src_off + 99,
+			     n_times);
 	rig_start(&g);
 	rig_expect_complete(&g);
 	/* One more pass, for this chunk only. */
 	assert_int_equal(rig_requests(&g).n_backwards, 1);
-	assert_int_equal(rig_requests(&g).last.src_off, testimage_chunk(&g.image, 6).src_off);
+	assert_int_equal(rig_requests(&g).last.src_off,
+			 testimage_chunk(&g.image, 6).src_off);
 	assert_int_equal(rig_requests(&g).last.n_bytes,
 			 testimage_chunk(&g.image, 6).stored_bytes);
 	assert_int_equal(rig_requests(&g).n_rejects, 1);
