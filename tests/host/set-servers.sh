@@ -30,7 +30,8 @@ read_some() # N
 urls() { status_key set3 '[.servers[].url] | join(" ")'; }
 answered() { awk '$3 == 206' "$(nginx_log "$1")" | wc -l; } # NGINX
 
-net_may_die=yes # shellcheck disable=SC2034 # for lib.sh: it is killed here
+# shellcheck disable=SC2034 # for lib.sh: it is killed here
+net_may_die=yes
 attach set3 --fill=manual --credentials="$T/credentials" --connect-timeout=1s "$a"
 read_some 10
 assert_equal "requests to b" 0 "$(answered b)"
