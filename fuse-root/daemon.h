@@ -14,6 +14,7 @@ enum keeper_msg_kind {
 	KEEPER_READY = 1, /* serve to keeper: the device `text` is ready */
 	KEEPER_RESTART_NET, /* serve to keeper: network process number `text` does not behave */
 	KEEPER_NET_DONE, /* serve to keeper: end the network process, for good */
+	KEEPER_NAMES, /* serve to keeper: servers have names now: keep the resolver's files up to date */
 	KEEPER_TERMINATE, /* keeper to serve: detach if nobody uses the device */
 };
 

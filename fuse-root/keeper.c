@@ -244,6 +244,9 @@ static void hear_serve(struct keeper *k)
 		case KEEPER_NET_DONE:
 			end_net(k, true);
 			break;
+		case KEEPER_NAMES:
+			k->has_names = true;
+			break;
 		case KEEPER_TERMINATE:
 			break;
 		}

@@ -257,7 +257,7 @@ static bool on_idle(void *ctx)
 
 	serve_tick(s);
 	wait_for_events(s, 0);
-	return !s->is_leaving;
+	return !s->is_leaving && serve_servers_will_do(s);
 }
 
 static int open_image(struct serve *s)
@@ -280,9 +280,11 @@ static int open_image(struct serve *s)
 	int err;
 
 	memcpy(config.trust.digest, s->o->digest, sizeof config.trust.digest);
+	if (s->mode == MODE_FULL)
+		source_allow_sequential(s->source);
 	err = openimage_open(&config, &s->image, why, sizeof why);
 	if (err == -ECANCELED)
-		return err;
+		return s->error[0] ? fail(s, -EOPNOTSUPP, "servers") : err;
 	if (err < 0) {
 		snprintf(s->error, sizeof s->error, "image: %s", why);
 		log_error("image: not attached: %s", why);
@@ -395,9 +397,9 @@ static int make_parts(struct serve *s)
 		.img = s->image.img,
 		.source = s->source,
 		.n_workers = n_workers(),
-		.n_servers = s->o->n_servers,
 		.rate_bytes = s->o->rate_bytes,
 		.fill = s->mode != MODE_STREAM,
+		.in_order = s->mode == MODE_FULL,
 		.hot = pack_config(s),
 		.resume = on_resume,
 		.expire = s->o->io_timeout_ms ? on_expire : NULL,
@@ -586,14 +588,19 @@ static int deliver(struct serve *s)
 	return 0;
 }
 
-/* Until all is there; or until what is there has to do, when memory runs low. */
+/*
+ * Until all is there; or until what is there has to do, when memory runs low.  A store that is no block
+ * device is served by the daemon, as in mode hybrid.
+ */
 static int copy_all(struct serve *s)
 {
 	while (s->mode == MODE_FULL) {
 		if (s->is_leaving)
 			return -ECANCELED;
-		if (atomic_load(&s->is_complete))
+		if (atomic_load(&s->is_complete) && serve_can_be_left(s))
 			return deliver(s);
+		if (atomic_load(&s->is_complete))
+			break;
 		serve_tick(s);
 		if (!serve_full_goes_on(s))
 			return fail(s, -ETIMEDOUT, "full");

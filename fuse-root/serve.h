@@ -45,7 +45,6 @@ struct serve {
 	enum attach_state state;
 	enum option_mode mode; /* of now: it can differ from what was asked for */
 	uint64_t reserve_bytes; /* 0: the default */
-	bool is_sequential; /* the servers give whole files only */
 	bool is_held; /* the fill rests for want of memory */
 	char held_reason[160];
 	uint64_t cache_bytes; /* the budget in mode stream */
@@ -82,7 +81,7 @@ struct serve {
  * At run time, main thread only; 0, or -errno with a reason in `why`.
  * serve_set_mode: hybrid or stream.  To hybrid the fill starts; to stream it ends and, where more is stored
  * than the cache may take, chunks begin to leave.  -EBUSY: it is resident or not ready yet;
- * -EOPNOTSUPP: the store is smaller than the image, or the mode is full.
+ * -EOPNOTSUPP: the store is smaller than the image, or the mode is full; -ENOMEM: hybrid would not fit.
  * serve_set_cache: the budget, in mode stream at once, else for when it comes to that.  -EINVAL: too small.
  */
 int serve_set_mode(struct serve *s, enum option_mode mode, char *why,
@@ -126,6 +125,18 @@ const char *serve_mode_name(enum option_mode mode);
  * s->mode becomes stream, or -ENOMEM with s->error.
  */
 int serve_preflight(struct serve *s) _must_check_;
+/*
+ * While the image is not known yet: servers that give whole files only will not do, but in mode full.  Hybrid
+ * goes on as that where there is no other.  False, with s->error: in mode stream.
+ */
+bool serve_servers_will_do(struct serve *s) _must_check_;
+/* The store has a block device that can be left alone with the image. */
+bool serve_can_be_left(const struct serve *s);
+/*
+ * Would all of the image fit, with what is there?  True also when nobody knows.  False: both numbers are
+ * in `why`.
+ */
+bool serve_would_fit(struct serve *s, char *why, size_t why_bytes) _must_check_;
 /* Once a second: below the reserve the fill stops, and low-memory decides. */
 void serve_watch_memory(struct serve *s);
 /* Mode full: false, with s->error, when nothing has come for attach-timeout. */

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "base/options_url.h"
 
 /*
  * Bring one key into effect; `next` has the new value and, in a second call, the old one again.
@@ -21,20 +22,6 @@ struct setter {
 	int (*apply)(struct serve *s, const struct options *next, char *why,
 		     size_t why_bytes);
 };
-
-/*
- * What another part has to do first.  The one place to wire it: a key whose value differs is
- * refused until its setter calls that part.
- */
-static int refuse(const char *key, char *why, size_t why_bytes)
-{
-	snprintf(
-		why, why_bytes,
-		"%s: cannot be changed while the daemon of this version runs: attach anew "
-		"with --%s",
-		key, key);
-	return -ENOTSUP;
-}
 
 static int set_mode(struct serve *s, const struct options *next, char *why,
 		    size_t why_bytes)
@@ -55,21 +42,37 @@ static int set_reserve(struct serve *s, const struct options *next, char *why _u
 	return 0;
 }
 
-static bool same_servers(const struct options *a, const struct options *b)
+/* Nothing is opened by a path while it runs: the file may be on the very disk that is served. */
+static bool is_file_new(const struct options *now, const char *url)
 {
-	if (a->n_servers != b->n_servers)
+	if (!options_url_file(url))
 		return false;
-	for (unsigned i = 0; i < a->n_servers; i++) {
-		if (strcmp(a->servers[i], b->servers[i]) != 0)
+	for (unsigned i = 0; i < now->n_servers; i++)
+		if (strcmp(now->servers[i], url) == 0)
 			return false;
-	}
 	return true;
 }
 
 static int set_servers(struct serve *s, const struct options *next, char *why,
 		       size_t why_bytes)
 {
-	return same_servers(next, s->o) ? 0 : refuse("server", why, why_bytes);
+	const char *urls[OPTIONS_SERVERS_MAX];
+
+	for (unsigned i = 0; i < next->n_servers; i++) {
+		if (is_file_new(s->o, next->servers[i])) {
+			snprintf(
+				why, why_bytes,
+				"server: %.200s: files cannot be opened any more: attach "
+				"anew with --server",
+				next->servers[i]);
+			return -EOPNOTSUPP;
+		}
+		urls[i] = next->servers[i];
+	}
+	source_set_servers(s->source, urls, next->n_servers);
+	if (net_needs_names(next))
+		daemon_tell(s->d->serve_end, KEEPER_NAMES, "");
+	return 0;
 }
 
 static int set_rate(struct serve *s, const struct options *next, char *why _unused_,
@@ -84,8 +87,8 @@ static int set_rate(struct serve *s, const struct options *next, char *why _unus
  * cannot fail comes last.
  */
 static const struct setter setters[] = {
-	{CHANGE_CACHE, set_cache}, {CHANGE_RESERVE, set_reserve},
-	{CHANGE_MODE, set_mode},   {CHANGE_SERVER, set_servers},
+	{CHANGE_CACHE, set_cache},    {CHANGE_RESERVE, set_reserve},
+	{CHANGE_SERVER, set_servers}, {CHANGE_MODE, set_mode},
 	{CHANGE_RATE, set_rate},
 };
 

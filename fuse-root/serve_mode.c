@@ -19,6 +19,8 @@
 #define MIB (UINT64_C(1) << 20)
 /* Memory comes and goes; a fill that was stopped goes on when there is this much more. */
 #define RESERVE_AGAIN_PERCENT 125u
+/* A server that failed so often is not waited for when another has the image, but no ranges. */
+#define RANGES_TRIES 3u
 
 void serve_warn(struct serve *s, const char *fmt, ...)
 {
@@ -49,9 +51,77 @@ static bool is_in_memory(const struct serve *s)
 	return strcmp(s->o->store, "zram") == 0 || strcmp(s->o->store, "memory") == 0;
 }
 
-static bool can_stream(const struct serve *s)
+bool serve_can_be_left(const struct serve *s)
 {
-	return !s->is_sequential;
+	return strcmp(s->store->ops->kind, "zram") == 0;
+}
+
+/* Does a server answer that can give ranges? */
+static bool can_stream(struct serve *s)
+{
+	struct source_status *src = &s->full.src;
+	bool is_any_sequential = false;
+
+	source_status(s->source, src);
+	for (unsigned i = 0; i < src->n_servers; i++) {
+		if (src->servers[i].state == SERVER_OK && !src->servers[i].ignores_range)
+			return true;
+		is_any_sequential = is_any_sequential || src->servers[i].ignores_range;
+	}
+	return !is_any_sequential;
+}
+
+/* -- while the image is asked for --------------------------------------------------------- */
+
+enum ranges { RANGES_MAYBE, RANGES_NOT_NOW, RANGES_NEVER };
+
+/*
+ * Is there a server that does not know ranges, and no other?  Another that failed a few times may come
+ * back (NOT_NOW), or it may not.
+ */
+static enum ranges judge_servers(struct source_status *src)
+{
+	enum ranges ret = RANGES_NEVER;
+	bool is_any_sequential = false;
+
+	for (unsigned i = 0; i < src->n_servers; i++) {
+		const struct source_server_status *server = &src->servers[i];
+
+		if (server->ignores_range) {
+			is_any_sequential = true;
+			continue;
+		}
+		if (server->state == SERVER_OK || server->state == SERVER_UNUSED ||
+		    (server->state == SERVER_FAILING && server->n_errors < RANGES_TRIES))
+			return RANGES_MAYBE;
+		ret = RANGES_NOT_NOW;
+	}
+	return is_any_sequential ? ret : RANGES_MAYBE;
+}
+
+bool serve_servers_will_do(struct serve *s)
+{
+	enum ranges ranges;
+
+	if (s->mode == MODE_FULL)
+		return true;
+	source_status(s->source, &s->full.src);
+	ranges = judge_servers(&s->full.src);
+	if (ranges == RANGES_MAYBE || (s->mode == MODE_STREAM && ranges != RANGES_NEVER))
+		return true;
+	if (s->mode == MODE_HYBRID) {
+		serve_warn(s, "servers: no server can give parts of a file (HTTP "
+			      "ranges): mode full instead of hybrid: all of the image is "
+			      "copied first");
+		s->mode = s->d->options.mode = MODE_FULL;
+		source_allow_sequential(s->source);
+		return true;
+	}
+	snprintf(s->error, sizeof s->error,
+		 "servers: no server can give parts of a file (HTTP ranges), which mode "
+		 "stream needs: another server, or mode full");
+	log_error("%s", s->error);
+	return false;
 }
 
 int serve_preflight(struct serve *s)
@@ -95,6 +165,29 @@ int serve_preflight(struct serve *s)
 			   "memory, or another server");
 	log_error("%s", s->error);
 	return -ENOMEM;
+}
+
+bool serve_would_fit(struct serve *s, char *why, size_t why_bytes)
+{
+	struct store_usage usage;
+	struct memory memory;
+	struct preflight p;
+	uint64_t need;
+
+	if (!is_in_memory(s) || memory_read(s->d->meminfo_fd, &memory) < 0)
+		return true;
+	preflight(img_info(s->image.img), strcmp(s->o->store, "zram") == 0, &memory,
+		  s->reserve_bytes, &p);
+	store_usage(cache_store(s->cache), &usage);
+	/* What is stored already is not available any more, and not needed again. */
+	need = p.need_bytes - min_u64(p.need_bytes, usage.used_bytes);
+	if (need <= p.available_bytes && p.reserve_bytes <= p.available_bytes - need)
+		return true;
+	snprintf(why, why_bytes,
+		 "memory: the rest of the image needs about %" PRIu64 " MiB, %" PRIu64
+		 " MiB are available and %" PRIu64 " MiB of them are reserved",
+		 need / MIB, p.available_bytes / MIB, p.reserve_bytes / MIB);
+	return false;
 }
 
 /* -- while it fills ----------------------------------------------------------------------- */

@@ -65,6 +65,8 @@ int serve_set_mode(struct serve *s, enum option_mode mode, char *why, size_t why
 			 "for this cache: detach, and attach it with mode=hybrid");
 		return -EOPNOTSUPP;
 	}
+	if (mode == MODE_HYBRID && !serve_would_fit(s, why, why_bytes))
+		return -ENOMEM;
 	if (mode == MODE_STREAM)
 		become_stream(s);
 	else

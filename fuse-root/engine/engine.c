@@ -80,7 +80,6 @@ static bool exchange_state(struct engine *e)
 	lock_acquire(&e->lock);
 	e->fetcher.stats.is_paused = e->is_paused;
 	e->fetcher.config.fill = e->is_filling;
-	e->stats = e->fetcher.stats;
 	e->fetcher.fill_hold_ms = e->fill_hold_ms;
 	has_new_rate = e->has_new_rate;
 	rate_bytes = e->rate_bytes;
@@ -90,6 +89,15 @@ static bool exchange_state(struct engine *e)
 	if (has_new_rate)
 		fill_set_rate(&e->fetcher.fill, rate_bytes, clock_ms());
 	return go_on;
+}
+
+/* Before it waits: what the last result changed is to be seen, too. */
+static void publish_stats(struct engine *e)
+{
+	lock_acquire(&e->lock);
+	e->stats = e->fetcher.stats;
+	e->stats.is_paused = e->is_paused;
+	lock_release(&e->lock);
 }
 
 static void take_results(struct engine *e)
@@ -145,6 +153,7 @@ static void *engine_thread(void *arg)
 		take_results(e);
 		timeout_ms = expire_reads(e);
 		timeout_ms = sooner(timeout_ms, fetcher_submit(&e->fetcher, clock_ms()));
+		publish_stats(e);
 		note_completion(e);
 		if (timeout_ms > WAIT_MAX_MS)
 			timeout_ms = WAIT_MAX_MS;

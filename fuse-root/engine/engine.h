@@ -28,9 +28,13 @@ struct engine_config {
 	struct chunkmap *cm;
 	struct store *store;
 	unsigned n_workers;
-	unsigned n_servers;
 	uint64_t rate_bytes; /* of the background fill, per second; 0: no limit */
 	bool fill; /* false: on demand only, until engine_set_fill */
+	/*
+	 * The fill goes strictly from the front of the file to its back, index first, without hot pack, as
+	 * servers without ranges need it; for as long as there is a fill, and nobody reads then.
+	 */
+	bool in_order;
 	struct hot_config hot;
 	/* Reads to ask the map again; called by a worker, without locks. */
 	void (*resume)(void *ctx, struct chunk_waiter *list);

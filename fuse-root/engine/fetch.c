@@ -9,6 +9,14 @@
 
 #define PARKED_MAX 65536u
 
+/* In order no page is asked for twice. */
+static unsigned n_pages_kept(const struct engine_config *config)
+{
+	const uint64_t n_pages = img_info(config->img)->n_pages;
+
+	return config->in_order ? (unsigned)max_u64(PAGES_MAX, n_pages) : PAGES_MAX;
+}
+
 int fetcher_init(struct fetcher *f, const struct engine_config *config,
 		 struct workers *workers)
 {
@@ -19,7 +27,7 @@ int fetcher_init(struct fetcher *f, const struct engine_config *config,
 	f->page_copy = malloc(IMG_PAGE_ENTRIES * IMG_PAGE_ENTRY_BYTES);
 	err = f->page_copy ? 0 : -ENOMEM;
 	if (err == 0)
-		err = pages_new(config->img, PAGES_MAX, &f->pages);
+		err = pages_new(config->img, n_pages_kept(config), &f->pages);
 	if (err == 0)
 		err = queue_init(&f->parked, PARKED_MAX);
 	if (err == 0)
@@ -78,14 +86,13 @@ void fetch_end_if_done(struct fetcher *f, struct fetch *fetch)
 	fetch->kind = FETCH_NONE;
 }
 
-/* How long until the fill may send its next request; 0: now. */
-static int64_t fill_pause_ms(struct fetcher *f, int64_t now_ms)
+int64_t fetch_fill_pause_ms(struct fetcher *f)
 {
-	int64_t failed_ms = f->fill_not_before_ms - now_ms;
-	int64_t hold_ms = f->fill_hold_ms - now_ms;
+	int64_t failed_ms = f->fill_not_before_ms - f->now_ms;
+	int64_t hold_ms = f->fill_hold_ms - f->now_ms;
 	int64_t left_ms = failed_ms > hold_ms ? failed_ms : hold_ms;
 
-	return left_ms > 0 ? left_ms : fill_delay_ms(&f->fill, now_ms);
+	return left_ms > 0 ? left_ms : fill_delay_ms(&f->fill, f->now_ms);
 }
 
 /* Of two delays, -1 meaning none, the shorter. */
@@ -101,6 +108,7 @@ int64_t fetcher_submit(struct fetcher *f, int64_t now_ms)
 	int64_t delay_ms;
 
 	f->now_ms = now_ms;
+	f->hot.everybody = source_servers(f->config.source);
 	delay_ms = fetch_failed_retry(f, now_ms);
 	if (now_ms < f->demand_not_before_ms)
 		delay_ms = sooner(delay_ms, f->demand_not_before_ms - now_ms);
@@ -108,6 +116,8 @@ int64_t fetcher_submit(struct fetcher *f, int64_t now_ms)
 		while (fetch_has_room(f, SOURCE_DEMAND) && fetch_run_demand(f))
 			;
 	fetch_run_promote(f);
+	if (fetch_order_is_on(f))
+		return sooner(delay_ms, fetch_order_submit(f));
 	fetch_hot_promote(f);
 	while (fetch_has_room(f, SOURCE_HOT) && fetch_hot_send(f))
 		;
@@ -116,7 +126,7 @@ int64_t fetcher_submit(struct fetcher *f, int64_t now_ms)
 	while (fetch_has_room(f, SOURCE_AHEAD) && fetch_run_ahead(f))
 		;
 	while (f->config.fill && !f->stats.is_paused && fetch_has_room(f, SOURCE_FILL)) {
-		int64_t pause_ms = fill_pause_ms(f, now_ms);
+		int64_t pause_ms = fetch_fill_pause_ms(f);
 
 		if (pause_ms > 0)
 			return sooner(delay_ms, pause_ms);

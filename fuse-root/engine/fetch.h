@@ -5,7 +5,7 @@
  * A fetch asks for one index page, for the hot pack's table or some of its frames, or for a run of chunks that lie side by side in the image
  * file; between two of them there may be the tiny frames of zero chunks, which are skipped.  Its
  * chunks are claimed in the chunk map and go to the workers one by one as their bytes arrive.
- * Chunks that failed stay claimed and wait in `failed` for their next try.  All of it is the engine thread's own.
+ * Chunks that failed stay claimed and wait in `failed` for their next try; in order they are given back.  All of it is the engine thread's own.
  */
 #ifndef ENGINE_FETCH_H
 #define ENGINE_FETCH_H
@@ -55,6 +55,7 @@ struct fetch {
 /* A chunk or an index page whose bytes were wrong, or that could not be stored. */
 struct failed {
 	bool in_use, is_page, is_under_way;
+	bool is_given_back; /* not claimed: in order, the next pass takes it */
 	uint64_t index; /* ci or page */
 	uint32_t avoid; /* servers that gave wrong bytes */
 	unsigned n_tries;
@@ -71,6 +72,7 @@ struct fetcher {
 	struct hot hot;
 	uint64_t next_id;
 	uint64_t fill_ci; /* the fill has asked for everything before it, once */
+	uint64_t n_pages_there; /* in order: index pages before it are in `pages` */
 	struct fetch fetches[FETCHES_MAX];
 	struct failed failed[FAILED_MAX];
 	/* So much goes wrong that asking for more would only load the server: not before */

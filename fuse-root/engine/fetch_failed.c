@@ -40,7 +40,7 @@ bool fetch_failed_remember(struct fetcher *f, bool is_page, uint64_t index,
 			   const uint32_t *bad_server, int64_t now_ms)
 {
 	struct failed *x = fetch_failed_find(f, is_page, index);
-	uint32_t everybody = (uint32_t)((UINT64_C(1) << f->config.n_servers) - 1);
+	const uint32_t everybody = source_servers(f->config.source);
 	int64_t delay_ms;
 
 	for (unsigned i = 0; !x && i < FAILED_MAX; i++)
@@ -89,6 +89,12 @@ static bool send_failed_chunk(struct fetcher *f, struct failed *x)
 	const struct img_page *page;
 	struct img_range range;
 
+	if (x->is_given_back) {
+		x->in_use = chunkmap_claim(f->config.cm, x->index);
+		x->is_given_back = false;
+		if (!x->in_use)
+			return true;
+	}
 	if (chunkmap_state(f->config.cm, x->index) == CHUNK_READY) {
 		/* It was written over meanwhile: nothing is left to fetch. */
 		fetch_failed_forget(f, false, x->index);
@@ -113,6 +119,9 @@ int64_t fetch_failed_retry(struct fetcher *f, int64_t now_ms)
 
 		if (!x->in_use || x->is_under_way)
 			continue;
+		/* fetch_order.c comes to it. */
+		if (x->is_given_back && fetch_order_is_on(f))
+			continue;
 		if (left <= 0 && fetch_has_room(f, SOURCE_DEMAND))
 			(void)!(x->is_page ? send_failed_page(f, x)
 					   : send_failed_chunk(f, x));
@@ -122,6 +131,17 @@ int64_t fetch_failed_retry(struct fetcher *f, int64_t now_ms)
 	return delay_ms;
 }
 
+/* In order nothing goes before its turn; true: it is to be unclaimed, its entry stays. */
+static bool give_back(struct fetcher *f, uint64_t ci)
+{
+	struct failed *x = fetch_failed_find(f, false, ci);
+
+	if (!x || !fetch_order_is_on(f))
+		return false;
+	x->is_given_back = true;
+	return true;
+}
+
 void fetch_failed_refused(struct fetcher *f, const struct worker_result *r,
 			  int64_t now_ms)
 {
@@ -129,7 +149,8 @@ void fetch_failed_refused(struct fetcher *f, const struct worker_result *r,
 
 	snprintf(what, sizeof what, "chunk %" PRIu64, r->ci);
 	fetch_reject(f, r->server, r->src_off, r->img_err, what);
-	if (!fetch_failed_remember(f, false, r->ci, &r->server, now_ms))
+	if (!fetch_failed_remember(f, false, r->ci, &r->server, now_ms) ||
+	    give_back(f, r->ci))
 		chunkmap_unclaim(f->config.cm, r->ci);
 }
 
@@ -152,6 +173,6 @@ void fetch_failed_not_stored(struct fetcher *f, const struct worker_result *r,
 		return;
 	}
 	memcpy(f->stats.error, error, sizeof error);
-	if (!fetch_failed_remember(f, false, r->ci, NULL, now_ms))
+	if (!fetch_failed_remember(f, false, r->ci, NULL, now_ms) || give_back(f, r->ci))
 		chunkmap_unclaim(f->config.cm, r->ci);
 }

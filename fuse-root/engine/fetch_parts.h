@@ -2,7 +2,7 @@
 /*
  * fetch_parts.h - what the parts of the fetcher call of each other; for fetch*.c only
  *
- * fetch.c decides the order, fetch_run.c asks for chunks, fetch_hot.c for the hot pack, fetch_pages.c for index pages, and
+ * fetch.c decides the order, fetch_order.c does in mode full, fetch_run.c asks for chunks, fetch_hot.c for the hot pack, fetch_pages.c for index pages, and
  * fetch_failed.c again for what went wrong.  All of it runs in the engine thread.
  */
 #ifndef ENGINE_FETCH_PARTS_H
@@ -25,6 +25,16 @@ void fetch_end_if_done(struct fetcher *f, struct fetch *fetch);
 /* Bytes of `what` did not verify: say so, and whose they were. */
 void fetch_reject(struct fetcher *f, unsigned server, uint64_t src_off, int img_err,
 		  const char *what);
+
+/* How long until the fill may send its next request; 0: now. */
+int64_t fetch_fill_pause_ms(struct fetcher *f);
+
+/* -- fetch_order.c -- */
+
+/* All of the file from front to back, and nothing else. */
+bool fetch_order_is_on(const struct fetcher *f);
+/* Send what comes next, as far as there is room.  How long until more may be sent; -1: after an event. */
+int64_t fetch_order_submit(struct fetcher *f);
 
 /* -- fetch_pages.c -- */
 
@@ -50,6 +60,8 @@ bool fetch_run_demand(struct fetcher *f);
 bool fetch_run_ahead(struct fetcher *f);
 /* A run of chunks that nobody asked for.  False: nothing to send, or not now. */
 bool fetch_run_fill(struct fetcher *f);
+/* In order: the chunks from ci on, which is absent and whose index page is here.  False: not now. */
+bool fetch_run_from(struct fetcher *f, uint64_t ci);
 /* A read has come to wait for a chunk that is on its way for another reason: hurry. */
 void fetch_run_promote(struct fetcher *f);
 /* Chunks whose bytes are all there go to the workers. */

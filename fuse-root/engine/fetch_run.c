@@ -47,6 +47,9 @@ static void extend_run(struct fetcher *f, struct fetch *fetch,
 			break;
 		if (next->is_zero)
 			continue;
+		/* In order it is free for all, but may not come from everywhere or not yet. */
+		if (fetch_order_is_on(f) && fetch_failed_find(f, false, ci))
+			break;
 		if (!is_wanted && n_bytes - fetch->n_bytes > run->gap_bytes)
 			break;
 		if (!chunkmap_claim(f->config.cm, ci))
@@ -206,6 +209,36 @@ bool fetch_run_fill(struct fetcher *f)
 	sent = send_run(f, page, &run);
 	if (!sent) {
 		chunkmap_unclaim(f->config.cm, ci);
+		return false;
+	}
+	fill_sent(&f->fill, sent->n_bytes, f->now_ms);
+	f->fill_ci = sent->chunks[sent->n_chunks - 1].ci + 1;
+	return true;
+}
+
+bool fetch_run_from(struct fetcher *f, uint64_t ci)
+{
+	const struct failed *x = fetch_failed_find(f, false, ci);
+	const struct run run = {
+		.class = SOURCE_FILL,
+		.ci = ci,
+		.end_ci = x ? ci + 1 : UINT64_MAX,
+		.max_bytes = fill_request_bytes(&f->fill, f->now_ms),
+		.avoid = x ? x->avoid : 0,
+	};
+	const struct img_page *page;
+	const struct fetch *sent;
+	struct img_range range;
+
+	page = fetch_pages_find(f, img_page_of(ci), &range);
+	assert(page);
+	f->fill_ci = ci + 1;
+	if (!chunkmap_claim(f->config.cm, ci))
+		return true;
+	sent = send_run(f, page, &run);
+	if (!sent) {
+		chunkmap_unclaim(f->config.cm, ci);
+		f->fill_ci = ci;
 		return false;
 	}
 	fill_sent(&f->fill, sent->n_bytes, f->now_ms);

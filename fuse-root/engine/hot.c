@@ -29,7 +29,7 @@ void hot_init(struct hot *h, const struct engine_config *config)
 		.config = config->hot,
 		.img = config->img,
 		.cm = config->cm,
-		.everybody = (uint32_t)((UINT64_C(1) << config->n_servers) - 1),
+		.everybody = source_servers(config->source),
 		.ramp_bytes = HOT_REQUEST_BYTES_MIN,
 		.state = HOT_HEAD,
 		.file = SOURCE_PACK,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pages.c - a handful of slots, searched one by one
+ * pages.c - a handful of slots, searched one by one; or one for each page, found at once
  */
 #include "engine/pages.h"
 
@@ -14,6 +14,7 @@ struct slot {
 struct pages {
 	const struct img *img;
 	unsigned n_max;
+	bool is_whole; /* slot i is page i's */
 	uint64_t n_uses;
 	struct slot *slots;
 	struct img_page incoming; /* decoded here first: a bad page evicts nothing */
@@ -27,6 +28,7 @@ int pages_new(const struct img *img, unsigned n_max, struct pages **ret)
 		return -ENOMEM;
 	p->img = img;
 	p->n_max = n_max;
+	p->is_whole = n_max >= img_info(img)->n_pages;
 	p->slots = calloc(n_max, sizeof *p->slots);
 	if (!p->slots) {
 		pages_free(p);
@@ -44,23 +46,34 @@ void pages_free(struct pages *p)
 	free(p);
 }
 
-const struct img_page *pages_get(struct pages *p, uint64_t page)
+static struct slot *find(struct pages *p, uint64_t page)
 {
-	for (unsigned i = 0; i < p->n_max; i++) {
-		struct slot *s = &p->slots[i];
-
-		if (s->last_used && s->page.page == page) {
-			s->last_used = ++p->n_uses;
-			return &s->page;
-		}
-	}
+	if (p->is_whole)
+		return page < p->n_max && p->slots[page].last_used ? &p->slots[page]
+								   : NULL;
+	for (unsigned i = 0; i < p->n_max; i++)
+		if (p->slots[i].last_used && p->slots[i].page.page == page)
+			return &p->slots[i];
 	return NULL;
 }
 
-static struct slot *oldest(struct pages *p)
+const struct img_page *pages_get(struct pages *p, uint64_t page)
+{
+	struct slot *s = find(p, page);
+
+	if (!s)
+		return NULL;
+	s->last_used = ++p->n_uses;
+	return &s->page;
+}
+
+/* Where a new page goes: its own slot, or that of the one used longest ago. */
+static struct slot *choose(struct pages *p, uint64_t page)
 {
 	struct slot *found = &p->slots[0];
 
+	if (p->is_whole)
+		return &p->slots[page];
 	for (unsigned i = 1; i < p->n_max; i++)
 		if (p->slots[i].last_used < found->last_used)
 			found = &p->slots[i];
@@ -76,7 +89,7 @@ int pages_add(struct pages *p, uint64_t page, const void *buf, size_t n_bytes)
 		return err;
 	if (pages_get(p, page))
 		return 0;
-	s = oldest(p);
+	s = choose(p, page);
 	s->page = p->incoming;
 	s->last_used = ++p->n_uses;
 	return 0;

@@ -2,7 +2,8 @@
 /*
  * pages.h - the index pages that were used last, decoded; the engine thread's own
  *
- * Bounded whatever the image's size: the index of a large image never is in memory as a whole.
+ * Bounded whatever the image's size: the index of a large image never is in memory as a whole, but
+ * where all of the image will be.
  */
 #ifndef ENGINE_PAGES_H
 #define ENGINE_PAGES_H

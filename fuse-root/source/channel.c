@@ -189,6 +189,13 @@ static bool is_request_sane(const struct channel_msg *m)
 	       m->is_sequential <= 1;
 }
 
+static bool is_server_sane(const struct channel_msg *m)
+{
+	return m->server < SOURCE_SERVERS_MAX && m->may_end <= 1 &&
+	       m->n_bytes == strnlen(m->text, sizeof m->text) &&
+	       m->buf_off + m->n_bytes < OPTIONS_URL_BYTES;
+}
+
 static bool is_sane(const struct channel_msg *m)
 {
 	if (m->slot >= TRANSPORT_SLOTS || !is_range_sane(m))
@@ -196,6 +203,8 @@ static bool is_sane(const struct channel_msg *m)
 	switch (m->kind) {
 	case CHANNEL_REQUEST:
 		return is_request_sane(m);
+	case CHANNEL_SERVER:
+		return is_server_sane(m);
 	case CHANNEL_CANCEL:
 	case CHANNEL_PROMOTE:
 	case CHANNEL_PING:
@@ -237,7 +246,9 @@ int channel_recv(int fd, struct channel_msg *ret)
 	if (n != (ssize_t)sizeof *ret || !is_sane(ret))
 		return -EBADMSG;
 	if (!make_printable(ret->etag, sizeof ret->etag) ||
-	    !make_printable(ret->text, sizeof ret->text) ||
+	    (ret->kind == CHANNEL_SERVER
+		     ? ret->n_bytes == sizeof ret->text
+		     : !make_printable(ret->text, sizeof ret->text)) ||
 	    !make_printable(ret->address, sizeof ret->address))
 		return -EBADMSG;
 	return 0;

@@ -15,6 +15,7 @@
 #ifndef SOURCE_CHANNEL_H
 #define SOURCE_CHANNEL_H
 
+#include "base/options.h"
 #include "source/transport.h"
 
 enum channel_kind {
@@ -22,6 +23,7 @@ enum channel_kind {
 	CHANNEL_CANCEL,
 	CHANNEL_PROMOTE,
 	CHANNEL_PING, /* answer at once with PONG and the same number */
+	CHANNEL_SERVER, /* a piece of the URL that server number `server` has now: buf_off, n_bytes, text */
 	CHANNEL_PONG, /* net to serve */
 	CHANNEL_REFUSED, /* the filter refused the system call `number` */
 	CHANNEL_BYTES,
@@ -40,7 +42,7 @@ struct channel_msg {
 	uint32_t buf_off;
 	uint32_t n_bytes;
 	uint32_t class;
-	uint32_t may_end;
+	uint32_t may_end; /* SERVER: the last piece */
 	uint32_t fault;
 	uint32_t retry_after_ms;
 	uint32_t is_by_digest;

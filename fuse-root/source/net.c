@@ -35,7 +35,8 @@ struct slot {
 
 struct net {
 	int fd;
-	const struct net_config *cfg;
+	struct net_config config; /* our own copy: servers change */
+	char added[SOURCE_SERVERS_MAX][OPTIONS_URL_BYTES]; /* URLs that came later */
 	const struct channel *ch;
 	CURLM *multi;
 	struct slot slots[TRANSPORT_SLOTS];
@@ -207,10 +208,10 @@ static void on_request(struct net *net, const struct channel_msg *msg)
 	s->n_told = 0;
 	s->id = msg->id;
 	s->xfer->slot_buffer = channel_buffer(net->ch, msg->slot);
-	if (!net_xfer_url(net->cfg->o, msg->server)) {
+	if (!net_xfer_url(&net->config, msg->server)) {
 		net_xfer_reset(s->xfer, msg);
 		fail_locally(net, s, "no such server");
-	} else if (net_file_is_url(net->cfg, msg->server)) {
+	} else if (net_file_is_url(&net->config, msg->server)) {
 		begin_file(net, s, msg);
 	} else if (net_xfer_can_continue(net->parked, msg)) {
 		go_on(net, s, msg);
@@ -243,6 +244,24 @@ static void on_promote(struct net *net, const struct channel_msg *msg)
 	net_xfer_resume(s->xfer);
 }
 
+/* Nothing of the one that had this number is under way any more, but for a stream that waits. */
+static void on_server(struct net *net, const struct channel_msg *msg)
+{
+	char *url = net->added[msg->server];
+
+	net->config.urls[msg->server] = NULL;
+	memcpy(url + msg->buf_off, msg->text, msg->n_bytes);
+	url[msg->buf_off + msg->n_bytes] = '\0';
+	if (!msg->may_end)
+		return;
+	net->config.urls[msg->server] = url;
+	/* A file would have to be opened by its path. */
+	net->config.files[msg->server] = (struct net_file){-1, -1};
+	net->names[msg->server] = (struct net_name){0};
+	if (net->parked->rq.server == msg->server)
+		stop(net, net->parked);
+}
+
 static void on_message(struct net *net, const struct channel_msg *msg)
 {
 	if (msg->kind == CHANNEL_PING)
@@ -253,6 +272,8 @@ static void on_message(struct net *net, const struct channel_msg *msg)
 		on_cancel(net, msg);
 	else if (msg->kind == CHANNEL_PROMOTE)
 		on_promote(net, msg);
+	else if (msg->kind == CHANNEL_SERVER)
+		on_server(net, msg);
 }
 
 static void read_messages(struct net *net)
@@ -440,7 +461,7 @@ static int net_init(struct net *net, const struct channel *ch)
 	if (!net->multi)
 		return -ENOMEM;
 	for (unsigned i = 0; i < ARRAY_SIZE(net->xfers); i++) {
-		int r = net_xfer_init(&net->xfers[i], net->cfg);
+		int r = net_xfer_init(&net->xfers[i], &net->config);
 		if (r < 0)
 			return r;
 	}
@@ -554,7 +575,7 @@ int net_main(const struct channel *ch, const struct net_config *cfg, int fd)
 		r = net_filter_enter();
 	if (r < 0)
 		return r;
-	net = (struct net){.fd = fd, .cfg = cfg};
+	net = (struct net){.fd = fd, .config = *cfg};
 	r = net_init(&net, ch);
 	if (r == 0)
 		r = loop(&net);

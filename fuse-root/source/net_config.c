@@ -177,7 +177,7 @@ static void open_files(struct net_config *cfg)
 {
 	char beside[OPTIONS_URL_BYTES + 128];
 
-	cfg->files[cfg->o->n_servers].fd = open_file(cfg->o->pack);
+	cfg->files[SOURCE_SERVERS_MAX].fd = open_file(cfg->o->pack);
 
 	for (unsigned i = 0; i < cfg->o->n_servers && i < SOURCE_SERVERS_MAX; i++) {
 		const char *url = cfg->o->servers[i];
@@ -201,6 +201,9 @@ int net_config_init(struct net_config *cfg, const struct options *o)
 	*cfg = (struct net_config){.o = o, .root_fd = -1, .proc_fd = -1};
 	for (unsigned i = 0; i < ARRAY_SIZE(cfg->files); i++)
 		cfg->files[i].fd = cfg->files[i].by_digest_fd = -1;
+	for (unsigned i = 0; i < o->n_servers && i < SOURCE_SERVERS_MAX; i++)
+		cfg->urls[i] = o->servers[i];
+	cfg->urls[SOURCE_SERVERS_MAX] = o->pack[0] ? o->pack : NULL;
 	cfg->has_filter = net_filter_is_supported();
 	if (!cfg->has_filter)
 		log_warning("network process: this kernel has no seccomp filters "

@@ -14,7 +14,7 @@
 
 bool net_file_is_url(const struct net_config *cfg, unsigned server)
 {
-	const char *url = net_xfer_url(cfg->o, server);
+	const char *url = net_xfer_url(cfg, server);
 
 	return url && options_url_file(url);
 }

@@ -278,11 +278,9 @@ static void set_request(struct net_xfer *x, const char *url)
 	curl_easy_setopt(e, CURLOPT_PRIVATE, x);
 }
 
-const char *net_xfer_url(const struct options *o, uint32_t server)
+const char *net_xfer_url(const struct net_config *cfg, uint32_t server)
 {
-	if (server < o->n_servers)
-		return o->servers[server];
-	return server == o->n_servers && o->pack[0] ? o->pack : NULL;
+	return server <= SOURCE_SERVERS_MAX ? cfg->urls[server] : NULL;
 }
 
 void net_xfer_reset(struct net_xfer *x, const struct channel_msg *rq)
@@ -306,7 +304,7 @@ void net_xfer_begin(struct net_xfer *x, const struct channel_msg *rq,
 {
 	net_xfer_reset(x, rq);
 	x->name = name;
-	x->url = net_xfer_url(x->cfg->o, rq->server);
+	x->url = net_xfer_url(x->cfg, rq->server);
 	if (rq->is_by_digest &&
 	    url_by_digest(x->url, rq->digest, x->beside, sizeof x->beside))
 		x->url = x->beside;

@@ -74,8 +74,8 @@ struct net_xfer {
 int net_xfer_init(struct net_xfer *x, const struct net_config *cfg) _must_check_;
 void net_xfer_fini(struct net_xfer *x);
 
-/* Server n_servers is the hot pack's place.  NULL: there is no such server. */
-const char *net_xfer_url(const struct options *o, uint32_t server);
+/* Server SOURCE_SERVERS_MAX is the hot pack's place.  NULL: there is no such server. */
+const char *net_xfer_url(const struct net_config *cfg, uint32_t server);
 
 /* Forget the last request, for a new one. */
 void net_xfer_reset(struct net_xfer *x, const struct channel_msg *rq);

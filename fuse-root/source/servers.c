@@ -20,23 +20,139 @@
 /* Wrong bytes are forgotten after so long. */
 #define REJECT_MEMORY_MS 60000
 
+static void set_url(struct server *s, const char *url)
+{
+	snprintf(s->wanted_url, sizeof s->wanted_url, "%s", url);
+	options_url_public(url, s->url, sizeof s->url);
+}
+
+static void enter_ring(struct servers *sv)
+{
+	sv->first = sv->is_spread && sv->n ? sv->spread % sv->n : 0;
+}
+
 void servers_init(struct servers *sv, const struct options *o, uint64_t seed)
 {
 	*sv = (struct servers){.byte_ms = -1, .random = seed | 1};
 	lock_init(&sv->lock);
+	sv->is_spread = o->server_policy == POLICY_SPREAD;
+	sv->spread = o->spread;
 	sv->n = o->n_servers < SOURCE_SERVERS_MAX ? o->n_servers : SOURCE_SERVERS_MAX;
-	if (o->server_policy == POLICY_SPREAD && sv->n)
-		sv->first = o->spread % sv->n;
-	for (unsigned i = 0; i < sv->n; i++)
-		options_url_public(o->servers[i], sv->list[i].url,
-				   sizeof sv->list[i].url);
-	options_url_public(o->pack, sv->list[sv->n].url, sizeof sv->list[sv->n].url);
+	for (unsigned i = 0; i < sv->n; i++) {
+		sv->order[i] = i;
+		set_url(&sv->list[i], o->servers[i]);
+	}
+	sv->next_number = sv->n;
+	enter_ring(sv);
+	set_url(&sv->list[SERVERS_PACK], o->pack);
 }
 
 void servers_fini(struct servers *sv)
 {
 	lock_fini(&sv->lock);
 }
+
+/* -- other servers ------------------------------------------------------------------------ */
+
+void servers_want(struct servers *sv, const char *const *urls, unsigned n)
+{
+	lock_acquire(&sv->lock);
+	sv->n_wanted = n < SOURCE_SERVERS_MAX ? n : SOURCE_SERVERS_MAX;
+	for (unsigned k = 0; k < sv->n_wanted; k++)
+		snprintf(sv->wanted[k], sizeof sv->wanted[k], "%s", urls[k]);
+	sv->has_wanted = true;
+	lock_release(&sv->lock);
+}
+
+/* The number of the server with this URL, or -1. */
+static int number_of_locked(const struct servers *sv, const char *url)
+{
+	for (unsigned k = 0; k < sv->n; k++)
+		if (strcmp(sv->list[sv->order[k]].wanted_url, url) == 0)
+			return (int)sv->order[k];
+	return -1;
+}
+
+static uint32_t unwanted_locked(const struct servers *sv)
+{
+	uint32_t unwanted = servers_mask(sv);
+
+	for (unsigned k = 0; k < sv->n_wanted; k++) {
+		const int i = number_of_locked(sv, sv->wanted[k]);
+
+		if (i >= 0)
+			unwanted &= ~(UINT32_C(1) << i);
+	}
+	return unwanted;
+}
+
+uint32_t servers_unwanted(struct servers *sv)
+{
+	uint32_t unwanted = 0;
+
+	lock_acquire(&sv->lock);
+	if (sv->has_wanted)
+		unwanted = unwanted_locked(sv);
+	lock_release(&sv->lock);
+	return unwanted;
+}
+
+/* A number that nobody has; there always is one, because those that go have gone. */
+static unsigned free_number_locked(struct servers *sv)
+{
+	while (sv->list[sv->next_number % SOURCE_SERVERS_MAX].wanted_url[0])
+		sv->next_number++;
+	return sv->next_number++ % SOURCE_SERVERS_MAX;
+}
+
+static unsigned add_locked(struct servers *sv, const char *url)
+{
+	const unsigned i = free_number_locked(sv);
+	struct server *s = &sv->list[i];
+	const uint32_t epoch = s->breaker.epoch;
+
+	*s = (struct server){.breaker = {.epoch = epoch + 1}};
+	set_url(s, url);
+	return i;
+}
+
+uint32_t servers_change(struct servers *sv)
+{
+	unsigned order[SOURCE_SERVERS_MAX];
+	uint32_t added = 0, gone;
+
+	lock_acquire(&sv->lock);
+	gone = sv->has_wanted ? unwanted_locked(sv) : 0;
+	for (unsigned i = 0; i < SOURCE_SERVERS_MAX; i++)
+		if (gone & UINT32_C(1) << i)
+			sv->list[i].wanted_url[0] = '\0';
+	for (unsigned k = 0; sv->has_wanted && k < sv->n_wanted; k++) {
+		const int i = number_of_locked(sv, sv->wanted[k]);
+
+		order[k] = i >= 0 ? (unsigned)i : add_locked(sv, sv->wanted[k]);
+		if (i < 0)
+			added |= UINT32_C(1) << order[k];
+	}
+	if (sv->has_wanted) {
+		sv->n = sv->n_wanted;
+		memcpy(sv->order, order, sv->n * sizeof order[0]);
+		enter_ring(sv);
+	}
+	sv->has_wanted = false;
+	lock_release(&sv->lock);
+	return added;
+}
+
+uint32_t servers_mask(const struct servers *sv)
+{
+	uint32_t mask = 0;
+
+	for (unsigned k = 0; k < sv->n; k++)
+		mask |= UINT32_C(1) << sv->order[k];
+	return mask;
+}
+
+/* -- which one ---------------------------------------------------------------------------- */
 
 /* xorshift64: jitter needs no secrets. */
 static uint32_t random_next(struct servers *sv)
@@ -54,7 +170,7 @@ static int choose_among(const struct servers *sv, uint32_t avoid, bool ignores_r
 	int probe = -1;
 
 	for (unsigned k = 0; k < sv->n; k++) {
-		const unsigned i = (sv->first + k) % sv->n;
+		const unsigned i = sv->order[(sv->first + k) % sv->n];
 		const struct server *s = &sv->list[i];
 
 		if (avoid & (1u << i) || s->ignores_range != ignores_range ||
@@ -84,8 +200,8 @@ int servers_choose(const struct servers *sv, uint32_t avoid, enum source_class c
 
 void servers_allow_sequential(struct servers *sv)
 {
-	for (unsigned i = 0; i < sv->n; i++) {
-		struct server *s = &sv->list[i];
+	for (unsigned k = 0; k < sv->n; k++) {
+		struct server *s = &sv->list[sv->order[k]];
 
 		if (!s->ignores_range)
 			continue;
@@ -97,8 +213,8 @@ void servers_allow_sequential(struct servers *sv)
 
 bool servers_is_sequential(const struct servers *sv, int64_t now_ms)
 {
-	for (unsigned i = 0; i < sv->n; i++) {
-		const struct server *s = &sv->list[i];
+	for (unsigned k = 0; k < sv->n; k++) {
+		const struct server *s = &sv->list[sv->order[k]];
 
 		if (breaker_may_send(&s->breaker, now_ms) && !s->ignores_range &&
 		    s->breaker.state != SERVER_UNUSED)
@@ -109,7 +225,7 @@ bool servers_is_sequential(const struct servers *sv, int64_t now_ms)
 
 bool servers_pack_may_send(const struct servers *sv, int64_t now_ms, int64_t *ret_try_ms)
 {
-	const struct breaker *b = &sv->list[sv->n].breaker;
+	const struct breaker *b = &sv->list[SERVERS_PACK].breaker;
 
 	*ret_try_ms = b->next_try_ms;
 	return breaker_may_send(b, now_ms);
@@ -117,8 +233,8 @@ bool servers_pack_may_send(const struct servers *sv, int64_t now_ms, int64_t *re
 
 bool servers_is_usable(const struct servers *sv, int64_t now_ms)
 {
-	for (unsigned i = 0; i < sv->n; i++)
-		if (breaker_may_send(&sv->list[i].breaker, now_ms))
+	for (unsigned k = 0; k < sv->n; k++)
+		if (breaker_may_send(&sv->list[sv->order[k]].breaker, now_ms))
 			return true;
 	return false;
 }
@@ -127,8 +243,8 @@ int64_t servers_next_try(const struct servers *sv, int64_t now_ms)
 {
 	int64_t next = INT64_MAX;
 
-	for (unsigned i = 0; i < sv->n; i++) {
-		const struct breaker *b = &sv->list[i].breaker;
+	for (unsigned k = 0; k < sv->n; k++) {
+		const struct breaker *b = &sv->list[sv->order[k]].breaker;
 
 		if (!breaker_is_closed(b) && !b->is_probing && b->next_try_ms > now_ms &&
 		    b->next_try_ms < next)
@@ -211,7 +327,7 @@ bool servers_move_on(struct servers *sv, unsigned i, const char *why)
 {
 	struct server *s = &sv->list[i];
 
-	if (i >= sv->n || !sv->has_digest || s->is_by_digest)
+	if (i >= SERVERS_PACK || !sv->has_digest || s->is_by_digest)
 		return false;
 	s->is_by_digest = true;
 	s->etag[0] = '\0';
@@ -246,7 +362,7 @@ void servers_failed(struct servers *sv, unsigned i, uint32_t epoch,
 		    int64_t now_ms)
 {
 	struct server *s = &sv->list[i];
-	const bool news = i < sv->n && is_news(s, ev->text, now_ms);
+	const bool news = i < SERVERS_PACK && is_news(s, ev->text, now_ms);
 	const uint32_t random = random_next(sv);
 
 	if (ev->fault == TRANSPORT_LOCAL) {
@@ -286,7 +402,7 @@ static bool is_pinned_file(struct servers *sv, unsigned i, uint32_t epoch,
 {
 	const struct server *s = &sv->list[i];
 
-	if (i < sv->n && is_other_length(sv, ev->file_bytes))
+	if (i < SERVERS_PACK && is_other_length(sv, ev->file_bytes))
 		refuse(sv, i, epoch, range,
 		       "another length: the published file was replaced", now_ms);
 	else if (s->etag[0] && ev->etag[0] && !httpcheck_same_etag(s->etag, ev->etag))
@@ -358,7 +474,7 @@ void servers_reject(struct servers *sv, unsigned i, uint64_t src_off, const char
 {
 	struct server *s = &sv->list[i];
 
-	if (i >= sv->n)
+	if (i >= SERVERS_PACK)
 		return;
 	if (now_ms - s->rejected_ms > REJECT_MEMORY_MS)
 		s->n_rejects = 0;
@@ -378,7 +494,7 @@ int64_t servers_reject_delay(struct servers *sv, uint32_t avoid)
 {
 	unsigned least = UINT32_MAX;
 
-	for (unsigned i = 0; i < sv->n; i++)
+	for (unsigned i = 0; i < SOURCE_SERVERS_MAX; i++)
 		if (avoid & (1u << i) && sv->list[i].n_rejects < least)
 			least = sv->list[i].n_rejects;
 	return BREAKER_BASE_MS / 2 +
@@ -398,11 +514,14 @@ void servers_pin(struct servers *sv, uint64_t file_bytes, const uint8_t *digest,
 	lock_acquire(&sv->lock);
 	sv->file_bytes = file_bytes;
 	lock_release(&sv->lock);
-	for (unsigned i = 0; i < sv->n; i++)
+	for (unsigned k = 0; k < sv->n; k++) {
+		const unsigned i = sv->order[k];
+
 		if (is_other_length(sv, sv->list[i].file_bytes))
 			refuse(sv, i, sv->list[i].breaker.epoch,
 			       (struct servers_range){0},
 			       "another length than the image says", now_ms);
+	}
 }
 
 static void status_of_locked(const struct server *s, struct source_server_status *ret,
@@ -422,10 +541,32 @@ static void status_of_locked(const struct server *s, struct source_server_status
 		ret->next_try_ms = b->next_try_ms - now_ms;
 }
 
+/* What is wanted is as good as done. */
+static void list_wanted_locked(const struct servers *sv, struct source_status *ret,
+			       int64_t now_ms)
+{
+	ret->n_servers = sv->n_wanted;
+	for (unsigned k = 0; k < sv->n_wanted; k++) {
+		const int i = number_of_locked(sv, sv->wanted[k]);
+
+		ret->servers[k] = (struct source_server_status){.state = SERVER_UNUSED};
+		options_url_public(sv->wanted[k], ret->servers[k].url,
+				   sizeof ret->servers[k].url);
+		if (i >= 0)
+			status_of_locked(&sv->list[i], &ret->servers[k], now_ms);
+	}
+}
+
+static bool is_away_locked(const struct servers *sv)
+{
+	for (unsigned k = 0; k < sv->n; k++)
+		if (breaker_is_closed(&sv->list[sv->order[k]].breaker))
+			return false;
+	return true;
+}
+
 void servers_status(struct servers *sv, struct source_status *ret, int64_t now_ms)
 {
-	bool is_away = true;
-
 	lock_acquire(&sv->lock);
 	*ret = (struct source_status){
 		.n_servers = sv->n,
@@ -434,11 +575,11 @@ void servers_status(struct servers *sv, struct source_status *ret, int64_t now_m
 		.ms_since_byte = sv->byte_ms < 0 ? -1 : now_ms - sv->byte_ms,
 		.file_bytes = sv->file_bytes,
 		.n_net_restarts = sv->n_net_restarts,
+		.is_away = is_away_locked(sv),
 	};
-	for (unsigned i = 0; i < sv->n; i++) {
-		status_of_locked(&sv->list[i], &ret->servers[i], now_ms);
-		is_away = is_away && !breaker_is_closed(&sv->list[i].breaker);
-	}
-	ret->is_away = is_away;
+	for (unsigned k = 0; k < sv->n; k++)
+		status_of_locked(&sv->list[sv->order[k]], &ret->servers[k], now_ms);
+	if (sv->has_wanted)
+		list_wanted_locked(sv, ret, now_ms);
 	lock_release(&sv->lock);
 }

@@ -9,10 +9,13 @@
  * the name has moved on to another image: the server is then asked for the pinned one by its digest.
  * Only when that is not there either it is refused, and looked at again now and then, by its name first.
  *
- * A hot pack beside the image has a place of its own, server n: never chosen for the image, not in the status,
+ * Servers can be added and taken away while it runs.  Each has a number for its life; which come in
+ * what order is another matter.
+ *
+ * A hot pack beside the image has a place of its own, server SERVERS_PACK: never chosen for the image, not in the status,
  * never moved by digest, and its failures are for whoever asked for it to tell.
  *
- * All functions but servers_status belong to the engine thread.
+ * All functions but servers_status and servers_want belong to the engine thread.
  */
 #ifndef SOURCE_SERVERS_H
 #define SOURCE_SERVERS_H
@@ -22,6 +25,8 @@
 #include "source/breaker.h"
 #include "source/transport.h"
 
+#define SERVERS_PACK SOURCE_SERVERS_MAX
+
 struct server {
 	/* guarded by lock; written by the engine thread only, which reads it without */
 	struct breaker breaker;
@@ -30,6 +35,7 @@ struct server {
 	char last_error[256];
 	uint64_t n_errors;
 	bool ignores_range;
+	char wanted_url[OPTIONS_URL_BYTES]; /* as it was given, with secrets; "": none */
 
 	/* owned by the engine thread */
 	char etag[TRANSPORT_ETAG_BYTES]; /* "" by digest: there the name is the content */
@@ -43,23 +49,33 @@ struct server {
 
 struct servers {
 	/* set before threads start */
-	unsigned n;
-	unsigned first; /* where the order begins */
+	bool is_spread;
+	uint32_t spread; /* where this machine enters the ring */
 
 	/* guarded by lock; written by the engine thread only, which reads it without */
 	struct lock lock;
-	struct server list[SOURCE_SERVERS_MAX + 1]; /* behind the n servers the pack's */
+	unsigned n;
+	unsigned order[SOURCE_SERVERS_MAX]; /* their numbers, n of them */
+	unsigned first; /* where the order begins */
+	struct server
+		list[SOURCE_SERVERS_MAX + 1]; /* by number; the last is the pack's */
 	uint64_t wire_bytes;
 	uint64_t n_requests;
 	int64_t byte_ms; /* when the last byte came; -1: none yet */
 	uint64_t file_bytes; /* pinned, or what was heard first */
 	unsigned n_net_restarts;
 
+	/* guarded by lock: what servers_want said, until the engine thread comes to it */
+	bool has_wanted;
+	unsigned n_wanted;
+	char wanted[SOURCE_SERVERS_MAX][OPTIONS_URL_BYTES];
+
 	/* owned by the engine thread */
 	uint64_t pinned_bytes; /* 0: not pinned yet */
 	bool has_digest;
 	uint8_t digest[IMG_DIGEST_BYTES];
 	uint64_t random;
+	unsigned next_number; /* numbers are used again as late as possible */
 };
 
 /* The range an event or a message is about, for the log. */
@@ -70,6 +86,18 @@ struct servers_range {
 
 void servers_init(struct servers *sv, const struct options *o, uint64_t seed);
 void servers_fini(struct servers *sv);
+
+/* As source_set_servers.  Any thread. */
+void servers_want(struct servers *sv, const char *const *urls, unsigned n);
+
+/* Those that servers_want has left out, as bits: nothing may be under way to them in servers_change. */
+uint32_t servers_unwanted(struct servers *sv);
+
+/* Do what servers_want said; returns those that are new, as bits. */
+uint32_t servers_change(struct servers *sv);
+
+/* Bit i set: there is a server i. */
+uint32_t servers_mask(const struct servers *sv);
 
 /* The server for a request that must not go to those in `avoid`; -1: none is usable now. */
 int servers_choose(const struct servers *sv, uint32_t avoid, enum source_class class,

@@ -50,7 +50,8 @@ struct source_event {
 	uint64_t id;
 	enum source_event_kind kind;
 	uint32_t n_bytes; /* of the range's start that may be read from data now */
-	unsigned server; /* index of the server the newest bytes came from */
+	unsigned
+		server; /* number of the server the newest bytes came from; kept for its life */
 	const uint8_t *data; /* start of the range; valid until source_release(id) */
 	const char *why; /* SOURCE_FAILED: for a person; valid until source_release(id) */
 };
@@ -120,6 +121,15 @@ struct source_ops {
 	 * again at once.  Engine thread.
 	 */
 	void (*allow_sequential)(struct source *s);
+	/* Bit i set: there is a server i, as `avoid` and events number them.  Engine thread. */
+	uint32_t (*servers)(struct source *s);
+	/*
+	 * From now on these are the servers, in this order: n of 1 .. SOURCE_SERVERS_MAX URLs, each
+	 * once, copied.  What is known of those that stay is kept.  Requests that are with one that goes are
+	 * sent to another, for what is missing.  Any thread; in the status at once, in effect with the
+	 * next turn of the engine thread.
+	 */
+	void (*set_servers)(struct source *s, const char *const *urls, unsigned n);
 	/* How many requests of this class may be submitted now.  Engine thread. */
 	unsigned (*room)(struct source *s, enum source_class class);
 	/* A consistent copy.  Any thread; takes the source's own lock. */
@@ -177,6 +187,17 @@ static inline bool source_move_on(struct source *s, unsigned server)
 static inline void source_allow_sequential(struct source *s)
 {
 	s->ops->allow_sequential(s);
+}
+
+static inline uint32_t source_servers(struct source *s)
+{
+	return s->ops->servers(s);
+}
+
+static inline void source_set_servers(struct source *s, const char *const *urls,
+				      unsigned n)
+{
+	s->ops->set_servers(s, urls, n);
 }
 
 static inline unsigned source_room(struct source *s, enum source_class class)

@@ -128,23 +128,18 @@ static void take_back(struct failover *f, struct request *r)
 	put_back(f, r);
 }
 
-static uint32_t all_servers(const struct failover *f)
-{
-	return (1u << f->servers.n) - 1;
-}
-
 /*
  * Servers that gave wrong bytes here are asked again when no other can be, but not at once: the
  * same server would be asked for the same wrong bytes in a tight loop.
  */
 static int choose(struct failover *f, struct request *r, int64_t now_ms)
 {
-	const uint32_t avoid = r->rq.avoid & all_servers(f);
+	const uint32_t avoid = r->rq.avoid & servers_mask(&f->servers);
 	int64_t try_ms;
 
 	if (r->rq.file == SOURCE_PACK)
 		return servers_pack_may_send(&f->servers, now_ms, &try_ms)
-			       ? (int)f->servers.n
+			       ? (int)SERVERS_PACK
 			       : -1;
 	const int i = servers_choose(&f->servers, avoid, r->rq.class, now_ms);
 
@@ -259,10 +254,29 @@ static struct request *next_waiting(struct failover *f, const struct request *la
 	return best;
 }
 
+/* `hydroot set` may have given us other servers. */
+static void change_servers(struct failover *f)
+{
+	const uint32_t gone = servers_unwanted(&f->servers);
+
+	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++) {
+		struct request *r = &f->requests[i];
+
+		if (r->state == REQUEST_SENT && gone & UINT32_C(1) << r->server &&
+		    r->rq.file == SOURCE_IMAGE)
+			take_back(f, r);
+	}
+	const uint32_t added = servers_change(&f->servers);
+	for (unsigned i = 0; i < SOURCE_SERVERS_MAX; i++)
+		if (added & UINT32_C(1) << i)
+			f->t->ops->set_server(f->t, i, f->servers.list[i].wanted_url);
+}
+
 static void dispatch(struct failover *f, int64_t now_ms)
 {
 	struct request *r = NULL;
 
+	change_servers(f);
 	while ((r = next_waiting(f, r)))
 		try_send(f, r, now_ms);
 }
@@ -556,6 +570,17 @@ static void failover_allow_sequential(struct source *s)
 	servers_allow_sequential(&f->servers);
 }
 
+static uint32_t failover_servers(struct source *s)
+{
+	return servers_mask(&failover_of(s)->servers);
+}
+
+static void failover_set_servers(struct source *s, const char *const *urls, unsigned n)
+{
+	servers_want(&failover_of(s)->servers, urls, n);
+	failover_wake(s);
+}
+
 static unsigned failover_room(struct source *s, enum source_class class)
 {
 	struct failover *f = failover_of(s);
@@ -593,6 +618,8 @@ static const struct source_ops failover_ops = {
 	.pin = failover_pin,
 	.move_on = failover_move_on,
 	.allow_sequential = failover_allow_sequential,
+	.servers = failover_servers,
+	.set_servers = failover_set_servers,
 	.room = failover_room,
 	.status = failover_status,
 	.free = failover_free,

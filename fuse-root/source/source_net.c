@@ -37,6 +37,12 @@ struct attempt {
 	uint32_t n_seen;
 };
 
+/* Came after the start: a network process has to be told of it. */
+struct new_server {
+	char url[OPTIONS_URL_BYTES]; /* "": it was there from the start */
+	bool is_told;
+};
+
 struct source_net {
 	struct transport base;
 
@@ -48,6 +54,7 @@ struct source_net {
 
 	/* owned by the engine thread */
 	struct attempt attempts[TRANSPORT_SLOTS];
+	struct new_server servers[SOURCE_SERVERS_MAX];
 	int fd; /* of the newest network process; -1: none, or gone */
 	uint32_t generation; /* of that process; 0: there was none yet */
 	bool is_distrusted; /* until the next one */
@@ -96,6 +103,43 @@ static int send_to_net(const struct source_net *sn, const struct channel_msg *ms
 	return sn->fd < 0 ? -EPIPE : channel_send(sn->fd, msg);
 }
 
+/*
+ * The network process has a copy of the servers there were when the keeper started.  What came
+ * later it learns in pieces, before the first request that needs it; only from us, and nothing of it is
+ * ever read back.
+ */
+static bool tell_server(struct source_net *sn, unsigned server)
+{
+	struct new_server *s = server < SOURCE_SERVERS_MAX ? &sn->servers[server] : NULL;
+	const size_t n_url = s ? strlen(s->url) : 0;
+
+	if (n_url == 0 || s->is_told)
+		return true;
+	for (size_t off = 0; off < n_url;) {
+		struct channel_msg msg = {.kind = CHANNEL_SERVER, .server = server};
+		const size_t n = min_u64(n_url - off, sizeof msg.text - 1);
+
+		msg.buf_off = (uint32_t)off;
+		msg.n_bytes = (uint32_t)n;
+		memcpy(msg.text, s->url + off, n);
+		off += n;
+		msg.may_end = off == n_url;
+		/* Half of it is no URL: it begins anew next time. */
+		if (send_to_net(sn, &msg) < 0)
+			return false;
+	}
+	s->is_told = true;
+	return true;
+}
+
+static void net_set_server(struct transport *t, unsigned server, const char *url)
+{
+	struct new_server *s = &net_of(t)->servers[server];
+
+	snprintf(s->url, sizeof s->url, "%s", url);
+	s->is_told = false;
+}
+
 static int net_submit(struct transport *t, const struct transport_request *rq)
 {
 	struct source_net *sn = net_of(t);
@@ -117,7 +161,7 @@ static int net_submit(struct transport *t, const struct transport_request *rq)
 	memcpy(msg.etag, rq->etag, sizeof msg.etag);
 	memcpy(msg.digest, rq->digest, sizeof msg.digest);
 	/* While there is no process; RESTARTED tells when to try again. */
-	if (send_to_net(sn, &msg) < 0)
+	if (!tell_server(sn, rq->server) || send_to_net(sn, &msg) < 0)
 		return -EAGAIN;
 	sn->attempts[rq->slot] = (struct attempt){.is_active = true, .rq = *rq};
 	return 0;
@@ -250,6 +294,8 @@ static bool take_new(struct source_net *sn, struct transport_event *ret)
 	sn->n_refused = 0;
 	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++)
 		sn->attempts[i].is_active = false;
+	for (unsigned i = 0; i < SOURCE_SERVERS_MAX; i++)
+		sn->servers[i].is_told = false;
 	*ret = (struct transport_event){.kind = TRANSPORT_RESTARTED};
 	return true;
 }
@@ -395,6 +441,7 @@ static const struct transport_ops net_ops = {
 	.submit = net_submit,
 	.cancel = net_cancel,
 	.promote = net_promote,
+	.set_server = net_set_server,
 	.wait = net_wait,
 	.wake = net_wake,
 	.buffer = net_buffer,

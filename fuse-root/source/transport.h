@@ -23,7 +23,7 @@
 struct transport_request {
 	uint64_t id; /* never used twice */
 	unsigned slot;
-	unsigned server;
+	unsigned server; /* SOURCE_SERVERS_MAX: the hot pack's place */
 	uint64_t src_off;
 	uint32_t buf_off; /* where in the slot's buffer the range starts */
 	uint32_t n_bytes;
@@ -75,6 +75,8 @@ struct transport_ops {
 	void (*cancel)(struct transport *t, unsigned slot, uint64_t id);
 	/* The attempt counts as DEMAND from now on: it may not be held back for others. */
 	void (*promote)(struct transport *t, unsigned slot, uint64_t id);
+	/* Server number `server` is this one from now on; nothing of the earlier one is under way. */
+	void (*set_server)(struct transport *t, unsigned server, const char *url);
 	/* As source_wait. */
 	int (*wait)(struct transport *t, int timeout_ms, struct transport_event *ev,
 		    unsigned max);

@@ -107,6 +107,10 @@ static void count_locked(struct source_fault *f, const struct source_request *rq
 	f->counts.n_class[rq->class]++;
 	f->counts.n_pack += rq->file == SOURCE_PACK;
 	f->counts.last = *rq;
+	if (rq->file == SOURCE_IMAGE) {
+		f->counts.n_backwards += rq->src_off < f->counts.end_off;
+		f->counts.end_off = rq->src_off + rq->n_bytes;
+	}
 	f->load.n[rq->class]++;
 	if (++f->counts.n_outstanding > f->counts.n_outstanding_max)
 		f->counts.n_outstanding_max = f->counts.n_outstanding;
@@ -364,6 +368,23 @@ static void fault_allow_sequential(struct source *s)
 	pthread_mutex_unlock(&f->lock);
 }
 
+static uint32_t fault_servers(struct source *s)
+{
+	struct source_fault *f = fault_of(s);
+
+	pthread_mutex_lock(&f->lock);
+	const uint32_t mask = (1u << f->n_servers) - 1;
+	pthread_mutex_unlock(&f->lock);
+	return mask;
+}
+
+/* Its servers have no URLs. */
+static void fault_set_servers(struct source *s, const char *const *urls, unsigned n)
+{
+	(void)urls;
+	source_fault_set_servers(s, n);
+}
+
 static unsigned fault_room(struct source *s, enum source_class class)
 {
 	struct source_fault *f = fault_of(s);
@@ -420,6 +441,8 @@ static const struct source_ops fault_ops = {
 	.pin = fault_pin,
 	.move_on = fault_move_on,
 	.allow_sequential = fault_allow_sequential,
+	.servers = fault_servers,
+	.set_servers = fault_set_servers,
 	.room = fault_room,
 	.status = fault_status,
 	.free = fault_free,

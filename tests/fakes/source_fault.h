@@ -47,6 +47,8 @@ struct source_fault_counts {
 	uint64_t pinned_bytes;
 	uint64_t n_moves; /* asked for, always in vain */
 	uint64_t n_sequential; /* calls of source_allow_sequential */
+	uint64_t n_backwards; /* of the image, behind the end of the submit before */
+	uint64_t end_off; /* of the last one for the image */
 	unsigned n_outstanding; /* submitted and not released */
 	unsigned n_outstanding_max;
 	unsigned last_reject_server;

@@ -61,6 +61,15 @@ static void fake_promote(struct transport *t, unsigned slot, uint64_t id)
 	f->n_promotes++;
 }
 
+static void fake_set_server(struct transport *t, unsigned server, const char *url)
+{
+	struct transport_fake *f = fake_of(t);
+
+	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++)
+		assert(!f->attempts[i].is_active || f->attempts[i].rq.server != server);
+	snprintf(f->urls[server], sizeof f->urls[server], "%s", url);
+}
+
 static uint8_t *buffer_of(struct transport_fake *f, unsigned slot)
 {
 	return f->buffers + (size_t)slot * SOURCE_REQUEST_BYTES_MAX;
@@ -212,6 +221,7 @@ static const struct transport_ops fake_ops = {
 	.submit = fake_submit,
 	.cancel = fake_cancel,
 	.promote = fake_promote,
+	.set_server = fake_set_server,
 	.wait = fake_wait,
 	.wake = fake_wake,
 	.buffer = fake_buffer,
@@ -233,7 +243,7 @@ struct transport_fake *transport_fault_new(const uint8_t *file, uint64_t file_by
 	f->file = file;
 	f->file_bytes = file_bytes;
 	f->now_ms = 1000;
-	for (unsigned i = 0; i < SOURCE_SERVERS_MAX; i++)
+	for (unsigned i = 0; i <= SOURCE_SERVERS_MAX; i++)
 		f->servers[i] = (struct transport_fault_server){
 			.file_bytes = file_bytes,
 			.etag = "\"e\"",

@@ -56,7 +56,8 @@ struct transport_fake {
 	unsigned n_active_max; /* may be set back to 0 */
 	unsigned n_cancels;
 	unsigned n_promotes;
-	struct transport_fault_server servers[SOURCE_SERVERS_MAX];
+	char urls[SOURCE_SERVERS_MAX][1024]; /* of set_server */
+	struct transport_fault_server servers[SOURCE_SERVERS_MAX + 1];
 	struct transport_fault_attempt attempts[TRANSPORT_SLOTS];
 	uint8_t *buffers;
 };

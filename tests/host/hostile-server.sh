@@ -67,15 +67,18 @@ trick()
 	local before=$(($(lines) + 1)) i
 	proxy_rules evil "1-12 : $2"
 	read_fresh 6
-	has_seen "$before" "${2%% *}" ||
-		fail "$1: the server was not asked"
+	# It is written down when the answer is over, and who gave up on it does not wait for that.
+	wait_for 10 "$1: the server was not asked" has_seen "$before" "${2%% *}"
 	assert_equal "$1: the keeper and serve" "$pids" "$(root_pids)"
 	proxy_rules evil
 	before=$(($(lines) + 1))
+	# Only now, or there would soon be nothing left that could be asked for.
+	hydroot resume hostile1
 	for ((i = 0; i < 300; i++)); do
 		! has_seen $before '"' || break
 		sleep 0.05
 	done
+	hydroot pause hostile1
 	[ $i -lt 300 ] || { daemon_log hostile1 | tail -n 20; hydroot status hostile1; fail "$1: the server is not used again"; }
 	read_fresh 1
 	n_tricks=$((n_tricks + 1))
@@ -92,6 +95,7 @@ with_head()
 }
 n_heads=0
 
+hydroot pause hostile1
 note "warming up"
 read_fresh 200
 pids=$(root_pids)

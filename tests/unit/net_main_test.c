@@ -747,6 +747,7 @@ static void silent_name_server_stops_nobody_else(void **state)
 	snprintf(options.servers[0], sizeof options.servers[0],
 		 "http://silent.invalid/i.img");
 	options.n_servers = 2;
+	cfg.urls[1] = options.servers[1];
 	options.connect_timeout_ms = 200;
 	restart_source();
 	fork_net();
@@ -755,6 +756,38 @@ static void silent_name_server_stops_nobody_else(void **state)
 	assert_string_equal(st.servers[0].last_error,
 			    "the name was not resolved within 200 ms");
 	assert_int_equal(st.servers[1].state, SERVER_OK);
+}
+
+/* Servers that came after the fork are known to this process and to the one after it. */
+static void servers_are_added_while_it_runs(void **state)
+{
+	char url[2][OPTIONS_URL_BYTES];
+	const char *const urls[] = {url[0], url[1]};
+
+	(void)state;
+	memset(url, 0, sizeof url);
+	memcpy(url[1], options.servers[0], sizeof url[1]);
+	/* Longer than a message. */
+	snprintf(url[0], sizeof url[0], "http://127.0.0.1:%u/%0900u.img", httpd.port, 7u);
+	fetch(0, 4096);
+	source_set_servers(s, urls, 2);
+	source_status(s, &st);
+	assert_int_equal(st.n_servers, 2);
+	fetch(8192, 4096);
+	assert_int_equal(strlen(httpd.shared->path), sizeof httpd.shared->path - 1);
+	source_set_servers(s, urls + 1, 1);
+	fetch(16384, 4096);
+	assert_string_equal(httpd.shared->path, "/i.img");
+	source_set_servers(s, urls, 1);
+	fetch(16384, 4096);
+	kill_net();
+	fork_net();
+	fetch(0, 4096);
+	assert_int_equal(strlen(httpd.shared->path), sizeof httpd.shared->path - 1);
+	source_status(s, &st);
+	assert_int_equal(st.n_servers, 1);
+	assert_int_equal(st.servers[0].state, SERVER_OK);
+	assert_int_equal(st.servers[0].n_errors, 0);
 }
 
 static void put_system_file(const char *folder, const char *name, const char *text)
@@ -895,6 +928,7 @@ int main(void)
 		TEST(whole_file_of_unknown_length),
 		TEST(whole_file_after_all),
 		TEST(released_stream_goes_on),
+		TEST(servers_are_added_while_it_runs),
 		TEST(portals_are_named),
 		TEST(portal_elsewhere_is_named),
 		TEST(too_many_requests_are_waited_for),

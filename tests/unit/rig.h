@@ -45,6 +45,7 @@ struct rig_options {
 	uint64_t rate_bytes;
 	int64_t io_timeout_ms;
 	bool no_fill;
+	bool in_order;
 	bool forget_pages; /* no index page is in the first bytes */
 	const struct testimage_hot *hot; /* n_hot runs of a hot pack */
 	unsigned n_hot;
@@ -69,6 +70,7 @@ struct rig {
 	struct writepath *wp;
 	struct trace *trace;
 	int64_t io_timeout_ms;
+	unsigned n_servers;
 	atomic_uint n_complete, n_promoted;
 };
 
@@ -231,7 +233,7 @@ static inline void rig_new_source(struct rig *g)
 {
 	g->source = source_fault_new(g->image.file, g->image.n_bytes);
 	assert_non_null(g->source);
-	source_fault_set_servers(g->source, g->config.n_servers);
+	source_fault_set_servers(g->source, g->n_servers);
 	g->inner_ops = g->source->ops;
 	g->source_ops = *g->source->ops;
 	g->source_ops.promote = rig_promote;
@@ -266,7 +268,7 @@ static inline void rig_init(struct rig *g, const struct rig_options *o)
 	*g = (struct rig){
 		.config =
 			{
-				.n_servers = o->n_servers ? o->n_servers : 1,
+				.in_order = o->in_order,
 				.n_workers = o->n_workers ? o->n_workers : 2,
 				.rate_bytes = o->rate_bytes,
 				.fill = !o->no_fill,
@@ -280,6 +282,7 @@ static inline void rig_init(struct rig *g, const struct rig_options *o)
 				.ctx = g,
 			},
 		.io_timeout_ms = o->io_timeout_ms,
+		.n_servers = o->n_servers ? o->n_servers : 1,
 	};
 	log_daemon(-1, -1);
 	testimage_new_hot(&g->image, o->n_chunks, 3 * RIG_BLOCK, o->is_zero, o->hot,

@@ -717,6 +717,77 @@ static void ahead_leaves_half_to_demand(void **state)
 
 /* -- the hot pack beside the image: server n of the transport -- */
 
+static void set_servers(const char *a, const char *b)
+{
+	const char *const urls[] = {a, b};
+
+	source_set_servers(s, urls, b ? 2 : 1);
+}
+
+#define OLD_URL "http://user:secret@s0/i.img?key=secret"
+#define NEW_URL "http://user:secret@new/i.img?key=secret"
+
+/* What is under way to a server that goes is asked of the next one, behind the bytes that are there. */
+static void servers_come_and_go(void **state)
+{
+	struct source_event ev;
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].step = 1000;
+	submit(1, 4096, 9000);
+	while (source_wait(s, 1000, &ev, 1) != 1 || ev.n_bytes < 3000)
+		;
+	t->servers[0].mode = FAKE_HANGS;
+	set_servers(OLD_URL, NEW_URL);
+	source_status(s, &st);
+	assert_int_equal(st.n_servers, 2);
+	assert_string_equal(st.servers[1].url, "http://new/i.img?…");
+	assert_int_equal(st.servers[0].state, SERVER_OK);
+	assert_false(done_within(1, 4096, 100, &ev));
+	assert_string_equal(t->urls[1], NEW_URL);
+	assert_string_equal(t->urls[0], "");
+	set_servers(NEW_URL, NULL);
+	assert_true(done_within(1, 4096, 1000, &ev));
+	assert_int_equal(ev.server, 1);
+	assert_true(t->servers[1].last.n_bytes <= 6000);
+	source_release(s, 1);
+	source_status(s, &st);
+	assert_int_equal(st.n_servers, 1);
+	assert_int_equal(source_servers(s), 1u << 1);
+	/* It comes back as a stranger, and the order is the one that was given. */
+	set_servers(OLD_URL, NEW_URL);
+	fetch(2, 0, 4096, &ev);
+	assert_int_equal(ev.server, 2);
+	assert_string_equal(t->urls[2], OLD_URL);
+	source_status(s, &st);
+	assert_string_equal(st.servers[0].url, "http://s0/i.img?…");
+	assert_int_equal(st.servers[0].n_errors, 0);
+}
+
+/* All of them at once, again and again: numbers are used anew, late answers harm nobody. */
+static void all_servers_are_replaced(void **state)
+{
+	const char *urls[SOURCE_SERVERS_MAX];
+	char text[SOURCE_SERVERS_MAX][64];
+	struct source_event ev;
+
+	(void)state;
+	make(SOURCE_SERVERS_MAX, 4);
+	for (unsigned round = 0; round < 5; round++) {
+		for (unsigned i = 0; i < SOURCE_SERVERS_MAX; i++) {
+			snprintf(text[i], sizeof text[i], "http://h%u-%u/i", round, i);
+			urls[i] = text[i];
+		}
+		submit(round + 100, 0, 4096);
+		source_set_servers(s, urls, SOURCE_SERVERS_MAX);
+		assert_true(done_within(round + 100, 0, 1000, &ev));
+		assert_string_equal(t->urls[ev.server], urls[0]);
+		source_release(s, round + 100);
+	}
+	assert_int_equal(source_servers(s), (1u << SOURCE_SERVERS_MAX) - 1);
+}
+
 static void submit_pack(uint64_t id, uint64_t src_off, uint32_t n_bytes)
 {
 	const struct source_request rq = {
@@ -753,20 +824,20 @@ static void a_pack_has_its_own_place(void **state)
 	make(2, 4);
 	/* As long as it likes, and with an ETag of its own. */
 	source_pin(s, FILE_BYTES, NULL);
-	t->servers[2].file_bytes = 123456;
-	t->servers[2].etag = "p";
+	t->servers[SOURCE_SERVERS_MAX].file_bytes = 123456;
+	t->servers[SOURCE_SERVERS_MAX].etag = "p";
 	submit_pack(1, 1000, 5000);
 	ev = end_of(1);
 	assert_int_equal(ev.kind, SOURCE_DONE);
 	assert_memory_equal(ev.data, file + 1000, 5000);
 	source_release(s, 1);
-	assert_int_equal(t->servers[2].n_submits, 1);
-	assert_int_equal(t->servers[2].last.file_bytes, 0);
+	assert_int_equal(t->servers[SOURCE_SERVERS_MAX].n_submits, 1);
+	assert_int_equal(t->servers[SOURCE_SERVERS_MAX].last.file_bytes, 0);
 	/* The image is never asked for there. */
 	t->servers[0].mode = t->servers[1].mode = FAKE_FAILS;
 	submit(2, 0, 5000);
 	assert_false(done_within(2, 0, 100000, &ev));
-	assert_int_equal(t->servers[2].n_submits, 1);
+	assert_int_equal(t->servers[SOURCE_SERVERS_MAX].n_submits, 1);
 	source_status(s, &st);
 	assert_int_equal(st.n_servers, 2);
 	assert_true(st.is_away);
@@ -782,14 +853,14 @@ static void a_pack_that_is_not_there(void **state)
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(faults); i++) {
 		make(1, 4);
-		t->servers[1].mode = FAKE_FAILS;
-		t->servers[1].fault = faults[i];
-		t->servers[1].text = "not here";
+		t->servers[SOURCE_SERVERS_MAX].mode = FAKE_FAILS;
+		t->servers[SOURCE_SERVERS_MAX].fault = faults[i];
+		t->servers[SOURCE_SERVERS_MAX].text = "not here";
 		submit_pack(1, 0, 5000);
 		ev = end_of(1);
 		assert_int_equal(ev.kind, SOURCE_FAILED);
 		assert_string_equal(ev.why, "not here");
-		assert_int_equal(t->servers[1].n_submits, 1);
+		assert_int_equal(t->servers[SOURCE_SERVERS_MAX].n_submits, 1);
 		/* It is told once. */
 		assert_int_equal(source_wait(s, 5000, &ev, 1), 0);
 		source_release(s, 1);
@@ -806,8 +877,8 @@ static void a_pack_is_not_waited_for(void **state)
 
 	(void)state;
 	make(1, 4);
-	t->servers[1].mode = FAKE_FAILS;
-	t->servers[1].fault = TRANSPORT_AWAY;
+	t->servers[SOURCE_SERVERS_MAX].mode = FAKE_FAILS;
+	t->servers[SOURCE_SERVERS_MAX].fault = TRANSPORT_AWAY;
 	submit_pack(1, 0, 5000);
 	submit_pack(2, 5000, 5000);
 	ev = end_of(1);
@@ -815,7 +886,7 @@ static void a_pack_is_not_waited_for(void **state)
 	source_release(s, 1);
 	ev = end_of(2);
 	assert_int_equal(ev.kind, SOURCE_FAILED);
-	assert_in_range(t->servers[1].n_submits, 2, 4);
+	assert_in_range(t->servers[SOURCE_SERVERS_MAX].n_submits, 2, 4);
 	source_release(s, 2);
 }
 
@@ -825,9 +896,9 @@ static void a_pack_after_a_short_trouble(void **state)
 
 	(void)state;
 	make(1, 4);
-	t->servers[1].mode = FAKE_FAILS;
-	t->servers[1].fault = TRANSPORT_AWAY;
-	t->servers[1].good_bytes = 2000;
+	t->servers[SOURCE_SERVERS_MAX].mode = FAKE_FAILS;
+	t->servers[SOURCE_SERVERS_MAX].fault = TRANSPORT_AWAY;
+	t->servers[SOURCE_SERVERS_MAX].good_bytes = 2000;
 	submit_pack(1, 0, 5000);
 	(void)source_wait(s, 0, ev, 4);
 	/* The network process is replaced, too, which counts for nothing. */
@@ -835,7 +906,7 @@ static void a_pack_after_a_short_trouble(void **state)
 		t->is_restarting = true;
 		(void)source_wait(s, 0, ev, 4);
 	}
-	t->servers[1].mode = FAKE_ANSWERS;
+	t->servers[SOURCE_SERVERS_MAX].mode = FAKE_ANSWERS;
 	ev[0] = end_of(1);
 	assert_int_equal(ev[0].kind, SOURCE_DONE);
 	assert_memory_equal(ev[0].data, file, 5000);
@@ -849,12 +920,12 @@ static void a_pack_that_is_replaced(void **state)
 
 	(void)state;
 	make(1, 4);
-	t->servers[1].etag = "old";
+	t->servers[SOURCE_SERVERS_MAX].etag = "old";
 	submit_pack(1, 0, 5000);
 	ev = end_of(1);
 	assert_int_equal(ev.kind, SOURCE_DONE);
 	source_release(s, 1);
-	t->servers[1].etag = "new";
+	t->servers[SOURCE_SERVERS_MAX].etag = "new";
 	submit_pack(2, 5000, 5000);
 	ev = end_of(2);
 	assert_int_equal(ev.kind, SOURCE_FAILED);
@@ -895,6 +966,8 @@ int main(void)
 		TEST(spread_enters_the_ring_elsewhere),
 		TEST(sequential_is_one_at_a_time),
 		TEST(ranges_come_before_sequential),
+		TEST(servers_come_and_go),
+		TEST(all_servers_are_replaced),
 		TEST(ahead_leaves_half_to_demand),
 		TEST(a_pack_has_its_own_place),
 		TEST(a_pack_that_is_not_there),

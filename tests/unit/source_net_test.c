@@ -115,6 +115,88 @@ static void request_arrives(void **state)
 	assert_int_equal(channel_recv(net_fd, &msg), -EAGAIN);
 }
 
+static void hear_url(const char *want)
+{
+	char url[OPTIONS_URL_BYTES] = "";
+	struct channel_msg msg = {0};
+
+	while (!msg.may_end) {
+		assert_int_equal(channel_recv(net_fd, &msg), 0);
+		assert_int_equal(msg.kind, CHANNEL_SERVER);
+		assert_int_equal(msg.server, 1);
+		assert_int_equal(msg.buf_off, strlen(url));
+		memcpy(url + msg.buf_off, msg.text, msg.n_bytes);
+	}
+	assert_string_equal(url, want);
+	assert_int_equal(channel_recv(net_fd, &msg), 0);
+	assert_int_equal(msg.kind, CHANNEL_REQUEST);
+	assert_int_equal(channel_recv(net_fd, &msg), -EAGAIN);
+}
+
+/* In pieces, before the first request to it, once for each network process. */
+static void new_server_is_told(void **state)
+{
+	char url[OPTIONS_URL_BYTES];
+	struct channel_msg msg;
+
+	(void)state;
+	assert_int_equal(channel_recv(net_fd, &msg), 0);
+	snprintf(url, sizeof url, "http://h/\xc3\xa4/%01000u.img", 1u);
+	t->ops->set_server(t, 1, url);
+	assert_int_equal(channel_recv(net_fd, &msg), -EAGAIN);
+	submit();
+	hear_url(url);
+	submit();
+	assert_int_equal(channel_recv(net_fd, &msg), 0);
+	assert_int_equal(msg.kind, CHANNEL_REQUEST);
+	renew(2);
+	assert_int_equal(hear(), 1);
+	submit();
+	hear_url(url);
+	/* It never comes the other way. */
+	say((struct channel_msg){.kind = CHANNEL_SERVER, .may_end = 1});
+	assert_int_equal(hear(), 0);
+	assert_int_equal(n_restarts, 1);
+}
+
+/* Pieces that do not fit are no messages. */
+static void wrong_pieces_are_none(void **state)
+{
+	struct channel_msg msg = {.kind = CHANNEL_SERVER, .n_bytes = 3, .text = "abc"};
+	struct channel_msg got;
+	static const uint32_t wrong[][4] = {
+		/* server, buf_off, n_bytes, may_end */
+		{SOURCE_SERVERS_MAX, 0, 3, 0},
+		{0, OPTIONS_URL_BYTES - 3, 3, 0},
+		{0, UINT32_MAX - 1, 3, 0},
+		{0, 0, 2, 0},
+		{0, 0, 4, 0},
+		{0, 0, 3, 2},
+	};
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+	assert_int_equal(channel_send(fds[0], &msg), 0);
+	assert_int_equal(channel_recv(fds[1], &got), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		struct channel_msg bad = msg;
+
+		bad.server = wrong[i][0];
+		bad.buf_off = wrong[i][1];
+		bad.n_bytes = wrong[i][2];
+		bad.may_end = wrong[i][3];
+		assert_int_equal(channel_send(fds[0], &bad), 0);
+		assert_int_equal(channel_recv(fds[1], &got), -EBADMSG);
+	}
+	memset(msg.text, 'x', sizeof msg.text);
+	msg.n_bytes = sizeof msg.text;
+	assert_int_equal(channel_send(fds[0], &msg), 0);
+	assert_int_equal(channel_recv(fds[1], &got), -EBADMSG);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void answers_become_events(void **state)
 {
 	struct channel_msg failed = answer(CHANNEL_FAILED, 600);
@@ -305,6 +387,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(request_arrives),
+		TEST(new_server_is_told),
+		TEST(wrong_pieces_are_none),
 		TEST(answers_become_events),
 		TEST(late_answers_are_dropped),
 		TEST(new_generation_ends_attempts),
