@@ -115,7 +115,7 @@ install: all
 	$(INSTALL) -m 755 $(BUILD)/hydroot-image $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 755 $(BUILD)/hydrootd $(BUILD)/hydroot $(BUILD)/hydroot-check \
 		initramfs/standalone/hydroot-mkinitramfs $(DESTDIR)$(SBINDIR)
-	$(INSTALL) -m 644 kmod-hints/modules.list kmod-hints/features.list \
+	$(INSTALL) -m 644 kmod-hints/modules.list kmod-hints/features.list kmod-hints/lists.sh \
 		$(DESTDIR)$(DATADIR)/hydroot
 	sed -i 's/^version=.*/version=$(VERSION)/' $(DESTDIR)$(SBINDIR)/hydroot-mkinitramfs
 	$(INSTALL) -m 755 initramfs/standalone/init initramfs/standalone/dhcp.sh \
@@ -125,6 +125,9 @@ install: all
 	$(INSTALL) -m 644 initramfs/lib.sh initramfs/60-hydroot.rules \
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs
 	$(INSTALL) -m 644 initramfs/60-hydroot.rules $(DESTDIR)$(LIBDIR)/udev/rules.d
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/modprobe.d
+	{ echo '# From modules.list of hydroot, which says why.'; . ./kmod-hints/lists.sh; \
+		hints_options kmod-hints/modules.list; } >$(DESTDIR)$(LIBDIR)/modprobe.d/hydroot.conf
 	sed 's|/usr/local/sbin|$(SBINDIR)|' fuse-root/hydroot-trace-end.service \
 		>$(DESTDIR)$(UNITDIR)/hydroot-trace-end.service
 	$(INSTALL) -m 644 imgfmt/hydroot-image.1 $(DESTDIR)$(MANDIR)/man1
