@@ -47,6 +47,8 @@ hr_modules()
 	while read -r hr_name; do
 		modprobe -q "$hr_name" 2>/dev/null
 	done <"$hr_lib/modules"
+	# No hardware asks for IP over InfiniBand.
+	[ ! -d /sys/class/infiniband ] || modprobe -q ib_ipoib 2>/dev/null
 }
 
 # An image on a local disk needs no network, unless ip= asks for one.

@@ -10,6 +10,9 @@
 hb_share=${HYDROOT_SHARE:-@DATADIR@/hydroot}
 hb_conf=${HYDROOT_CONF:-/etc/hydroot}
 
+# shellcheck source=kmod-hints/lists.sh
+. "$hb_share/lists.sh"
+
 # Commands that lib.sh, boot.sh and the adapters call.
 # shellcheck disable=SC2034 # read by the adapters
 hb_commands="cat cp date dd grep ip mkdir mount od poweroff readlink reboot rm setsid sleep sync tr
@@ -107,22 +110,21 @@ hb_has_secrets()
 	done | grep -q .
 }
 
-# Names of modules.list; class:net stands for all drivers of network interfaces.
+# What modules.list says, by its own reader; class:net stands for all drivers of network cards.
 hb_modules()
 {
-	awk '!/^#/ && NF { print $1 }' "$hb_share/modules.list"
+	hints_names "$hb_share/modules.list"
 }
 
 hb_modules_to_load()
 {
-	awk '!/^#/ && $5 == "load" { print $1 }' "$hb_share/modules.list"
+	hints_names "$hb_share/modules.list" load
 }
 
 # For modprobe.d.
 hb_module_options()
 {
-	awk '!/^#/ && NF > 5 && $6 != "-" { gsub(/,/, " ", $6); print "options", $1, $6 }' \
-		"$hb_share/modules.list"
+	hints_options "$hb_share/modules.list"
 }
 
 hb_build_time()

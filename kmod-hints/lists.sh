@@ -4,20 +4,14 @@
 # lists.sh - modules.list for the initramfs builders: which modules, how loaded, with which options
 #
 # Sourced, POSIX sh, no side effects.  The first argument is always the path of modules.list.  What
-# is printed is one item a line.  `class:net` is not a module: hints_names leaves it out,
-# hints_has_class says that it is asked for, and each builder takes its own way to all drivers of
-# network cards (`instmods =drivers/net`, `auto_add_modules net`, hints_net_drivers …).
+# is printed is one item a line.  `class:net` is among the names and is no module: it stands for all
+# drivers of network cards, to which each builder has its own way (`instmods =drivers/net`,
+# `auto_add_modules net`, hints_net_drivers …).
 
 # hints_names LIST [ship|load]: the names of all modules, or of those with that `when`
 hints_names()
 {
-	awk -v when="${2:-}" '!/^#/ && NF && $1 !~ /:/ && (when == "" || $5 == when) { print $1 }' "$1"
-}
-
-# hints_has_class LIST CLASS
-hints_has_class()
-{
-	awk -v class="class:$2" '!/^#/ && $1 == class { found = 1 } END { exit !found }' "$1"
+	awk -v when="${2:-}" '!/^#/ && NF && (when == "" || $5 == when) { print $1 }' "$1"
 }
 
 # hints_required LIST: NAME FOR of the modules without which something does not work
