@@ -112,7 +112,7 @@ INSTALL ?= install
 
 install: all
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(DATADIR)/hydroot \
-		$(DATADIR)/hydroot/initramfs/standalone $(LIBDIR)/udev/rules.d $(UNITDIR) $(MANDIR)/man1 $(MANDIR)/man8)
+		$(DATADIR)/hydroot/initramfs/standalone $(LIBDIR)/udev/rules.d $(UNITDIR) $(addprefix $(MANDIR)/man,1 5 7 8))
 	$(INSTALL) -m 755 $(BUILD)/hydroot-image $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 755 $(BUILD)/hydrootd $(BUILD)/hydroot $(BUILD)/hydroot-check \
 		initramfs/standalone/hydroot-mkinitramfs $(DESTDIR)$(SBINDIR)
@@ -134,6 +134,8 @@ install: all
 	sed 's|/usr/local/sbin|$(SBINDIR)|' fuse-root/hydroot-trace-end.service \
 		>$(DESTDIR)$(UNITDIR)/hydroot-trace-end.service
 	$(INSTALL) -m 644 imgfmt/hydroot-image.1 $(DESTDIR)$(MANDIR)/man1
+	$(INSTALL) -m 644 fuse-root/hydroot.conf.5 $(DESTDIR)$(MANDIR)/man5
+	$(INSTALL) -m 644 fuse-root/hydroot.cmdline.7 $(DESTDIR)$(MANDIR)/man7
 	$(INSTALL) -m 644 fuse-root/hydroot.8 fuse-root/hydrootd.8 \
 		kmod-hints/hydroot-check.8 initramfs/standalone/hydroot-mkinitramfs.8 \
 		$(DESTDIR)$(MANDIR)/man8
