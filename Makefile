@@ -66,7 +66,8 @@ all: $(PROGRAMS)
 
 help:
 	@echo 'all  check  check-unit  check-host  check-boot  demo  setup  lint  format  analyze'
-	@echo 'install  clean        variables: V=1 WERROR=1 SAN=… CC CFLAGS PREFIX DESTDIR'
+	@echo 'install  install-initramfs-tools  install-dracut  install-mkinitcpio'
+	@echo 'clean        variables: V=1 WERROR=1 SAN=… CC CFLAGS PREFIX DESTDIR'
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -111,26 +112,66 @@ INSTALL ?= install
 
 install: all
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(DATADIR)/hydroot \
-		$(DATADIR)/hydroot/initramfs/standalone $(LIBDIR)/udev/rules.d $(UNITDIR) $(MANDIR)/man1 $(MANDIR)/man8)
+		$(DATADIR)/hydroot/initramfs/standalone $(LIBDIR)/udev/rules.d $(UNITDIR) $(addprefix $(MANDIR)/man,1 5 7 8))
 	$(INSTALL) -m 755 $(BUILD)/hydroot-image $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 755 $(BUILD)/hydrootd $(BUILD)/hydroot $(BUILD)/hydroot-check \
 		initramfs/standalone/hydroot-mkinitramfs $(DESTDIR)$(SBINDIR)
-	$(INSTALL) -m 644 kmod-hints/modules.list kmod-hints/features.list \
+	$(INSTALL) -m 644 kmod-hints/modules.list kmod-hints/features.list kmod-hints/lists.sh \
 		$(DESTDIR)$(DATADIR)/hydroot
 	sed -i 's/^version=.*/version=$(VERSION)/' $(DESTDIR)$(SBINDIR)/hydroot-mkinitramfs
 	$(INSTALL) -m 755 initramfs/standalone/init initramfs/standalone/dhcp.sh \
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs/standalone
 	$(INSTALL) -m 644 initramfs/standalone/net.sh \
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs/standalone
-	$(INSTALL) -m 644 initramfs/lib.sh initramfs/60-hydroot.rules \
+	$(INSTALL) -m 644 initramfs/lib.sh initramfs/boot.sh initramfs/60-hydroot.rules \
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs
+	sed '$(PLACES)' initramfs/build.sh >$(DESTDIR)$(DATADIR)/hydroot/initramfs/build.sh
+	chmod 644 $(DESTDIR)$(DATADIR)/hydroot/initramfs/build.sh
 	$(INSTALL) -m 644 initramfs/60-hydroot.rules $(DESTDIR)$(LIBDIR)/udev/rules.d
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/modprobe.d
+	{ echo '# From modules.list of hydroot, which says why.'; . ./kmod-hints/lists.sh; \
+		hints_options kmod-hints/modules.list; } >$(DESTDIR)$(LIBDIR)/modprobe.d/hydroot.conf
 	sed 's|/usr/local/sbin|$(SBINDIR)|' fuse-root/hydroot-trace-end.service \
 		>$(DESTDIR)$(UNITDIR)/hydroot-trace-end.service
 	$(INSTALL) -m 644 imgfmt/hydroot-image.1 $(DESTDIR)$(MANDIR)/man1
+	$(INSTALL) -m 644 fuse-root/hydroot.conf.5 $(DESTDIR)$(MANDIR)/man5
+	$(INSTALL) -m 644 fuse-root/hydroot.cmdline.7 $(DESTDIR)$(MANDIR)/man7
 	$(INSTALL) -m 644 fuse-root/hydroot.8 fuse-root/hydrootd.8 \
 		kmod-hints/hydroot-check.8 initramfs/standalone/hydroot-mkinitramfs.8 \
 		$(DESTDIR)$(MANDIR)/man8
+
+# The adapters go where the distribution's builder looks, whatever PREFIX is; each stands alone
+# beside `make install`, and none replaces a file of the distribution.
+DRACUTDIR ?= /usr/lib/dracut
+INITRAMFSTOOLSDIR ?= /usr/share/initramfs-tools
+INITCPIODIR ?= /usr/lib/initcpio
+PLACES = s|@DATADIR@|$(DATADIR)|g
+# place MODE FROM TO: installed with the places of this installation written in.
+place = sed '$(PLACES)' $(2) >$(DESTDIR)$(3) && chmod $(1) $(DESTDIR)$(3)
+
+install-initramfs-tools:
+	$(INSTALL) -d $(addprefix $(DESTDIR)$(INITRAMFSTOOLSDIR)/,hooks conf-hooks.d scripts/init-premount)
+	$(call place,755,initramfs/initramfs-tools/hooks/hydroot,$(INITRAMFSTOOLSDIR)/hooks/hydroot)
+	$(INSTALL) -m 644 initramfs/initramfs-tools/conf-hooks.d/hydroot \
+		$(DESTDIR)$(INITRAMFSTOOLSDIR)/conf-hooks.d
+	$(INSTALL) -m 644 initramfs/initramfs-tools/scripts/hydroot $(DESTDIR)$(INITRAMFSTOOLSDIR)/scripts
+	$(INSTALL) -m 755 initramfs/initramfs-tools/scripts/init-premount/hydroot \
+		$(DESTDIR)$(INITRAMFSTOOLSDIR)/scripts/init-premount
+
+install-dracut: DRACUTMODULE = $(DRACUTDIR)/modules.d/50hydroot
+install-dracut:
+	$(INSTALL) -d $(DESTDIR)$(DRACUTMODULE) $(DESTDIR)$(DRACUTDIR)/dracut.conf.d
+	$(INSTALL) -m 755 initramfs/dracut/50hydroot/*.sh $(DESTDIR)$(DRACUTMODULE)
+	$(call place,755,initramfs/dracut/50hydroot/module-setup.sh,$(DRACUTMODULE)/module-setup.sh)
+	$(INSTALL) -m 644 initramfs/dracut/50-hydroot.conf $(DESTDIR)$(DRACUTDIR)/dracut.conf.d
+
+install-mkinitcpio:
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(INITCPIODIR)/install $(INITCPIODIR)/hooks \
+		$(DATADIR)/hydroot/initramfs/mkinitcpio)
+	$(call place,644,initramfs/mkinitcpio/install/hydroot,$(INITCPIODIR)/install/hydroot)
+	$(INSTALL) -m 644 initramfs/mkinitcpio/hooks/hydroot $(DESTDIR)$(INITCPIODIR)/hooks
+	$(INSTALL) -m 644 initramfs/mkinitcpio/boot-mkinitcpio.sh \
+		initramfs/mkinitcpio/hydroot-root.service $(DESTDIR)$(DATADIR)/hydroot/initramfs/mkinitcpio
 
 # -- tests ---------------------------------------------------------------------------------------
 
@@ -143,7 +184,7 @@ clean:
 print-cppflags:
 	@echo $(filter-out -MMD -MP,$(CPPFLAGS))
 
-.PHONY: all help clean install print-cppflags
+.PHONY: all help clean install install-initramfs-tools install-dracut install-mkinitcpio print-cppflags
 .SECONDARY:
 -include $(shell find $(addprefix $(BUILD)/,imgfmt fuse-root kmod-hints tests) \
 	-name "*.d" -type f 2>/dev/null)

@@ -2,8 +2,8 @@
 /*
  * check.c - hydroot-check: what of hydroot works with a kernel, and what is missing
  *
- * Options and start order only.  Exit 0: hybrid, the default mode, works; 1: it does not, or
- * nothing could be read; 2: usage.
+ * Options and start order only.  Exit 0: hybrid in zram works, the default, or the mode and store
+ * that were given; 1: it does not, or nothing could be read; 2: usage.
  */
 #include <getopt.h>
 #include <limits.h>
@@ -17,6 +17,7 @@ struct arguments {
 	const char *kernel; /* "" for the running one */
 	char lists[PATH_MAX];
 	bool json;
+	unsigned mode, store; /* FOR_ bits: what the exit status is about */
 };
 
 static void print_help(void)
@@ -28,10 +29,12 @@ static void print_help(void)
 	     "  --root=DIR        look below DIR (proc sys boot lib/modules) instead of /\n"
 	     "  --kernel=VERSION  another kernel than the running one\n"
 	     "  --lists=DIR       where modules.list and features.list are\n"
+	     "  --mode=MODE       exit status of hybrid (default), full or stream\n"
+	     "  --store=STORE     with zram (default), memory or disk\n"
 	     "  --json            one JSON object\n"
 	     "  --help, --version\n"
 	     "\n"
-	     "Exit status: 0 hybrid mode works, 1 it does not, 2 usage.");
+	     "Exit status: 0 that mode works with that store, 1 it does not, 2 usage.");
 }
 
 /* Options that answer and end. */
@@ -44,6 +47,19 @@ static bool answer_option(int c)
 	else
 		return false;
 	return true;
+}
+
+/* MODE or STORE; 0 and a message when it is none of these. */
+static unsigned take_use(const char *option, unsigned among)
+{
+	unsigned use = for_find(optarg, strlen(optarg), among);
+
+	if (!use)
+		fprintf(stderr, "hydroot-check: --%s=%s: accepted are %s\n", option,
+			optarg,
+			among == FOR_MODES ? "hybrid, full, stream"
+					   : "zram, memory, disk");
+	return use;
 }
 
 static bool take_option(struct arguments *a, int c)
@@ -63,6 +79,10 @@ static bool take_option(struct arguments *a, int c)
 	case 'l':
 		return snprintf(a->lists, sizeof a->lists, "%s", optarg) <
 		       (int)sizeof a->lists;
+	case 'm':
+		return (a->mode = take_use("mode", FOR_MODES));
+	case 's':
+		return (a->store = take_use("store", FOR_STORES));
 	case 'j':
 		a->json = true;
 		return true;
@@ -78,6 +98,8 @@ static int parse_arguments(struct arguments *a, int argc, char **argv)
 		{"root", required_argument, NULL, 'r'},
 		{"kernel", required_argument, NULL, 'k'},
 		{"lists", required_argument, NULL, 'l'},
+		{"mode", required_argument, NULL, 'm'},
+		{"store", required_argument, NULL, 's'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -138,7 +160,7 @@ static int check(const struct arguments *a)
 		report_print(&report);
 	else if (report_print_json(&report))
 		goto out;
-	if (report.works & FOR_HYBRID)
+	if (report_works(&report, a->mode, a->store))
 		status = 0;
 out:
 	report_fini(&report);
@@ -149,7 +171,7 @@ out:
 
 int main(int argc, char **argv)
 {
-	struct arguments a = {.kernel = ""};
+	struct arguments a = {.kernel = "", .mode = FOR_HYBRID, .store = FOR_ZRAM};
 	int r = parse_arguments(&a, argc, argv);
 
 	if (r)

@@ -265,14 +265,11 @@ enum answer kernel_has_path(const struct kernel *k, const char *path)
 	return lstat(full, &st) == 0 ? ANSWER_YES : ANSWER_NO;
 }
 
-enum answer kernel_value_at_least(const struct kernel *k, const char *path, long least)
+bool kernel_read_value(const struct kernel *k, const char *path, long *ret)
 {
 	cleanup_file FILE *f = k->is_running ? open_below(k, "%s", path) : NULL;
-	long value;
 
-	if (!f || fscanf(f, "%ld", &value) != 1)
-		return ANSWER_UNKNOWN;
-	return value >= least ? ANSWER_YES : ANSWER_NO;
+	return f && fscanf(f, "%ld", ret) == 1;
 }
 
 enum answer kernel_is_at_least(const struct kernel *k, const char *version)

@@ -40,8 +40,8 @@ enum answer kernel_has_module(const struct kernel *k, const char *name,
 enum answer kernel_has_config(const struct kernel *k, const char *symbol);
 enum answer kernel_has_filesystem(const struct kernel *k, const char *name);
 enum answer kernel_has_path(const struct kernel *k, const char *path);
-/* UNKNOWN too where there is no such file. */
-enum answer kernel_value_at_least(const struct kernel *k, const char *path, long least);
+/* The number in a file of the running kernel; false where there is none. */
+bool kernel_read_value(const struct kernel *k, const char *path, long *ret);
 enum answer kernel_is_at_least(const struct kernel *k, const char *version);
 
 #endif

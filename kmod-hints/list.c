@@ -8,7 +8,8 @@
 
 #include <errno.h>
 
-const char *const for_names[N_FOR] = {"hybrid", "full", "stream", "dm", "loop"};
+const char *const for_names[N_FOR] = {"hybrid", "full", "stream", "dm",
+				      "loop",	"zram", "memory", "disk"};
 
 static const char blanks[] = " \t\n";
 
@@ -39,29 +40,33 @@ static bool parse_need(const char *word, enum need *ret)
 	return false;
 }
 
-static bool parse_mode(const char *word, size_t n, unsigned *modes)
+unsigned for_find(const char *name, size_t n_bytes, unsigned among)
 {
-	if (n == 3 && strncmp(word, "all", n) == 0) {
-		*modes |= FOR_HYBRID | FOR_FULL | FOR_STREAM;
-		return true;
-	}
 	for (unsigned i = 0; i < N_FOR; i++) {
-		if (strlen(for_names[i]) == n && strncmp(word, for_names[i], n) == 0) {
-			*modes |= 1u << i;
-			return true;
-		}
+		if ((among & 1u << i) && strlen(for_names[i]) == n_bytes &&
+		    strncmp(name, for_names[i], n_bytes) == 0)
+			return 1u << i;
 	}
-	return false;
+	return 0;
 }
 
-static bool parse_modes(const char *word, unsigned *ret)
+static unsigned parse_use(const char *word, size_t n)
+{
+	if (n == 3 && strncmp(word, "all", n) == 0)
+		return FOR_MODES;
+	return for_find(word, n, ~0u);
+}
+
+static bool parse_uses(const char *word, unsigned *ret)
 {
 	*ret = 0;
 	while (true) {
 		size_t n = strcspn(word, ",");
+		unsigned use = parse_use(word, n);
 
-		if (!parse_mode(word, n, ret))
+		if (!use)
 			return false;
+		*ret |= use;
 		if (!word[n])
 			return true;
 		word += n + 1;
@@ -89,16 +94,16 @@ static bool parse_reason(char *text, struct row *row)
 static bool parse_row(struct row *row, char *line, bool is_module)
 {
 	char *rest = line;
-	const char *need, *modes;
+	const char *need, *uses;
 
 	*row = (struct row){.line = line};
 	row->subject = next_word(&rest);
 	if (is_module)
 		row->config = next_word(&rest);
 	need = next_word(&rest);
-	modes = next_word(&rest);
-	if (!need || !modes || !parse_need(need, &row->need) ||
-	    !parse_modes(modes, &row->modes))
+	uses = next_word(&rest);
+	if (!need || !uses || !parse_need(need, &row->need) ||
+	    !parse_uses(uses, &row->uses))
 		return false;
 	if (is_module) {
 		if (!next_word(&rest) || !next_word(&rest))
@@ -171,15 +176,22 @@ void list_fini(struct list *list)
 	*list = (struct list){0};
 }
 
-/* "/SOME/PATH>=N" */
+/* "/SOME/PATH>=N" or "/SOME/PATH<=N" */
 static enum answer judge_value(const struct kernel *k, char *text)
 {
-	char *sign = strstr(text, ">=");
+	char *sign = strpbrk(text, "<>");
+	long value, bound;
 
-	if (!sign)
+	if (!sign || sign[1] != '=')
 		return ANSWER_UNKNOWN;
+	bound = strtol(sign + 2, NULL, 10);
+
+	bool is_least = *sign == '>';
+
 	*sign = '\0';
-	return kernel_value_at_least(k, text, strtol(sign + 2, NULL, 10));
+	if (!kernel_read_value(k, text, &value))
+		return ANSWER_UNKNOWN;
+	return (is_least ? value >= bound : value <= bound) ? ANSWER_YES : ANSWER_NO;
 }
 
 /* One test, n bytes long. */

@@ -7,18 +7,26 @@
 
 #include "kmod-hints/kernel.h"
 
-/* What a row is needed for; the handovers are ways, not modes. */
+/* What a row is needed for: three modes, two ways to hand over, three stores. */
 enum {
 	FOR_HYBRID = 1 << 0,
 	FOR_FULL = 1 << 1,
 	FOR_STREAM = 1 << 2,
 	FOR_DM = 1 << 3,
 	FOR_LOOP = 1 << 4,
-	N_FOR = 5,
+	FOR_ZRAM = 1 << 5,
+	FOR_MEMORY = 1 << 6,
+	FOR_DISK = 1 << 7,
+	N_FOR = 8,
+
+	FOR_MODES = FOR_HYBRID | FOR_FULL | FOR_STREAM,
+	FOR_STORES = FOR_ZRAM | FOR_MEMORY | FOR_DISK,
 };
 
 /* "hybrid" for bit 0, and so on */
 extern const char *const for_names[N_FOR];
+/* The bit of a name, out of those in `among`; 0: none. */
+unsigned for_find(const char *name, size_t n_bytes, unsigned among);
 
 enum need { NEED_REQUIRED, NEED_WANTED, NEED_EXTRA };
 
@@ -26,7 +34,7 @@ struct row {
 	char *line; /* owns what the others point into */
 	const char *subject;
 	enum need need;
-	unsigned modes; /* FOR_ bits */
+	unsigned uses; /* FOR_ bits */
 	const char *config; /* of a module, else NULL */
 	const char *tests; /* of a feature, else NULL */
 	const char *reason; /* what it is for */

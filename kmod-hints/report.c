@@ -7,8 +7,9 @@
 #include <errno.h>
 #include <jansson.h>
 
-static const char *const labels[N_FOR] = {"hybrid", "full", "stream", "handover dm",
-					  "handover loop"};
+static const char *const labels[N_FOR] = {"hybrid",	  "full",	   "stream",
+					  "handover dm",  "handover loop", "store zram",
+					  "store memory", "store disk"};
 
 static bool is_missing(const struct report *report, size_t i)
 {
@@ -26,7 +27,7 @@ int report_make(struct report *report, const struct list *list,
 		const struct kernel *kernel)
 {
 	*report = (struct report){.kernel = kernel, .list = list};
-	report->works = (1u << N_FOR) - 1;
+	report->there = (1u << N_FOR) - 1;
 	report->answers = calloc(list->n + 1, sizeof *report->answers);
 	if (!report->answers)
 		return -ENOMEM;
@@ -35,12 +36,28 @@ int report_make(struct report *report, const struct list *list,
 
 		report->answers[i] = row_judge(row, kernel);
 		if (report->answers[i] == ANSWER_NO && row->need == NEED_REQUIRED)
-			report->works &= ~row->modes;
+			report->there &= ~row->uses;
 	}
-	/* only hybrid hands over */
-	if (!(report->works & FOR_HYBRID))
-		report->works &= ~(unsigned)(FOR_DM | FOR_LOOP);
 	return 0;
+}
+
+bool report_works(const struct report *report, unsigned mode, unsigned store)
+{
+	/* What full mode leaves behind is the store's block device; plain memory has none. */
+	if (mode == FOR_FULL && store == FOR_MEMORY)
+		return false;
+	return (report->there & mode) && (report->there & store);
+}
+
+/* Of one use, with the default store. */
+static bool works(const struct report *report, unsigned use)
+{
+	if (use & FOR_MODES)
+		return report_works(report, use, FOR_ZRAM);
+	if (use & FOR_STORES)
+		return report->there & use;
+	/* only hybrid hands over */
+	return (report->there & use) && report_works(report, FOR_HYBRID, FOR_ZRAM);
 }
 
 void report_fini(struct report *report)
@@ -56,7 +73,8 @@ static void describe(const struct report *report, const struct row *row, char *r
 	const struct kernel *k = report->kernel;
 
 	if (row->tests && strncmp(row->tests, "value:", strlen("value:")) == 0)
-		snprintf(ret, ret_bytes, "set too low");
+		snprintf(ret, ret_bytes, "set too %s",
+			 strchr(row->tests, '<') ? "high" : "low");
 	else if (!row->config)
 		snprintf(ret, ret_bytes, "not in this kernel");
 	else if (names_has(&k->config_m, row->config))
@@ -84,12 +102,12 @@ static void advise(const struct report *report, const struct row *row, char *ret
 			 row->config, or, row->remedy);
 }
 
-static void print_modes(unsigned modes)
+static void print_uses(unsigned uses)
 {
 	const char *comma = "";
 
 	for (unsigned i = 0; i < N_FOR; i++) {
-		if (modes & 1u << i) {
+		if (uses & 1u << i) {
 			printf("%s%s", comma, labels[i]);
 			comma = ", ";
 		}
@@ -105,7 +123,7 @@ static void print_missing(const struct report *report, const struct row *row)
 	printf("%s: %s: %s%s (", row->subject, what,
 	       row->need == NEED_REQUIRED ? "" : "not required, but wanted: ",
 	       row->reason);
-	print_modes(row->modes);
+	print_uses(row->uses);
 	printf("): %s\n", remedy);
 }
 
@@ -124,25 +142,94 @@ static void print_unknown(const struct report *report)
 		       report->kernel->version);
 }
 
+/* The stores that help a mode which does not work with the default one. */
+static void print_way_out(const struct report *report, unsigned mode)
+{
+	const char *before = ", but with store=";
+
+	for (unsigned i = 0; i < N_FOR; i++) {
+		if ((FOR_STORES & 1u << i) && report_works(report, mode, 1u << i)) {
+			printf("%s%s", before, for_names[i]);
+			before = " or ";
+		}
+	}
+}
+
+static void print_use(const struct report *report, unsigned i)
+{
+	const unsigned use = 1u << i;
+
+	printf("%-14s %s", labels[i], works(report, use) ? "works" : "does not work");
+	if ((use & FOR_MODES) && !works(report, use))
+		print_way_out(report, use);
+	putchar('\n');
+}
+
+/*
+ * What the kernel's configuration needs for a row that is missing, "FUSE_FS=m"; NULL: it is not
+ * the configuration.  In `text`.
+ */
+static const char *symbol_of(const struct report *report, const struct row *row,
+			     char *text, size_t text_bytes)
+{
+	static const char kind[] = "config:";
+	const char *config = row->config;
+	const char *suffix = "=m";
+
+	if (!config) {
+		config = row->tests ? strstr(row->tests, kind) : NULL;
+		config = config ? config + strlen(kind) : NULL;
+		suffix = "=y";
+	}
+	if (!config)
+		return NULL;
+
+	const int n = (int)strcspn(config, "|");
+
+	snprintf(text, text_bytes, "%.*s", n, config);
+	if (names_has(&report->kernel->config_m, text))
+		return NULL;
+	snprintf(text, text_bytes, "%.*s%s", n, config, suffix);
+	return text;
+}
+
+/* All that the configuration lacks, in one line. */
+static void print_enable(const struct report *report)
+{
+	const char *before = "enable: CONFIG_";
+	char text[160];
+
+	for (size_t i = 0; i < report->list->n; i++) {
+		const struct row *row = &report->list->rows[i];
+
+		if (is_missing(report, i) && symbol_of(report, row, text, sizeof text)) {
+			printf("%s%s", before, text);
+			before = " CONFIG_";
+		}
+	}
+	if (before[0] == ' ')
+		putchar('\n');
+}
+
 void report_print(const struct report *report)
 {
 	printf("kernel %s\n", report->kernel->version);
 	for (unsigned i = 0; i < N_FOR; i++)
-		printf("%-14s %s\n", labels[i],
-		       report->works & 1u << i ? "works" : "does not work");
+		print_use(report, i);
 	for (size_t i = 0; i < report->list->n; i++) {
 		if (is_missing(report, i))
 			print_missing(report, &report->list->rows[i]);
 	}
+	print_enable(report);
 	print_unknown(report);
 }
 
-static json_t *modes_to_json(unsigned modes)
+static json_t *uses_to_json(unsigned uses)
 {
 	json_t *array = json_array();
 
 	for (unsigned i = 0; array && i < N_FOR; i++) {
-		if (modes & 1u << i)
+		if (uses & 1u << i)
 			json_array_append_new(array, json_string(for_names[i]));
 	}
 	return array;
@@ -156,15 +243,53 @@ static json_t *missing_to_json(const struct report *report, const struct row *ro
 	advise(report, row, remedy, sizeof remedy);
 	return json_pack("{s:s, s:b, s:o, s:s, s:s, s:s}", "subject", row->subject,
 			 "required", row->need == NEED_REQUIRED, "modes",
-			 modes_to_json(row->modes), "missing", what, "reason",
-			 row->reason, "remedy", remedy);
+			 uses_to_json(row->uses), "missing", what, "reason", row->reason,
+			 "remedy", remedy);
 }
 
-int report_print_json(const struct report *report)
+/* {"hybrid": true, …} of the uses in `among`. */
+static json_t *works_to_json(const struct report *report, unsigned among)
 {
-	json_t *missing = json_array(), *unknown = json_array();
-	unsigned works = report->works;
-	json_t *all;
+	json_t *object = json_object();
+
+	for (unsigned i = 0; object && i < N_FOR; i++) {
+		if (among & 1u << i)
+			json_object_set_new(object, for_names[i],
+					    json_boolean(works(report, 1u << i)));
+	}
+	return object;
+}
+
+static json_t *stores_of_mode(const struct report *report, unsigned mode)
+{
+	json_t *object = json_object();
+
+	for (unsigned i = 0; object && i < N_FOR; i++) {
+		if (FOR_STORES & 1u << i)
+			json_object_set_new(
+				object, for_names[i],
+				json_boolean(report_works(report, mode, 1u << i)));
+	}
+	return object;
+}
+
+/* {"hybrid": {"zram": true, "memory": true, "disk": true}, …} */
+static json_t *pairs_to_json(const struct report *report)
+{
+	json_t *object = json_object();
+
+	for (unsigned i = 0; object && i < N_FOR; i++) {
+		if (FOR_MODES & 1u << i)
+			json_object_set_new(object, for_names[i],
+					    stores_of_mode(report, 1u << i));
+	}
+	return object;
+}
+
+static json_t *rows_to_json(const struct report *report)
+{
+	json_t *missing = json_array(), *unknown = json_array(), *enable = json_array();
+	char text[160];
 
 	for (size_t i = 0; i < report->list->n; i++) {
 		const struct row *row = &report->list->rows[i];
@@ -173,15 +298,30 @@ int report_print_json(const struct report *report)
 			json_array_append_new(missing, missing_to_json(report, row));
 		else if (is_unknown(report, i))
 			json_array_append_new(unknown, json_string(row->subject));
+		if (is_missing(report, i) && symbol_of(report, row, text, sizeof text))
+			json_array_append_new(enable, json_string(text));
 	}
-	all = json_pack(
-		"{s:i, s:s, s:b, s:{s:b, s:b, s:b}, s:{s:b, s:b}, s:o, s:o}", "schema", 1,
-		"kernel", report->kernel->version, "running", report->kernel->is_running,
-		"modes", "hybrid", !!(works & FOR_HYBRID), "full", !!(works & FOR_FULL),
-		"stream", !!(works & FOR_STREAM), "handover", "dm", !!(works & FOR_DM),
-		"loop", !!(works & FOR_LOOP), "missing", missing, "unknown", unknown);
-	if (!all)
+	return json_pack("{s:o, s:o, s:o}", "missing", missing, "enable", enable,
+			 "unknown", unknown);
+}
+
+int report_print_json(const struct report *report)
+{
+	json_t *rows = rows_to_json(report);
+	json_t *all =
+		json_pack("{s:i, s:s, s:b, s:o, s:o, s:o, s:o}", "schema", 1, "kernel",
+			  report->kernel->version, "running", report->kernel->is_running,
+			  "modes", works_to_json(report, FOR_MODES), "handover",
+			  works_to_json(report, FOR_DM | FOR_LOOP), "stores",
+			  works_to_json(report, FOR_STORES), "modes_by_store",
+			  pairs_to_json(report));
+
+	if (!rows || !all || json_object_update(all, rows) != 0) {
+		json_decref(rows);
+		json_decref(all);
 		return -ENOMEM;
+	}
+	json_decref(rows);
 	json_dumpf(all, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(all);

@@ -11,13 +11,16 @@ struct report {
 	const struct kernel *kernel; /* borrowed */
 	const struct list *list; /* borrowed */
 	enum answer *answers; /* one per row */
-	unsigned works; /* FOR_ bits */
+	unsigned there; /* FOR_ bits: nothing that is required for it is missing */
 };
 
 /* -ENOMEM */
 int report_make(struct report *report, const struct list *list,
 		const struct kernel *kernel) _must_check_;
 void report_fini(struct report *report);
+
+/* One FOR_ bit each: does this mode work with its image in this store? */
+bool report_works(const struct report *report, unsigned mode, unsigned store);
 
 void report_print(const struct report *report);
 /* -ENOMEM */

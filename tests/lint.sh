@@ -31,7 +31,7 @@ code_without_comments() { cc -fpreprocessed -E -P -w "$1" 2>/dev/null; }
 
 check_spdx()
 {
-	{ files '*.[ch]' '*.mk' Makefile '*.1' '*.8' '*.rules' '*.list'; scripts; } | sort -u |
+	{ files '*.[ch]' '*.mk' Makefile '*.[1-8]' '*.rules' '*.list'; scripts; } | sort -u |
 		while read -r f; do
 			head -n 5 "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' ||
 				echo "$f: no SPDX line at the top"
@@ -109,7 +109,7 @@ check_shell()
 check_man()
 {
 	command -v mandoc >/dev/null || { echo "mandoc: not installed"; return; }
-	files '*.[18]' | xargs -r mandoc -T lint -W warning 2>&1 | grep -v 'outdated mandoc.db'
+	files '*.[1-8]' | xargs -r mandoc -T lint -W warning 2>&1 | grep -v 'outdated mandoc.db'
 }
 
 # A path in backquotes, or a link, must lead to a file.
@@ -129,7 +129,7 @@ check_docs()
 
 check_space()
 {
-	{ files '*.[ch]' '*.sh' '*.mk' '*.md' Makefile '*.1' '*.8'; scripts; } | sort -u |
+	{ files '*.[ch]' '*.sh' '*.mk' '*.md' Makefile '*.[1-8]'; scripts; } | sort -u |
 		xargs -r grep -nE '[[:space:]]+$' /dev/null | sed 's/$/   (space at the end)/'
 }
 

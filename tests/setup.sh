@@ -53,6 +53,9 @@ packages()
 	fakeroot		# owners and devices of a tree, without root
 	libcap2-bin		# setcap: capabilities in a tree
 	faketime		# the same image on another day
+	debhelper		# the Debian packages
+	lintian			# what is wrong with them
+	rpm			# rpmbuild: the RPM packages
 	nginx-light		# the server of the tests
 	tinyproxy-bin		# a proxy in front of it
 	fio			# mixed reads and writes that are verified; IOPS

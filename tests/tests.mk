@@ -9,7 +9,7 @@
 #	make check-asan		unit and host tests with address and undefined sanitizers
 #	make check-tsan		the same with the thread sanitizer
 #	make check-fuzz		the fuzz targets, 3 s each; make fuzz FUZZ_SECONDS=60: longer
-#	make check-slow		what takes minutes: fuzzing 60 s each, a sparse terabyte
+#	make check-slow		what takes minutes: fuzzing 60 s each, a sparse terabyte, packages
 #	make bench-image	hydroot-image beside zstd: speed and size
 #	make bench-levels	the same for levels by chunk sizes, in CPU seconds
 #	make bench-read		reads, fill and memory beside nbdkit and qemu-storage-daemon

@@ -2,7 +2,7 @@
 /*
  * options.c - the key table, and what happens when a key gets a value
  *
- * Adding a key is adding a row here and a paragraph to hydrootd.8, which a test compares
+ * Adding a key is adding a row here and a paragraph to hydroot.cmdline.7, which a test compares
  * with this table.  The readers of the three sources are in options_cmdline.c and
  * options_argv.c, the types in options_type.c.
  */

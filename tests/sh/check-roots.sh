@@ -1,16 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# hydroot-check says of each fixture kernel which modes work and what is missing
+# hydroot-check says of each fixture kernel which modes and stores work, what is missing, and what
+# to enable
 . "$(dirname "$0")/../lib.sh"
 
 roots=tests/fixtures/roots
 
-works() # MODE...: lines of the output, in order hybrid full stream dm loop
+works() # ANSWER...: in order hybrid full stream, dm loop, zram memory disk
 {
-	assert_equal "modes of $kernel" "$*" \
-		"$(sed -nE 's/^(hybrid|full|stream|handover dm|handover loop) .* //p' "$T/out" |
-			sed 's/^work$/no/; s/^works$/yes/' | tr '\n' ' ' | sed 's/ $//')"
+	assert_equal "what works with $kernel" "$*" \
+		"$(sed -nE 's/^(hybrid|full|stream|handover [a-z]+|store [a-z]+) +//p' "$T/out" |
+			sed 's/^does not work.*/no/; s/^works$/yes/' | tr '\n' ' ' | sed 's/ $//')"
+}
+
+# does MODE STORE yes|no
+does()
+{
+	local code=0
+	[ "$3" = yes ] || code=1
+	expect_exit "$code" hydroot-check --root "$roots/$kernel" --mode="$1" --store="$2"
 }
 
 lines() { grep -cE '^[a-z_0-9-]+: ' "$T/out" || true; }
@@ -22,27 +31,66 @@ check() # CODE FOLDER
 }
 
 check 0 6.1-debian
-works yes yes yes yes yes
+works yes yes yes yes yes yes yes yes
 assert_equal "misses of 6.1-debian" 0 "$(lines)"
 
 check 0 6.12-built-in
-works yes yes yes yes yes
+works yes yes yes yes yes yes yes yes
 assert_equal "misses of 6.12-built-in" 0 "$(lines)"
 
 check 0 6.18-no-dm
-works yes yes yes no yes
+works yes yes yes no yes yes yes yes
 assert_contains "dm" '^dm_mod: CONFIG_BLK_DEV_DM is not set: .*: build the kernel' "$T/out"
 assert_contains "loop's depth" '^loop-depth: set too low: .*hw_queue_depth=1024' "$T/out"
-assert_equal "misses of 6.18-no-dm" 2 "$(lines)"
+assert_contains "what to enable" '^enable: CONFIG_BLK_DEV_DM=m$' "$T/out"
+assert_equal "misses of 6.18-no-dm" 3 "$(lines)"
 
 check 1 6.6-no-fuse
-works no yes no no no
+works no yes no no no yes yes yes
+does full zram yes
+does full disk yes
+does stream disk no
+check 1 6.6-no-fuse
 assert_contains "fuse" '^fuse: CONFIG_FUSE_FS=m, but not below .*or use mode=full$' "$T/out"
 assert_contains "xfs" '^xfs: .*not required, but wanted: images with xfs' "$T/out"
 
+# What is configured but not installed is not to be enabled.
+assert_contains "what to enable" '^enable: CONFIG_XFS_FS=m$' "$T/out"
+
 check 1 5.4-old
-works no yes no no no
-assert_contains "LOOP_CONFIGURE" '^loop-configure: .*5\.8' "$T/out"
+works no no no no no yes yes yes
+assert_contains "close_range" '^close-range: .*5\.9' "$T/out"
+assert_contains "LOOP_CONFIGURE" '^loop-configure: .*5\.9' "$T/out"
+
+# Debian's newer kernel as it is installed, of which no configuration tells.
+check 0 6.12-debian
+works yes yes yes yes yes yes yes yes
+assert_contains "unknown" '^unknown: .*aio.*: no boot/config-6\.12\.117' "$T/out"
+assert_equal "misses of 6.12-debian" 1 "$(lines)"
+
+# Without zram the other two stores are left; full mode wants one that is a block device.
+check 1 6.1-no-zram
+works no no no no no no yes yes
+assert_contains "the way out" '^hybrid +does not work, but with store=memory or disk$' "$T/out"
+assert_contains "the way out of full" '^full +does not work, but with store=disk$' "$T/out"
+assert_contains "zram" '^zram: CONFIG_ZRAM is not set: .*\(store zram\): ' "$T/out"
+assert_contains "what to enable" '^enable: CONFIG_ZRAM=m$' "$T/out"
+does hybrid memory yes
+does hybrid disk yes
+does full memory no
+does full disk yes
+does stream zram no
+
+# Settings of a running kernel: one too high; no AIO, no seccomp.
+check 1 6.16-sysctl
+works no no no no no no yes no
+assert_contains "time-out" '^fuse-max-timeout: set too high: .*sysctl fs\.fuse\.max_request_timeout=0$' "$T/out"
+refute "a time-out of 0 is a fault" grep -q '^fuse-timeout: ' "$T/out"
+assert_contains "seccomp" '^seccomp: .*not required, but wanted: ' "$T/out"
+assert_contains "aio" '^aio: .*or use store=memory$' "$T/out"
+assert_contains "what to enable" '^enable: CONFIG_SECCOMP_FILTER=y CONFIG_AIO=y$' "$T/out"
+does stream memory yes
+does full memory no
 
 # A kernel of which nothing is known but its name.
 expect_exit 0 hydroot-check --root "$T" --kernel 6.1.0

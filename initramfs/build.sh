@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+#
+# build.sh - what goes into an initramfs, for the adapters of the distributions' builders
+#
+# Sourced on the build host by initramfs-tools, dracut and mkinitcpio, each with its own functions
+# to copy files: here are only the lists.  POSIX sh; functions start with hb_ and print one thing
+# a line.  hb_share is the folder of hydroot's own files.
+
+hb_share=${HYDROOT_SHARE:-@DATADIR@/hydroot}
+hb_conf=${HYDROOT_CONF:-/etc/hydroot}
+
+# shellcheck source=kmod-hints/lists.sh
+. "$hb_share/lists.sh"
+
+# Commands that lib.sh, boot.sh and the adapters call.
+# shellcheck disable=SC2034 # read by the adapters
+hb_commands="cat cp date dd grep ip mkdir mount od poweroff readlink reboot rm setsid sleep sync tr
+umount uname"
+
+# The first of the files that exists.
+hb_first()
+{
+	for hb_file in "$@"; do
+		if [ -f "$hb_file" ]; then
+			echo "$hb_file"
+			return
+		fi
+	done
+	return 1
+}
+
+# A program of hydroot by its name, beside hydroot's files or in PATH.
+hb_program()
+{
+	hb_first "$hb_share/../../sbin/$1" "$hb_share/../../bin/$1" ||
+		command -v "$1" || { echo "hydroot: $1: not installed" >&2; return 1; }
+}
+
+# SRC DST: programs, to be copied with their libraries.
+hb_programs()
+{
+	echo "$(hb_program hydrootd) /usr/sbin/hydrootd"
+	echo "$(hb_program hydroot) /usr/bin/hydroot"
+}
+
+# glibc loads it when a thread ends; nothing names it before.
+hb_libgcc()
+{
+	hb_libc=$(ldd "$(hb_program hydrootd)" | sed -n 's/.*=> \(.*\/\)libc\.so.*/\1/p')
+	hb_first "${hb_libc:-/usr/lib/}libgcc_s.so.1" "/usr${hb_libc}libgcc_s.so.1" \
+		/usr/lib64/libgcc_s.so.1 /usr/lib/libgcc_s.so.1
+}
+
+# SRC DST: scripts and rules.
+hb_scripts()
+{
+	for hb_file in lib.sh boot.sh 60-hydroot.rules; do
+		echo "$hb_share/initramfs/$hb_file /usr/lib/hydroot/$hb_file"
+	done
+}
+
+# SRC DST: what net.sh is, for initramfs systems without a network of their own.
+hb_network_scripts()
+{
+	for hb_file in net.sh dhcp.sh; do
+		echo "$hb_share/initramfs/standalone/$hb_file /usr/lib/hydroot/$hb_file"
+	done
+}
+
+# The files that a configuration names: certificates, keys, credentials.
+hb_named_files()
+{
+	[ -f "$hb_conf/hydroot.conf" ] || return 0
+	hb_text=$("$(hb_program hydrootd)" --print-config --cmdline=/dev/null \
+		--conf="$hb_conf/hydroot.conf") || return
+	(
+		eval "$hb_text"
+		for hb_file in "${hydroot_public_key:-}" "${hydroot_ca:-}" "${hydroot_cert:-}" \
+			"${hydroot_cert_key:-}" "${hydroot_credentials:-}"; do
+			[ -n "$hb_file" ] || continue
+			if [ -f "$hb_file" ]; then
+				echo "$hb_file"
+			else
+				echo "hydroot: $hb_conf/hydroot.conf: names $hb_file, which is not there" >&2
+			fi
+		done
+	)
+}
+
+# The configuration: all of /etc/hydroot, what it names, and the CA bundle.
+hb_configuration()
+{
+	{
+		if [ -d "$hb_conf" ]; then
+			find -L "$hb_conf" -type f
+		fi
+		hb_named_files
+		hb_first /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
+			/etc/ssl/ca-bundle.pem /etc/ssl/cert.pem ||
+			echo "hydroot: no CA bundle: https needs ca= or a signed image over http" >&2
+	} | sort -u
+}
+
+# Is there something in it that not everybody may read?  Then the initramfs must be so too.
+hb_has_secrets()
+{
+	hb_configuration 2>/dev/null | while read -r hb_file; do
+		find -L "$hb_file" ! -perm -o=r
+	done | grep -q .
+}
+
+# What modules.list says, by its own reader; class:net stands for all drivers of network cards.
+hb_modules()
+{
+	hints_names "$hb_share/modules.list"
+}
+
+hb_modules_to_load()
+{
+	hints_names "$hb_share/modules.list" load
+}
+
+# For modprobe.d.
+hb_module_options()
+{
+	hints_options "$hb_share/modules.list"
+}
+
+hb_build_time()
+{
+	echo "${SOURCE_DATE_EPOCH:-$(date +%s)}"
+}

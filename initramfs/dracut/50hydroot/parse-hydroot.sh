@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC1091,SC2034,SC2154 # dracut's own paths and variables
+#
+# parse-hydroot.sh - cmdline hook of dracut, sourced: claims the root when it is hydroot's
+#
+# With netroot set, the network modules of dracut bring up the network; the one of systemd-networkd
+# does so for ip= only, so without ip= it is told to use DHCP.
+
+. /lib/hydroot/dracut.sh
+
+hydroot_neednet()
+{
+	mkdir -p /etc/cmdline.d
+	echo 'rd.neednet=1' >/etc/cmdline.d/50-hydroot.conf
+	netroot=hydroot:${hydroot_url:-}
+	[ "${hydroot_n_ip:-0}" = 0 ] || return 0
+	mkdir -p /run/systemd/network
+	# BOOTIF's interface only, where it is given.
+	cat >/run/systemd/network/90-hydroot.network <<-END
+		[Match]
+		${hydroot_bootif_mac:+MACAddress=$hydroot_bootif_mac}
+		Type=ether infiniband
+		Kind=!*
+
+		[Network]
+		DHCP=yes
+		KeepConfiguration=yes
+
+		[DHCPv4]
+		ClientIdentifier=mac
+		RouteMetric=1024
+	END
+}
+
+if hydroot_claim; then
+	root=hydroot
+	rootok=1
+	if hr_wants_network; then
+		hydroot_neednet
+	else
+		unset netroot
+	fi
+	echo '[ -e /run/hydroot/.mounted ]' >"$hookdir/initqueue/finished/hydroot.sh"
+fi

@@ -1,0 +1,30 @@
+#!/usr/bin/ash
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# shellcheck disable=SC1091 # the initramfs's own paths
+# shellcheck disable=SC2154 # hr_* are set in lib.sh
+#
+# boot-mkinitcpio.sh - the shared core as mkinitcpio sees it; becomes /usr/lib/hydroot/mkinitcpio.sh
+#
+# Sourced by the run hook; run with the folder to mount at by hydroot-root.service.
+
+PATH=${PATH:-/usr/sbin:/usr/bin}:/usr/lib/hydroot/bin
+. /usr/lib/hydroot/lib.sh
+. /usr/lib/hydroot/boot.sh
+. /usr/lib/hydroot/net.sh
+
+hydroot_mount()
+{
+	hr_clock
+	hr_modules
+	udevadm settle --timeout=10 2>/dev/null || :
+	if hr_wants_network; then
+		net_up || hr_fail "$hr_error"
+	fi
+	hr_root "$1"
+}
+
+if [ "${1:-}" = mount ]; then
+	hr_config || exit 0
+	hydroot_mount "$2"
+fi

@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The adapters install where the distributions' builders look, with the places of the installation
+# written in, and replace nothing; mkinitcpio's hooks call its functions as documented.
+
+set -euo pipefail
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+fail() { echo "initramfs-adapters: $*" >&2; exit 1; }
+
+make -s install install-initramfs-tools install-dracut install-mkinitcpio DESTDIR="$tmp/d" \
+	PREFIX=/opt/hr BUILD="${BUILD:-build}" >/dev/null
+for f in usr/share/initramfs-tools/hooks/hydroot usr/share/initramfs-tools/scripts/hydroot \
+	usr/share/initramfs-tools/scripts/init-premount/hydroot \
+	usr/share/initramfs-tools/conf-hooks.d/hydroot \
+	usr/lib/dracut/modules.d/50hydroot/module-setup.sh usr/lib/dracut/dracut.conf.d/50-hydroot.conf \
+	usr/lib/initcpio/install/hydroot usr/lib/initcpio/hooks/hydroot; do
+	[ -f "$tmp/d/$f" ] || fail "/$f is not installed"
+done
+if grep -rn '@DATADIR@' "$tmp/d"; then fail "a place is not written in"; fi
+for f in hooks/hydroot scripts/init-premount/hydroot; do
+	[ -x "$tmp/d/usr/share/initramfs-tools/$f" ] || fail "$f: not executable"
+	"$tmp/d/usr/share/initramfs-tools/$f" prereqs >/dev/null || fail "$f: prereqs"
+done
+
+# The lists, as every builder reads them.
+export HYDROOT_SHARE=$tmp/d/opt/hr/share/hydroot HYDROOT_CONF=$tmp/etc
+mkdir -p "$tmp/etc"
+printf 'ca=%s\n' "$tmp/own-ca.pem" >"$tmp/etc/hydroot.conf"
+echo certificate >"$tmp/own-ca.pem"
+echo secret >"$tmp/etc/credentials"
+# shellcheck source=initramfs/build.sh
+. "$HYDROOT_SHARE/initramfs/build.sh"
+hb_configuration 2>/dev/null >"$tmp/conf"
+for f in "$tmp/etc/hydroot.conf" "$tmp/etc/credentials" "$tmp/own-ca.pem"; do
+	grep -qx "$f" "$tmp/conf" || fail "$f does not come into the initramfs: $(cat "$tmp/conf")"
+done
+chmod 644 "$tmp/etc"/* "$tmp/own-ca.pem"
+if hb_has_secrets; then fail "secrets are seen where there are none"; fi
+chmod 600 "$tmp/etc/credentials"
+hb_has_secrets || fail "a secret is not seen"
+hb_modules_to_load | grep -qx fuse || fail "fuse is not loaded"
+hb_modules_to_load | grep -qx ext4 && fail "ext4 is loaded at once"
+hb_modules | grep -qx class:net || fail "no network drivers"
+hb_module_options | grep -qx 'options loop hw_queue_depth=1024' || fail "loop's option is missing"
+hb_programs >"$tmp/programs"
+grep -qx ".*/sbin/hydrootd /usr/sbin/hydrootd" "$tmp/programs" || fail "$(cat "$tmp/programs")"
+
+mkdir "$tmp/bin"
+cp /bin/sh "$tmp/bin/busybox"
+# mkinitcpio's functions, by what their manual says of their arguments.
+# shellcheck disable=SC2317 # called by what is sourced
+mkinitcpio() # SYSTEMD
+{
+	(
+		BUILDROOT=$tmp/m KERNELVERSION=none
+		export BUILDROOT KERNELVERSION
+		rm -rf "$tmp/m" "$tmp/calls"
+		add_call() { echo "$*" >>"$tmp/calls"; }
+		add_binary() { [ -f "$1" ] || fail "add_binary $*"; add_call binary "$@"; }
+		add_file() { [ -f "$1" ] || fail "add_file $*"; add_call file "$@"; }
+		add_dir() { mkdir -p "$BUILDROOT$1"; }
+		add_symlink() { add_call link "$@"; }
+		add_module() { add_call module "$@"; }
+		add_all_modules() { add_call all "$@"; }
+		add_runscript() { add_call runscript; }
+		error() { fail "error: $*"; }
+		if [ "$1" = systemd ]; then
+			add_systemd_unit() { add_call unit "$@"; }
+		fi
+		modinfo() { [ "$3" != nls_ascii ]; }
+		PATH=$tmp/bin:$PATH
+		# shellcheck source=initramfs/mkinitcpio/install/hydroot
+		. "$tmp/d/usr/lib/initcpio/install/hydroot"
+		help | grep -q 'root=hydroot:URL' || fail "help says nothing"
+		build || fail "build"
+	)
+	for f in lib.sh boot.sh net.sh dhcp.sh mkinitcpio.sh; do
+		grep -q "^file .* /usr/lib/hydroot/$f\$" "$tmp/calls" || fail "mkinitcpio: no $f"
+	done
+	grep -q '^module zram$' "$tmp/calls" || fail "mkinitcpio: no zram"
+	! grep -q '^module nls_ascii$' "$tmp/calls" || fail "mkinitcpio: a module that is not there"
+	grep -q '^all /drivers/net/' "$tmp/calls" || fail "mkinitcpio: no network drivers"
+	[ -s "$tmp/m/usr/lib/hydroot/modules" ] || fail "mkinitcpio: nothing to load"
+}
+mkinitcpio busybox
+grep -qx runscript "$tmp/calls" || fail "mkinitcpio: no run hook"
+mkinitcpio systemd
+grep -q 'initrd-root-fs.target.requires/hydroot-root.service' "$tmp/calls" || fail "mkinitcpio: no unit"
+if grep -qx runscript "$tmp/calls"; then fail "mkinitcpio: a run hook for systemd"; fi

@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 1500
+#
+# the Debian packages are built from debian/ offline and lintian finds no error in them; the RPM
+# packages are built from the spec; both have the files that make an initramfs
+. "$(dirname "$0")/../lib.sh"
+requires dpkg-buildpackage dh lintian rpmbuild
+
+version=$(sed -n 's/^VERSION := //p' Makefile)
+assert_equal "version in debian/changelog" "$version" "$(dpkg-parsechangelog -S Version)"
+assert_equal "version in the spec" "$version" \
+	"$(sed -n 's/^Version: *//p' initramfs/rpm/hydroot.spec)"
+
+source=$T/hydroot-$version
+mkdir "$source"
+tar -c --exclude=./.git --exclude='./build*' . | tar -x -C "$source"
+
+has() # PACKAGE LIST PATH...
+{
+	local path
+	for path in "${@:3}"; do
+		assert "$1 has $path" grep -qE "^\.?/?${path#/}$" "$2"
+	done
+}
+
+in_deb() # PACKAGE PATH...
+{
+	dpkg-deb -c "$T/$1"_*.deb | awk '{ print $6 }' >"$T/$1.list"
+	has "$1" "$T/$1.list" "${@:2}"
+}
+
+no_network=()
+[ "$(id -u)" != 0 ] || no_network=(unshare --net)
+
+evidence+=("$T/deb.log" "$T/lintian.log" "$T/rpm.log")
+(cd "$source" && DEB_BUILD_OPTIONS="nocheck parallel=$(nproc)" MAKEFLAGS='' \
+	timeout 800 "${no_network[@]}" dpkg-buildpackage -us -uc) >"$T/deb.log" 2>&1 ||
+	fail "dpkg-buildpackage"
+note "Debian packages are built"
+
+share=/usr/share/hydroot
+in_deb hydroot /usr/sbin/hydrootd /usr/sbin/hydroot /usr/sbin/hydroot-check \
+	/usr/sbin/hydroot-mkinitramfs $share/modules.list $share/lists.sh $share/initramfs/lib.sh \
+	$share/initramfs/build.sh /etc/hydroot/hydroot.conf /usr/lib/modprobe.d/hydroot.conf \
+	/usr/share/man/man7/hydroot.cmdline.7.gz /usr/share/man/man5/hydroot.conf.5.gz \
+	/usr/share/doc/hydroot/README.initramfs.md.gz
+in_deb hydroot-image /usr/bin/hydroot-image
+in_deb hydroot-initramfs /usr/share/initramfs-tools/hooks/hydroot
+in_deb hydroot-dracut /usr/lib/dracut/modules.d/50hydroot/module-setup.sh
+for package in hydroot hydroot-initramfs hydroot-dracut; do
+	dpkg-deb -I "$T/$package"_*.deb triggers >"$T/triggers"
+	assert_equal "triggers of $package" "activate-noawait update-initramfs" \
+		"$(grep -v '^#' "$T/triggers")"
+done
+assert_equal "conffiles" /etc/hydroot/hydroot.conf "$(dpkg-deb -I "$T"/hydroot_*.deb conffiles)"
+
+# An example that changes nothing.
+dpkg-deb -x "$T"/hydroot_*.deb "$T/root"
+assert "the example is no configuration" "$T/root/usr/sbin/hydrootd" --print-config \
+	--cmdline=/dev/null --conf="$T/root/etc/hydroot/hydroot.conf" >"$T/with" 2>"$T/said"
+hydrootd --print-config --cmdline=/dev/null --conf=/dev/null >"$T/without"
+assert "the example sets nothing" cmp "$T/with" "$T/without"
+assert_equal "messages about the example" "" "$(cat "$T/said")"
+
+timeout 300 lintian --allow-root --fail-on error "$T"/hydroot_*.changes >"$T/lintian.log" 2>&1 ||
+	fail "lintian finds errors"
+note "lintian: no errors, $(grep -c '^W: ' "$T/lintian.log" || true) warnings"
+
+mkdir -p "$T/rpm/SOURCES"
+rm -rf "${source:?}/debian" "$source/build"
+tar -C "$T" -czf "$T/rpm/SOURCES/hydroot-$version.tar.gz" "hydroot-$version"
+# The packages that the spec asks for have other names here.
+MAKEFLAGS='' timeout 500 "${no_network[@]}" rpmbuild -bb --nodeps --define "_topdir $T/rpm" \
+	initramfs/rpm/hydroot.spec >"$T/rpm.log" 2>&1 || fail "rpmbuild"
+rpm -qlp "$T"/rpm/RPMS/*/*.rpm >"$T/rpm.list" 2>/dev/null
+has "one of the RPM packages" "$T/rpm.list" /usr/sbin/hydrootd /usr/bin/hydroot-image \
+	/usr/lib/dracut/modules.d/50hydroot/module-setup.sh $share/lists.sh \
+	/etc/hydroot/hydroot.conf
+assert_equal "RPM packages" 3 "$(find "$T/rpm/RPMS" -name '*.rpm' | wc -l)"
+note "RPM packages are built"
