@@ -145,7 +145,7 @@ make_initramfs()
 
 tidy()
 {
-	[ -z "${root-}" ] || umount "$root/proc" "$root/dev" 2>/dev/null
+	[ -z "${root-}" ] || umount "$root/proc" "$root/dev" 2>/dev/null || true
 	rm -rf --one-file-system "${work:-$IMAGES/nothing}"
 }
 

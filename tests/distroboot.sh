@@ -20,9 +20,8 @@ life_of_root()
 	# shellcheck disable=SC2154 # lib.sh's
 	start_hydroot_guest g "$initrd" "http://$GUEST_HOST:${nginx_port[web]}/debian.hri" "${4-}"
 	wait_login g
-	note "login at $(guest_seconds) s, $(($(nginx_bytes "$(nginx_log web)") / 1000000)) MB fetched"
+	note "login, root mounted at $(guest_seconds) s of the kernel's clock, $(($(nginx_bytes "$(nginx_log web)") / 1000000)) MB fetched"
 	wait_agent g
-	guest g 10 "grep -E 'hydroot: (root|attach)' /dev/kmsg & sleep 1; kill \$!" >"$T/steps" || true
 	guest_hydroot g 200 'wait root --for=resident --timeout=3m' || fail "not resident in three minutes"
 	note "resident"
 	stop_nginx web
@@ -45,5 +44,5 @@ life_of_root()
 guest_seconds()
 {
 	tr -d '\r' <"$T/g.console" | sed -n 's/^\[ *\([0-9.]*\)\] hydroot: root: .* is mounted.*/\1/p' |
-		sed 's/^/root mounted at /' | tail -n 1
+		tail -n 1
 }

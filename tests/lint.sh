@@ -23,7 +23,7 @@ files() # NAME-PATTERN... : files of the project, without what was built
 
 scripts() # SHELL-PATTERN: scripts by name or first line
 {
-	{ files '*.sh' '*.hook'; grep -rIlE --exclude-dir=.git --exclude-dir='build*' \
+	{ files '*.sh' '*.hook' hydroot; grep -rIlE --exclude-dir=.git --exclude-dir='build*' \
 		--exclude-dir=fixtures '^#!/(usr/)?bin/(env )?(ba)?sh' . | sed 's|^\./||'; } | sort -u
 }
 
