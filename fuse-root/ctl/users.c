@@ -91,12 +91,14 @@ static void search_mounts(struct search *s, int proc_fd)
 	}
 }
 
+/* Not asking the filesystem: a file of some network or FUSE filesystem that hangs would hang us too. */
 static bool is_device(const struct search *s, int dirfd, const char *path)
 {
-	struct stat st;
+	struct statx st;
 
-	return fstatat(dirfd, path, &st, 0) == 0 && S_ISBLK(st.st_mode) &&
-	       st.st_rdev == s->device;
+	return statx(dirfd, path, AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0 &&
+	       S_ISBLK(st.stx_mode) &&
+	       makedev(st.stx_rdev_major, st.stx_rdev_minor) == s->device;
 }
 
 static DIR *open_folder(int dirfd, const char *path)
