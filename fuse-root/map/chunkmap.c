@@ -3,8 +3,11 @@
  * chunkmap.c - one byte a chunk, one bit a block, one lock
  *
  * The valid bits of the whole image lie in one array that is touched only where a chunk is
- * PARTIAL: a READY chunk needs none, an ABSENT one has none set.  The array and the bytes are
- * anonymous shared memory, so that they can outlive the thread of execution that fills them.
+ * PARTIAL: a READY chunk needs none, an ABSENT one has none set.  The array and the bytes can lie in
+ * memory that outlives the process.  So that a map is legal wherever its process was killed, every
+ * change is made in an order that holds at each single write (set_marks, region_order): a state or mark
+ * that says "look at the bits" is set before the first bit and goes after the last, a state that says
+ * "the bits do not matter" is one write.  recover() tidies up what such an order leaves.
  *
  * Two more arrays say which blocks came from the hot pack, and which are on their way from it.  A mark
  * of the chunk says whether they have to be looked at, so what no pack touches takes no memory.
@@ -19,6 +22,7 @@
 #include <sys/mman.h>
 
 #include "base/lock.h"
+#include "base/region.h"
 #include "map/queue.h"
 
 #define STATE_MASK 0x03u
@@ -39,6 +43,8 @@ struct chunkmap {
 	uint64_t blocks_per_chunk;
 	void (*wake)(void *ctx);
 	void *wake_ctx;
+	void *own_memory; /* of the arrays; NULL: the caller's */
+	size_t own_bytes;
 
 	/* guarded by lock */
 	struct lock lock;
@@ -84,16 +90,107 @@ static bool bit_is_set(const uint8_t *bits, uint64_t i)
 	return bits[i / 8] >> (i % 8) & 1;
 }
 
-static void *shared_zeros(uint64_t n_bytes)
+/* The only way to change more than one mark at a time: nothing else is written before or after it. */
+static void set_marks(struct chunkmap *cm, uint64_t ci, unsigned marks)
 {
-	void *p = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	volatile uint8_t *byte = &cm->marks[ci];
 
-	return p == MAP_FAILED ? NULL : p;
+	region_order();
+	*byte = (uint8_t)marks;
+	region_order();
 }
 
-int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *ctx),
-		 void *ctx, struct chunkmap **ret)
+static size_t whole_pages(uint64_t n_bytes)
+{
+	return div_round_up(n_bytes, 4096) * 4096;
+}
+
+static size_t marks_bytes(uint64_t image_bytes, uint32_t chunk_bytes)
+{
+	return whole_pages(div_round_up(image_bytes, chunk_bytes));
+}
+
+static size_t bits_bytes(uint64_t image_bytes, uint32_t chunk_bytes)
+{
+	return whole_pages(div_round_up(image_bytes, chunk_bytes) *
+			   (chunk_bytes / BLOCK_BYTES / 8));
+}
+
+size_t chunkmap_memory_bytes(uint64_t image_bytes, uint32_t chunk_bytes)
+{
+	return marks_bytes(image_bytes, chunk_bytes) +
+	       3 * bits_bytes(image_bytes, chunk_bytes);
+}
+
+static void clear_chunk_bits(const struct chunkmap *cm, uint8_t *bits, uint64_t ci)
+{
+	size_t n_bytes = cm->blocks_per_chunk / 8;
+
+	memset(bits + ci * n_bytes, 0, n_bytes);
+}
+
+/* Bits of the pack without the block itself: the process died between the two. */
+static bool recover_packed(struct chunkmap *cm, uint64_t ci)
+{
+	size_t n_bytes = cm->blocks_per_chunk / 8, start = ci * n_bytes;
+	bool any = false;
+
+	for (size_t i = start; i < start + n_bytes; i++) {
+		cm->packed[i] &= cm->valid[i];
+		any = any || cm->packed[i];
+	}
+	return any;
+}
+
+static bool has_block(const struct chunkmap *cm, uint64_t ci, bool value)
+{
+	for (uint64_t b = first_block_of(cm, ci); b < end_block_of(cm, ci); b++)
+		if (bit_is_set(cm->valid, b) == value)
+			return true;
+	return false;
+}
+
+/* One chunk as the last process left it: no promises, no claims, and a state that its bits say. */
+static void recover_chunk(struct chunkmap *cm, uint64_t ci)
+{
+	unsigned state = state_of(cm, ci), packed = cm->marks[ci] & MARK_PACKED;
+
+	if (cm->marks[ci] & MARK_PROMISED)
+		clear_chunk_bits(cm, cm->promised, ci);
+	if (packed && !recover_packed(cm, ci))
+		packed = 0;
+	if (state == CHUNK_PARTIAL && !has_block(cm, ci, true))
+		state = CHUNK_ABSENT;
+	if (state == CHUNK_PARTIAL && !packed && !has_block(cm, ci, false))
+		state = CHUNK_READY;
+	set_marks(cm, ci, state == CHUNK_READY ? state : state | packed);
+	if (state != CHUNK_READY)
+		return;
+	cm->n_ready++;
+	cm->ready_blocks += end_block_of(cm, ci) - first_block_of(cm, ci);
+}
+
+/* May itself be killed and run again.  Memory of zeros is a map of nothing but ABSENT chunks. */
+static void recover(struct chunkmap *cm)
+{
+	for (uint64_t ci = 0; ci < cm->n_chunks; ci++)
+		if (cm->marks[ci])
+			recover_chunk(cm, ci);
+}
+
+static void set_arrays(struct chunkmap *cm, void *memory, uint64_t image_bytes,
+		       uint32_t chunk_bytes)
+{
+	size_t n_bytes = bits_bytes(image_bytes, chunk_bytes);
+
+	cm->marks = memory;
+	cm->valid = cm->marks + marks_bytes(image_bytes, chunk_bytes);
+	cm->packed = cm->valid + n_bytes;
+	cm->promised = cm->packed + n_bytes;
+}
+
+int chunkmap_new_in(void *memory, uint64_t image_bytes, uint32_t chunk_bytes,
+		    void (*wake)(void *ctx), void *ctx, struct chunkmap **ret)
 {
 	struct chunkmap *cm = calloc(1, sizeof *cm);
 
@@ -110,12 +207,9 @@ int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *
 	lock_init(&cm->lock);
 	cond_init(&cm->writer_left);
 	cond_init(&cm->storing_ended);
-	cm->marks = shared_zeros(cm->n_chunks);
-	cm->valid = shared_zeros(cm->n_chunks * cm->blocks_per_chunk / 8);
-	cm->packed = shared_zeros(cm->n_chunks * cm->blocks_per_chunk / 8);
-	cm->promised = shared_zeros(cm->n_chunks * cm->blocks_per_chunk / 8);
-	if (!cm->marks || !cm->valid || !cm->packed || !cm->promised ||
-	    queue_init(&cm->demand, min_u64(cm->n_chunks, DEMAND_MAX)) < 0) {
+	set_arrays(cm, memory, image_bytes, chunk_bytes);
+	recover(cm);
+	if (queue_init(&cm->demand, min_u64(cm->n_chunks, DEMAND_MAX)) < 0) {
 		chunkmap_free(cm);
 		return -ENOMEM;
 	}
@@ -123,10 +217,24 @@ int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *
 	return 0;
 }
 
-static void free_bits(const struct chunkmap *cm, uint8_t *bits)
+int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *ctx),
+		 void *ctx, struct chunkmap **ret)
 {
-	if (bits)
-		munmap(bits, cm->n_chunks * cm->blocks_per_chunk / 8);
+	size_t n_bytes = chunkmap_memory_bytes(image_bytes, chunk_bytes);
+	void *memory = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int err;
+
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	err = chunkmap_new_in(memory, image_bytes, chunk_bytes, wake, ctx, ret);
+	if (err < 0) {
+		munmap(memory, n_bytes);
+		return err;
+	}
+	(*ret)->own_memory = memory;
+	(*ret)->own_bytes = n_bytes;
+	return 0;
 }
 
 void chunkmap_free(struct chunkmap *cm)
@@ -134,11 +242,8 @@ void chunkmap_free(struct chunkmap *cm)
 	if (!cm)
 		return;
 	assert(cm->n_waiting == 0 && !cm->writers);
-	if (cm->marks)
-		munmap(cm->marks, cm->n_chunks);
-	free_bits(cm, cm->valid);
-	free_bits(cm, cm->packed);
-	free_bits(cm, cm->promised);
+	if (cm->own_memory)
+		munmap(cm->own_memory, cm->own_bytes);
 	queue_fini(&cm->demand);
 	PTHREAD_OK(pthread_cond_destroy(&cm->writer_left));
 	PTHREAD_OK(pthread_cond_destroy(&cm->storing_ended));
@@ -203,8 +308,9 @@ static void make_ready_locked(struct chunkmap *cm, uint64_t ci)
 	lock_assert_held(&cm->lock);
 	if (state_of(cm, ci) == CHUNK_READY)
 		return;
-	cm->marks[ci] &= (uint8_t) ~(STATE_MASK | MARK_PACKED | MARK_PROMISED);
-	cm->marks[ci] |= CHUNK_READY;
+	set_marks(cm, ci,
+		  (cm->marks[ci] & ~(STATE_MASK | MARK_PACKED | MARK_PROMISED)) |
+			  CHUNK_READY);
 	cm->n_ready++;
 	cm->ready_blocks += end_block_of(cm, ci) - first_block_of(cm, ci);
 }
@@ -236,7 +342,7 @@ static void clear_bits_locked(struct chunkmap *cm, uint8_t *bits, unsigned mark,
 	for (uint64_t b = first; b < end; b++)
 		bits[b / 8] &= (uint8_t) ~(1u << (b % 8));
 	if (!any_set(bits, first_block_of(cm, ci), end_block_of(cm, ci)))
-		cm->marks[ci] &= (uint8_t)~mark;
+		set_marks(cm, ci, cm->marks[ci] & ~mark);
 }
 
 /*
@@ -249,9 +355,9 @@ static void make_valid_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
 	lock_assert_held(&cm->lock);
 	if (state_of(cm, ci) == CHUNK_READY)
 		return;
+	set_marks(cm, ci, (cm->marks[ci] & ~STATE_MASK) | CHUNK_PARTIAL);
 	for (uint64_t b = first; b < end; b++)
 		cm->valid[b / 8] |= (uint8_t)(1u << (b % 8));
-	cm->marks[ci] = (uint8_t)((cm->marks[ci] & ~STATE_MASK) | CHUNK_PARTIAL);
 	if (!(cm->marks[ci] & MARK_PACKED) &&
 	    all_valid_locked(cm, first_block_of(cm, ci), end_block_of(cm, ci)))
 		make_ready_locked(cm, ci);
@@ -685,9 +791,9 @@ void chunkmap_promise(struct chunkmap *cm, uint64_t ci, uint32_t first, uint32_t
 	enter(cm);
 	assert(n && start + n <= end_block_of(cm, ci));
 	if (state_of(cm, ci) != CHUNK_READY) {
+		set_marks(cm, ci, cm->marks[ci] | MARK_PROMISED);
 		for (uint64_t b = start; b < start + n; b++)
 			cm->promised[b / 8] |= (uint8_t)(1u << (b % 8));
-		cm->marks[ci] |= MARK_PROMISED;
 	}
 	leave(cm);
 }
@@ -730,9 +836,10 @@ static void add_part_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
 	/* First of all, so that the chunk does not become READY. */
 	for (uint64_t b = first; b < end; b++)
 		if (state_of(cm, ci) == CHUNK_ABSENT || !bit_is_set(cm->valid, b)) {
+			set_marks(cm, ci, cm->marks[ci] | MARK_PACKED);
 			cm->packed[b / 8] |= (uint8_t)(1u << (b % 8));
-			cm->marks[ci] |= MARK_PACKED;
 		}
+	region_order();
 	make_valid_locked(cm, ci, first, end);
 }
 
