@@ -35,12 +35,12 @@ WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wundef -Wformat=2 -Wstrict-prototypes 
 	-Wimplicit-fallthrough -fno-common $(if $(WERROR),-Werror)
 
 PKGS_IMG := libzstd libcrypto jansson
-PKGS_DAEMON := fuse3 libcurl devmapper $(PKGS_IMG)
+PKGS_DAEMON := libcurl devmapper $(PKGS_IMG)
 PKGS_TOOL := blkid libcurl $(PKGS_IMG)
 PKGS_CHECK := jansson
 
 override CFLAGS += -std=gnu11 $(WARNINGS) $(SANFLAGS)
-override CPPFLAGS += -D_GNU_SOURCE -DFUSE_USE_VERSION=314 -DHYDROOT_VERSION='"$(VERSION)"' \
+override CPPFLAGS += -D_GNU_SOURCE -DHYDROOT_VERSION='"$(VERSION)"' \
 	-I. -Ifuse-root -MMD -MP $(shell pkg-config --cflags $(PKGS_DAEMON) $(PKGS_CHECK))
 override LDFLAGS += -Wl,--as-needed $(SANFLAGS)
 LIBS_IMG = $(shell pkg-config --libs $(PKGS_IMG)) -pthread
@@ -53,7 +53,7 @@ objs = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
 OBJS_IMG := $(call objs,imgfmt/*.c)
 OBJS_TOOL := $(call objs,imgfmt/tool/*.c)
 OBJS_DAEMON := $(call objs,$(addprefix fuse-root/,base/*.c map/*.c source/*.c store/*.c \
-	engine/*.c face/*.c keeper.c serve.c serve_status.c))
+	engine/*.c face/*.c keeper.c serve.c serve_resume.c serve_status.c))
 OBJS_MAIN := $(call objs,fuse-root/main.c)
 OBJS_CTL := $(call objs,fuse-root/ctl/*.c)
 OBJS_CHECK := $(call objs,kmod-hints/*.c)

@@ -88,6 +88,7 @@ static int control_pause(void *ctx, bool paused, char *why, size_t why_bytes)
 		return -EINVAL;
 	}
 	s->is_paused = paused;
+	s->record->is_paused = paused;
 	engine_pause(s->engine, paused);
 	return 0;
 }
@@ -95,9 +96,12 @@ static int control_pause(void *ctx, bool paused, char *why, size_t why_bytes)
 static int control_detach(void *ctx, char *why, size_t why_bytes)
 {
 	struct serve *s = ctx;
-	int err = s->is_attached ? attachment_close(&s->attachment) : 0;
+	int err;
 
+	s->record->is_leaving = true;
+	err = s->is_attached ? attachment_close(&s->attachment) : 0;
 	if (err < 0) {
+		s->record->is_leaving = false;
 		snprintf(why, why_bytes, "the device is in use: %s", strerror(-err));
 		return err;
 	}
@@ -171,7 +175,17 @@ static int fail(struct serve *s, int err, const char *what)
 	return err;
 }
 
-static int open_source(struct serve *s)
+int serve_open_control(struct serve *s)
+{
+	int fd = hold_take(s->d->hold, HOLD_CONTROL);
+	int err = -EBADF;
+
+	if (fd >= 0)
+		err = control_open_on(fd, s->d->rundir_fd, &control_ops, s, &s->control);
+	return err < 0 ? fail(s, err, "control socket") : 0;
+}
+
+int serve_open_source(struct serve *s)
 {
 	static const struct source_net_ops ops = {.restart = on_net_misbehaves};
 	struct transport *transport = NULL;
@@ -197,18 +211,26 @@ static bool on_idle(void *ctx)
 	return !s->is_leaving;
 }
 
+struct openimage_trust serve_trust(const struct serve *s)
+{
+	struct openimage_trust trust = {
+		.has_digest = s->o->has_digest,
+		.public_key = s->d->public_key,
+		.public_key_bytes = s->d->public_key_bytes,
+		.min_version = s->o->min_version,
+	};
+
+	memcpy(trust.digest, s->o->digest, sizeof trust.digest);
+	return trust;
+}
+
 static int open_image(struct serve *s)
 {
 	struct openimage_config config = {
 		.source = s->source,
 		.n_servers = s->o->n_servers,
-		.trust =
-			{
-				.has_digest = s->o->has_digest,
-				.public_key = s->d->public_key,
-				.public_key_bytes = s->d->public_key_bytes,
-				.min_version = s->o->min_version,
-			},
+		.trust = serve_trust(s),
+		.region = s->d->region,
 		.deadline_ms = s->d->start_ms + s->o->attach_timeout_ms,
 		.idle = on_idle,
 		.ctx = s,
@@ -216,7 +238,6 @@ static int open_image(struct serve *s)
 	char why[200] = "";
 	int err;
 
-	memcpy(config.trust.digest, s->o->digest, sizeof config.trust.digest);
 	err = openimage_open(&config, &s->image, why, sizeof why);
 	if (err == -ECANCELED)
 		return err;
@@ -235,6 +256,11 @@ static unsigned n_workers(void)
 	return n < 2 ? 2 : n > 4 ? 4 : (unsigned)n;
 }
 
+unsigned serve_n_store_threads(void)
+{
+	return FUSE_THREADS + n_workers();
+}
+
 static int open_store(struct serve *s)
 {
 	uint64_t n_bytes = img_info(s->image.img)->image_bytes;
@@ -244,18 +270,47 @@ static int open_store(struct serve *s)
 		err = store_mem_new(n_bytes, s->o->store_limit_bytes, &s->store);
 	else
 		err = store_zram_new(n_bytes, s->o->zram_algorithm,
-				     s->o->store_limit_bytes, FUSE_THREADS + n_workers(),
+				     s->o->store_limit_bytes, serve_n_store_threads(),
 				     &s->store);
-	return err < 0 ? fail(s, err, "store") : 0;
+	if (err < 0)
+		return fail(s, err, "store");
+	if (strcmp(s->o->store, "memory") == 0)
+		store_mem_hold(s->store, s->d->hold);
+	else
+		store_zram_hold(s->store, s->d->hold);
+	return 0;
 }
 
-static int make_parts(struct serve *s)
+/* Memory that another process will find again. */
+struct areas {
+	void *chunkmap, *trace, *underway;
+};
+
+static int map_areas(struct serve *s, struct areas *ret)
+{
+	const struct img_info *info = img_info(s->image.img);
+	struct region *r = s->d->region;
+	int err = region_area(r, REGION_CHUNKMAP,
+			      chunkmap_memory_bytes(info->image_bytes, info->chunk_bytes),
+			      &ret->chunkmap);
+
+	if (err == 0)
+		err = region_area(r, REGION_TRACE, trace_memory_bytes(info->image_bytes),
+				  &ret->trace);
+	if (err == 0)
+		err = region_area(r, REGION_UNDERWAY, fusefile_memory_bytes(FUSE_THREADS),
+				  &ret->underway);
+	return err;
+}
+
+int serve_make_parts(struct serve *s)
 {
 	const struct img_info *info = img_info(s->image.img);
 	struct fusefile_config file = {
 		.n_bytes = info->image_bytes,
 		.read_only = s->o->read_only,
 		.n_threads = FUSE_THREADS,
+		.hold = s->d->hold,
 		.store = s->store,
 		.n_workers = n_workers(),
 		.ended = on_fuse_ended,
@@ -273,12 +328,16 @@ static int make_parts(struct serve *s)
 		.complete = on_complete,
 		.ctx = s,
 	};
-	int err =
-		chunkmap_new(info->image_bytes, info->chunk_bytes, on_wanted, s, &s->cm);
+	struct areas areas = {0};
+	int err = map_areas(s, &areas);
 
 	if (err == 0)
-		err = trace_new(info->image_bytes, &s->trace);
+		err = chunkmap_new_in(areas.chunkmap, info->image_bytes,
+				      info->chunk_bytes, on_wanted, s, &s->cm);
+	if (err == 0)
+		err = trace_new_in(areas.trace, info->image_bytes, &s->trace);
 	file.trace = s->trace;
+	file.memory = areas.underway;
 	file.cm = engine.cm = s->cm;
 	if (err == 0)
 		err = fusefile_new(&file, &s->file);
@@ -303,6 +362,7 @@ static int expose(struct serve *s)
 		return fail(s, err, "fuse");
 	s->attachment = (struct attachment){
 		.name = s->o->name,
+		.hold = s->d->hold,
 		.read_only = s->o->read_only,
 		.n_bytes = img_info(s->image.img)->image_bytes,
 		.loop = {.fd = -1},
@@ -320,6 +380,7 @@ static void become_ready(struct serve *s)
 	s->state = STATE_FILLING;
 	s->seconds_ready = serve_seconds(s);
 	s->tick.last_ms = clock_ms();
+	serve_record_ready(s);
 	snprintf(device, sizeof device, "/dev/hydroot/%s", s->o->name);
 	log_notice("%s: ready after %.1f s", device, s->seconds_ready);
 	serve_write_status(s);
@@ -336,13 +397,23 @@ static void end_fetching(struct serve *s)
 	daemon_tell(s->d->serve_end, KEEPER_NET_DONE, "");
 }
 
+void serve_finish_handover(struct serve *s, enum handover_method method)
+{
+	s->record->is_swapped = true;
+	handover_finish(&s->attachment, method);
+	s->handover_method = method;
+	s->handover_done = true;
+}
+
 static void hand_over(struct serve *s)
 {
 	enum handover_method method = handover_choose(&s->attachment, s->store);
 	int64_t start_ns = clock_ns();
 	int err;
 
-	s->seconds_resident = serve_seconds(s);
+	if (s->record->seconds_resident <= 0)
+		s->record->seconds_resident = serve_seconds(s);
+	s->seconds_resident = s->record->seconds_resident;
 	end_fetching(s);
 	s->state = STATE_RESIDENT;
 	if (method == HANDOVER_NONE) {
@@ -358,8 +429,7 @@ static void hand_over(struct serve *s)
 			  handover_method_name(method), strerror(-err));
 		return;
 	}
-	s->handover_method = method;
-	s->handover_done = true;
+	serve_finish_handover(s, method);
 	log_notice("resident after %.1f s; handed over by %s in %.1f ms: "
 		   "server and daemon are not needed any more",
 		   s->seconds_resident, handover_method_name(method),
@@ -400,6 +470,8 @@ static void stop(struct serve *s)
 	/* Nobody can be asked for it any more. */
 	if (s->handover_done && s->trace)
 		(void)!trace_write(s->trace, img_info(s->image.img), s->d->rundir_fd);
+	/* All is said and done: no other process is to go on where this one ends. */
+	hold_end(s->d->hold);
 	engine_free(s->engine);
 	fusefile_free(s->file);
 	trace_free(s->trace);
@@ -411,26 +483,39 @@ static void stop(struct serve *s)
 	source_free(s->source);
 	close(s->event_fd);
 	/* Last: who detaches takes it for the sign that all memory is free. */
+	region_free(s->d->region);
 	if (s->is_leaving)
 		(void)!rundir_remove(s->o->name);
 }
 
 static int start(struct serve *s)
 {
-	int err = control_open(s->d->rundir_fd, &control_ops, s, &s->control);
+	int err = serve_open_control(s);
 
-	if (err < 0)
-		return fail(s, err, "control socket");
-	err = open_source(s);
+	if (err == 0)
+		err = serve_open_source(s);
 	if (err == 0)
 		err = open_image(s);
 	if (err == 0)
 		err = open_store(s);
 	if (err == 0)
-		err = make_parts(s);
+		err = serve_make_parts(s);
 	if (err == 0)
 		err = expose(s);
 	return err;
+}
+
+static int open_record(struct serve *s)
+{
+	void *memory;
+	int err = region_area(s->d->region, REGION_SERVE, sizeof *s->record, &memory);
+
+	if (err < 0) {
+		log_error("serving process: memory that outlives it: %s", strerror(-err));
+		return err;
+	}
+	s->record = memory;
+	return 0;
 }
 
 int serve_run(struct daemon *d)
@@ -448,7 +533,14 @@ int serve_run(struct daemon *d)
 	atomic_init(&s->fuse_ended, false);
 	process_ignore_signals();
 	process_check_fuse_timeouts();
-	if (start(s) == 0) {
+	if (open_record(s) < 0)
+		return 1;
+	if (d->n_serve_deaths) {
+		/* Nothing is tidied up: the next one is to find it as it is. */
+		if (serve_resume(s) < 0)
+			return SERVE_AGAIN;
+		run(s);
+	} else if (start(s) == 0) {
 		become_ready(s);
 		run(s);
 	}

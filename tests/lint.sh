@@ -90,7 +90,7 @@ check_banned()
 check_headers()
 {
 	local flags
-	flags=$(pkg-config --cflags fuse3 libcurl devmapper libzstd libcrypto jansson libkmod)
+	flags=$(pkg-config --cflags libcurl devmapper libzstd libcrypto jansson libkmod)
 	files '*.h' | while read -r f; do
 		# shellcheck disable=SC2086 # a list of flags
 		cc -fsyntax-only -x c -std=gnu11 -D_GNU_SOURCE -DFUSE_USE_VERSION=314 \

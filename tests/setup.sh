@@ -17,7 +17,7 @@ packages()
 	gcc			# the compiler
 	pkg-config		# finds the libraries
 	libc6-dev		# C library, also its static form for the tests' helpers
-	libfuse3-dev		# hydrootd: the file that is the image
+	linux-libc-dev		# hydrootd: linux/fuse.h and loop.h: the file that is the image
 	libcurl4-openssl-dev	# hydrootd, hydroot-image info: HTTP
 	libzstd-dev		# imgfmt: compression
 	libssl-dev		# imgfmt: SHA-256, Ed25519

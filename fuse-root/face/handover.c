@@ -18,9 +18,10 @@ int attachment_open(struct attachment *a, int backing_fd)
 	int err;
 
 	a->has_dm = dm_is_available();
-	err = loop_attach(backing_fd, a->read_only, a->has_dm, &a->loop);
+	err = loop_attach(a->name, backing_fd, a->read_only, a->has_dm, &a->loop);
 	if (err < 0)
 		return err;
+	hold_put(a->hold, HOLD_LOOP, a->loop.fd);
 	if (a->has_dm)
 		err = dm_create(a->name, &a->loop, a->n_bytes, a->read_only, &a->dm);
 	else
@@ -50,19 +51,35 @@ static int check_unused(const struct blockdev *loop)
 	return 0;
 }
 
+/*
+ * Cleared first: from then on nobody needs to have it open for it to go.  Newer kernels take the file away
+ * with the last close, and the keeper's is one.
+ */
+static int let_loop_go(struct attachment *a)
+{
+	int err = 0;
+
+	if (a->loop.fd < 0)
+		return 0;
+	err = loop_clear(&a->loop);
+	hold_drop(a->hold, HOLD_LOOP);
+	loop_forget(&a->loop);
+	return err;
+}
+
 int attachment_close(struct attachment *a)
 {
 	int err = 0;
 
 	if (a->has_dm && a->dm.path[0])
 		err = dm_remove(a->name);
-	else if (!a->has_dm)
+	else if (!a->has_dm && a->loop.fd >= 0)
 		err = check_unused(&a->loop);
 	if (err < 0)
 		return err;
 	a->dm.path[0] = '\0';
 	blockdev_unlink(a->name);
-	return loop_detach(&a->loop);
+	return let_loop_go(a);
 }
 
 enum handover_method handover_choose(const struct attachment *a,
@@ -75,23 +92,6 @@ enum handover_method handover_choose(const struct attachment *a,
 	return a->read_only ? HANDOVER_LOOP : HANDOVER_NONE;
 }
 
-static int change_loop(struct attachment *a, const struct store *store)
-{
-	cleanup_fd int fd = open(store->device, O_RDONLY | O_CLOEXEC);
-	int err;
-
-	if (fd < 0) {
-		log_error("%s: %s", store->device, strerror(errno));
-		return -errno;
-	}
-	err = loop_change_backing(&a->loop, fd);
-	if (err == 0) {
-		close(a->loop.fd);
-		a->loop.fd = -1;
-	}
-	return err;
-}
-
 int handover_run(struct attachment *a, const struct store *store,
 		 enum handover_method method)
 {
@@ -100,14 +100,27 @@ int handover_run(struct attachment *a, const struct store *store,
 		.minor = store->dev_minor,
 		.fd = -1,
 	};
-	int err;
 
 	if (method == HANDOVER_LOOP)
-		return change_loop(a, store);
-	err = dm_swap(a->name, &target, a->n_bytes, a->read_only);
-	if (err < 0)
-		return err;
-	/* Nothing refers to the loop device any more; it takes the FUSE file along. */
-	(void)!loop_detach(&a->loop);
-	return 0;
+		return loop_change_backing(&a->loop, store->dev_fd);
+	return dm_swap(a->name, &target, a->n_bytes, a->read_only);
+}
+
+bool handover_has_run(const struct attachment *a, const struct store *store,
+		      enum handover_method method)
+{
+	return method == HANDOVER_LOOP &&
+	       loop_is_on(&a->loop, store->dev_major, store->dev_minor);
+}
+
+void handover_finish(struct attachment *a, enum handover_method method)
+{
+	if (method != HANDOVER_LOOP) {
+		/* Nothing refers to the loop device any more; it takes the FUSE file along. */
+		(void)!let_loop_go(a);
+		return;
+	}
+	hold_drop(a->hold, HOLD_LOOP);
+	close(a->loop.fd);
+	a->loop.fd = -1;
 }

@@ -45,6 +45,7 @@ struct store {
 	uint64_t bytes; /* size, set before threads start */
 	char device[64]; /* "/dev/zram1", or "" when it is not a block device */
 	uint32_t dev_major, dev_minor; /* of that device */
+	int dev_fd; /* open on it, borrowed; -1 when it is not a block device */
 };
 
 static inline int store_read(struct store *s, const struct store_io *io, unsigned n)

@@ -86,8 +86,8 @@ static const struct store_ops ops = {
 	.free = zram_store_free,
 };
 
-int store_zram_new(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
-		   unsigned n_threads, struct store **ret)
+/* Without a device yet. */
+static int new_store(unsigned n_threads, struct store_zram **ret)
 {
 	struct store_zram *z = calloc(1, sizeof *z);
 	int err;
@@ -100,7 +100,13 @@ int store_zram_new(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes
 		free(z);
 		return err;
 	}
-	err = zram_create(n_bytes, algorithm, limit_bytes, &z->zram);
+	*ret = z;
+	return 0;
+}
+
+static int finish(struct store_zram *z, int err, uint64_t n_bytes, uint64_t limit_bytes,
+		  struct store **ret)
+{
 	if (err < 0) {
 		aio_free(z->aio);
 		free(z);
@@ -112,8 +118,41 @@ int store_zram_new(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes
 		.bytes = n_bytes,
 		.dev_major = z->zram.major,
 		.dev_minor = z->zram.minor,
+		.dev_fd = z->zram.fd,
 	};
 	snprintf(z->store.device, sizeof z->store.device, "%s", z->zram.path);
 	*ret = &z->store;
 	return 0;
+}
+
+int store_zram_new(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
+		   unsigned n_threads, struct store **ret)
+{
+	struct store_zram *z = NULL;
+	int err = new_store(n_threads, &z);
+
+	if (err < 0)
+		return err;
+	err = zram_create(n_bytes, algorithm, limit_bytes, &z->zram);
+	return finish(z, err, n_bytes, limit_bytes, ret);
+}
+
+void store_zram_hold(struct store *s, struct hold *hold)
+{
+	hold_put(hold, HOLD_STORE, self(s)->zram.fd);
+	hold_put(hold, HOLD_STORE_SYSFS, self(s)->zram.sysfs_fd);
+}
+
+int store_zram_adopt(struct hold *hold, uint64_t n_bytes, uint64_t limit_bytes,
+		     unsigned n_threads, struct store **ret)
+{
+	int fd = hold_take(hold, HOLD_STORE);
+	int sysfs_fd = hold_take(hold, HOLD_STORE_SYSFS);
+	struct store_zram *z = NULL;
+	int err = new_store(n_threads, &z);
+
+	if (err < 0)
+		return err;
+	err = zram_adopt(fd, sysfs_fd, &z->zram);
+	return finish(z, err, n_bytes, limit_bytes, ret);
 }

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fuseproto.h - one request of the kernel's FUSE protocol: what it asks for, and its answer
+ *
+ * The protocol itself instead of libfuse: a request must lie, as the kernel wrote it, in memory that
+ * outlives the process, writes are settled between being done and being answered, a process that takes a
+ * connection over hears no INIT, and nothing is allocated per request.  One directory (inode 1) with one
+ * file, "image" (inode 2), is all there is.
+ */
+#ifndef FACE_FUSEPROTO_H
+#define FACE_FUSEPROTO_H
+
+#include "face/readpath.h"
+#include "face/underway.h"
+#include "face/writepath.h"
+
+#define FUSEPROTO_IMAGE_NAME "image"
+
+/* What readpath is given for a read that was noted. */
+struct fuseproto_read {
+	struct fuseproto *proto;
+	struct read_note *note;
+};
+
+struct fuseproto {
+	/* set before threads start */
+	int dev_fd; /* of /dev/fuse, or a socket in its place */
+	uint64_t n_bytes; /* of the file */
+	bool read_only;
+	uint16_t background_max; /* requests the kernel may have outstanding */
+	struct readpath *rp; /* with fuseproto_reply_read */
+	struct writepath *wp;
+	struct underway *underway;
+	struct fuseproto_read *reads; /* one for each note; fuseproto_init makes them */
+};
+
+/* The other fields are set.  -ENOMEM */
+int fuseproto_init(struct fuseproto *p) _must_check_;
+void fuseproto_fini(struct fuseproto *p);
+
+/*
+ * Do what the request in this mailbox asks for and answer it; a read perhaps later.  May wait for a worker
+ * that stores the same chunk, never for the network.  The mailbox is the caller's to empty.
+ */
+void fuseproto_handle(struct fuseproto *p, unsigned thread);
+
+/* For readpath: handle is a struct fuseproto_read. */
+void fuseproto_reply_read(void *handle, int err, const void *buf, size_t n_bytes);
+
+/*
+ * Before any thread runs: answer what the last process left behind, mailboxes and noted reads; reads that
+ * wait for a chunk are set aside.  Returns how many requests there were.
+ */
+unsigned fuseproto_replay(struct fuseproto *p);
+
+#endif
