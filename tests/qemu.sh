@@ -9,6 +9,8 @@
 
 declare -A guest_pid=()
 GUEST_MEMORY=${GUEST_MEMORY:-1024}
+# Another kernel than the image's own; its modules have to be in the initramfs.
+GUEST_KERNEL=${GUEST_KERNEL:-}
 GUEST_BOOT_SECONDS=${GUEST_BOOT_SECONDS:-180}
 GUEST_APPEND='console=ttyS0 net.ifnames=0 panic=-1 loglevel=4 printk.time=1'
 GUEST_IP='ip=10.0.2.15::10.0.2.2:255.255.255.0:guest:eth0:off nameserver=10.0.2.3'
@@ -63,7 +65,7 @@ start_guest()
 	: >"$T/$name.console"
 	evidence+=("$T/$name.console")
 	timeout -k 5 "${GUEST_LIFE_SECONDS:-1200}" "${qemu_base[@]}" "${accel[@]}" \
-		-m "$GUEST_MEMORY" -kernel "$IMAGES/base/vmlinuz" -initrd "$initrd" \
+		-m "$GUEST_MEMORY" -kernel "${GUEST_KERNEL:-$IMAGES/base/vmlinuz}" -initrd "$initrd" \
 		-append "$GUEST_APPEND $append" \
 		-netdev user,id=n0 -device virtio-net-pci,netdev=n0,romfile= \
 		-serial "file:$T/$name.console" \
