@@ -5,7 +5,9 @@
 #ifndef DAEMON_H
 #define DAEMON_H
 
+#include "base/hold.h"
 #include "base/options.h"
+#include "base/region.h"
 #include "face/timeline.h"
 #include "source/channel.h"
 #include "source/net.h"
@@ -37,7 +39,14 @@ struct daemon {
 	struct timeline *timeline; /* serve's; a second one goes on with it */
 	struct net_config *net;
 	int keeper_end, serve_end; /* SOCK_SEQPACKET pair of struct keeper_msg */
+	struct hold *hold; /* descriptors and */
+	struct region *region; /* memory that outlive a serving process */
+	unsigned n_serve_deaths; /* of serving processes before this one */
+	int last_signal; /* that ended the last of them; 0: it gave up */
 };
+
+/* A serving process ends with this when the next one may have more luck. */
+#define SERVE_AGAIN 75
 
 /* Log to the daemon's sinks from now on, and let go of the terminal. */
 void daemon_leave_terminal(const struct daemon *d);
@@ -48,13 +57,16 @@ void daemon_tell(int fd, enum keeper_msg_kind kind, const char *text);
 bool daemon_hear(int fd, struct keeper_msg *ret);
 
 /*
- * The keeper's life: fork the network and the serving process, fork the network process again
- * whenever it ends, until the serving process ends.  Writes "R" and the device's path to ready_fd
- * once, and closes it.  Returns the exit status.  Single-threaded: it may fork at any time.
+ * The keeper's life: fork the network and the serving process, and again whenever one of them dies,
+ * until the serving process ends by itself; before the device is ready its death is the end, too.
+ * Writes "R" and the device's path to ready_fd once, and closes it.  Returns the exit status.  Single-threaded: it may fork at any time.
  */
 int keeper_run(struct daemon *d, int ready_fd);
 
-/* The serving process' life, from the first byte of the image to the end.  Exit status. */
+/*
+ * The serving process' life, from the first byte of the image to the end, or, with n_serve_deaths, from
+ * where its predecessor died.  Exit status.
+ */
 int serve_run(struct daemon *d);
 
 #endif

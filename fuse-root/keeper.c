@@ -3,7 +3,9 @@
  * keeper.c - the process that forks the others
  *
  * It has one thread and does nothing but wait, so that fork is safe at any time: a network process
- * that was killed (PID 1 kills what is not root at switch_root) is replaced within milliseconds.
+ * that was killed (PID 1 kills what is not root at switch_root) is replaced within milliseconds, and so
+ * is the serving process, with the descriptors (base/hold.h) and the memory (base/region.h) that the
+ * keeper has for it.  The keeper maps none of that memory: the network process must not inherit it.
  * Nothing is executed and no file is opened, because after switch_root there are none.
  */
 #include "daemon.h"
@@ -28,6 +30,10 @@
 #define NET_QUICK_DEATHS_MAX 20u
 #define NET_DEATHS_SAID 3u
 #define NAMES_MS 5000
+/* The same for a serving process that ends at once. */
+#define SERVE_RESPAWN_MS 10
+#define SERVE_RESPAWN_SLOW_MS 1000
+#define SERVE_QUICK_DEATHS_MAX 20u
 
 struct keeper {
 	struct daemon *d;
@@ -42,6 +48,10 @@ struct keeper {
 	int64_t net_since_ms, net_not_before_ms;
 	unsigned n_quick_deaths;
 	int serve_status;
+	bool is_ready; /* a serving process can go on where another one died */
+	bool wants_serve;
+	int64_t serve_since_ms, serve_not_before_ms;
+	unsigned n_quick_serve_deaths;
 };
 
 void daemon_tell(int fd, enum keeper_msg_kind kind, const char *text)
@@ -88,6 +98,13 @@ static void become_child(struct keeper *k)
 		close(k->ready_fd);
 }
 
+/* In a child that may hang, or that is not to be believed: devices must not stay open in it. */
+static void forget_held(struct keeper *k)
+{
+	hold_free(k->d->hold);
+	region_free(k->d->region);
+}
+
 static void fork_net(struct keeper *k)
 {
 	pid_t pid;
@@ -102,6 +119,7 @@ static void fork_net(struct keeper *k)
 	pid = fork();
 	if (pid == 0) {
 		become_child(k);
+		forget_held(k);
 		timeline_free(k->d->timeline);
 		_exit(-net_main(k->d->channel, k->d->net, fd));
 	}
@@ -121,6 +139,7 @@ static void fork_names(struct keeper *k)
 	const pid_t pid = fork();
 	if (pid == 0) {
 		become_child(k);
+		forget_held(k);
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		_exit(-net_root_refresh(k->d->net));
 	}
@@ -135,16 +154,22 @@ static bool needs_names(const struct keeper *k)
 
 static int fork_serve(struct keeper *k)
 {
+	k->serve_since_ms = clock_ms();
+	k->serve_not_before_ms = k->serve_since_ms + SERVE_RESPAWN_SLOW_MS;
 	k->serve = fork();
 	if (k->serve < 0) {
-		log_error("keeper: fork the serving process: %s", strerror(errno));
-		return -errno;
+		int err = -errno;
+
+		log_error("keeper: fork the serving process: %s", strerror(-err));
+		k->serve = 0;
+		return err;
 	}
 	if (k->serve == 0) {
 		become_child(k);
 		/* Its own end of the pair: it is to notice when the keeper is gone. */
 		close(k->d->keeper_end);
 		channel_leave_keeper(k->d->channel);
+		hold_child(k->d->hold);
 		/* It knows no secrets, and needs no root of net's. */
 		net_config_fini(k->d->net);
 		process_harden(false);
@@ -191,23 +216,6 @@ static void net_ended(struct keeper *k, int status)
 	say_net_death(k, status);
 }
 
-static void reap_children(struct keeper *k)
-{
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == k->net)
-			net_ended(k, status);
-		if (pid == k->names)
-			k->names = 0;
-		if (pid != k->serve)
-			continue;
-		k->serve = 0;
-		k->serve_status = status;
-	}
-}
-
 static void tell_parent(struct keeper *k, const char *device)
 {
 	if (k->ready_fd < 0)
@@ -231,9 +239,11 @@ static void hear_serve(struct keeper *k)
 {
 	struct keeper_msg msg;
 
+	hold_receive(k->d->hold);
 	while (daemon_hear(k->d->keeper_end, &msg)) {
 		switch (msg.kind) {
 		case KEEPER_READY:
+			k->is_ready = true;
 			tell_parent(k, msg.text);
 			break;
 		case KEEPER_RESTART_NET:
@@ -250,6 +260,63 @@ static void hear_serve(struct keeper *k)
 		case KEEPER_TERMINATE:
 			break;
 		}
+	}
+}
+
+static void say_serve_death(const struct keeper *k)
+{
+	const char *next = "started again, no read or write is lost";
+
+	if (k->n_quick_serve_deaths > SERVE_QUICK_DEATHS_MAX + 1)
+		return;
+	if (k->n_quick_serve_deaths == SERVE_QUICK_DEATHS_MAX + 1)
+		next = "and always at once: reads and writes wait; trying every second from "
+		       "now on";
+	if (WIFSIGNALED(k->serve_status))
+		log_warning("serving process: ended by signal %d: %s",
+			    WTERMSIG(k->serve_status), next);
+	else
+		log_warning("serving process: could not go on: %s", next);
+}
+
+/* The network process goes too: with its next one comes a socket that the next serving process can have. */
+static void serve_ended(struct keeper *k, int status)
+{
+	int64_t now_ms = clock_ms();
+	bool was_quick = now_ms - k->serve_since_ms < 1000;
+
+	k->serve = 0;
+	k->serve_status = status;
+	/* Its last words, sent before it died. */
+	hear_serve(k);
+	k->wants_serve = k->is_ready && !hold_has_ended(k->d->hold) &&
+			 (WIFSIGNALED(status) || WEXITSTATUS(status) == SERVE_AGAIN);
+	if (!k->wants_serve)
+		return;
+	k->d->n_serve_deaths++;
+	k->d->last_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	k->n_quick_serve_deaths = was_quick ? k->n_quick_serve_deaths + 1 : 0;
+	k->serve_not_before_ms = now_ms;
+	if (was_quick)
+		k->serve_not_before_ms += k->n_quick_serve_deaths > SERVE_QUICK_DEATHS_MAX
+						  ? SERVE_RESPAWN_SLOW_MS
+						  : SERVE_RESPAWN_MS;
+	say_serve_death(k);
+	end_net(k, false);
+}
+
+static void reap_children(struct keeper *k)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == k->net)
+			net_ended(k, status);
+		if (pid == k->names)
+			k->names = 0;
+		if (pid == k->serve)
+			serve_ended(k, status);
 	}
 }
 
@@ -278,19 +345,39 @@ static int open_signals(struct keeper *k)
 	return k->signal_fd < 0 ? -errno : 0;
 }
 
+static bool wants_names(const struct keeper *k, int64_t *ret_ms)
+{
+	*ret_ms = k->names_ms + NAMES_MS;
+	return !k->names && needs_names(k);
+}
+
 /* How long to wait: for ever, or until a child may be forked again. */
 static int poll_timeout_ms(const struct keeper *k)
 {
-	const int64_t now_ms = clock_ms();
-	int64_t left_ms = INT32_MAX;
+	int64_t names_ms, when_ms = INT64_MAX, left_ms;
 
-	if (k->wants_net && !k->net)
-		left_ms = k->net_not_before_ms - now_ms;
-	if (!k->names && needs_names(k) && k->names_ms + NAMES_MS - now_ms < left_ms)
-		left_ms = k->names_ms + NAMES_MS - now_ms;
-	if (left_ms == INT32_MAX)
+	if (k->wants_serve)
+		when_ms = k->serve_not_before_ms;
+	if (k->wants_net && !k->net && k->net_not_before_ms < when_ms)
+		when_ms = k->net_not_before_ms;
+	if (wants_names(k, &names_ms) && names_ms < when_ms)
+		when_ms = names_ms;
+	if (when_ms == INT64_MAX)
 		return -1;
+	left_ms = when_ms - clock_ms();
 	return left_ms > 0 ? (int)left_ms : 0;
+}
+
+static void fork_what_is_due(struct keeper *k)
+{
+	int64_t names_ms;
+
+	if (k->wants_serve && clock_ms() >= k->serve_not_before_ms && fork_serve(k) == 0)
+		k->wants_serve = false;
+	if (k->wants_net && !k->net && clock_ms() >= k->net_not_before_ms)
+		fork_net(k);
+	if (wants_names(k, &names_ms) && clock_ms() >= names_ms)
+		fork_names(k);
 }
 
 /* The serving process left without a word of its own: say it, for those who ask later. */
@@ -298,6 +385,12 @@ static void record_death(const struct keeper *k)
 {
 	char error[80];
 
+	if (hold_has_ended(k->d->hold)) {
+		log_warning("serving process: ended by signal %d when all but tidying up "
+			    "was done",
+			    WTERMSIG(k->serve_status));
+		return;
+	}
 	snprintf(error, sizeof error, "the serving process was ended by signal %d",
 		 WTERMSIG(k->serve_status));
 	log_error("%s: the device is lost", error);
@@ -316,16 +409,14 @@ int keeper_run(struct daemon *d, int ready_fd)
 
 	if (open_signals(&k) < 0 || fork_serve(&k) < 0)
 		return 1;
-	while (k.serve) {
+	while (k.serve || k.wants_serve) {
 		struct pollfd fds[] = {
 			{.fd = k.signal_fd, .events = POLLIN},
 			{.fd = d->keeper_end, .events = POLLIN},
+			{.fd = hold_keeper_fd(d->hold), .events = POLLIN},
 		};
 
-		if (k.wants_net && !k.net && clock_ms() >= k.net_not_before_ms)
-			fork_net(&k);
-		if (!k.names && needs_names(&k) && clock_ms() >= k.names_ms + NAMES_MS)
-			fork_names(&k);
+		fork_what_is_due(&k);
 		(void)!poll(fds, ARRAY_SIZE(fds), poll_timeout_ms(&k));
 		hear_serve(&k);
 		hear_signals(&k);

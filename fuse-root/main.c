@@ -197,6 +197,28 @@ static int check_name_is_free(const char *name)
 	return 0;
 }
 
+/*
+ * What a serving process leaves to the next one, and what only a path leads to.  A device node that is
+ * not there is missed, with a message, by who needs it.
+ */
+static int prepare_to_outlive(struct daemon *d)
+{
+	int fd;
+
+	d->hold = hold_new();
+	d->region = region_new();
+	if (!d->hold || !d->region)
+		return -errno;
+	fd = control_listen(d->rundir_fd);
+	if (fd < 0)
+		return fd;
+	hold_set(d->hold, HOLD_CONTROL, fd);
+	hold_set(d->hold, HOLD_FUSE, open("/dev/fuse", O_RDWR | O_CLOEXEC));
+	loop_prepare();
+	(void)dm_is_available();
+	return 0;
+}
+
 /* Everything that needs files by their path happens here or in the first steps of the children. */
 static int prepare(struct daemon *d)
 {
@@ -232,7 +254,9 @@ static int prepare(struct daemon *d)
 	d->serve_end = pair[1];
 	if (d->options.server_policy == POLICY_SPREAD)
 		d->options.spread = spread_number("/sys/class/net", d->options.bootif);
-	err = net_config_init(d->net, &d->options);
+	err = prepare_to_outlive(d);
+	if (err == 0)
+		err = net_config_init(d->net, &d->options);
 	if (err == 0 && geteuid() == 0) {
 		d->net->root_fd = net_root_new();
 		err = d->net->root_fd < 0 ? d->net->root_fd : 0;

@@ -21,16 +21,10 @@
 #include "base/rundir.h"
 #include "source/source_failover.h"
 #include "source/source_net.h"
-#include "store/store_disk.h"
-#include "store/store_mem.h"
-#include "store/store_slots.h"
-#include "store/store_zram.h"
 
 #define FUSE_THREADS 4u
 #define TICK_MS 1000
 #define FILL_JITTER_MS 10000u
-#define STORE_WAIT_MS 10000 /* for the driver of a disk */
-#define RECHECK_THREADS 2u
 
 /* -- told by other threads ---------------------------------------------------------------- */
 
@@ -119,6 +113,7 @@ static int control_pause(void *ctx, bool paused, char *why, size_t why_bytes)
 	}
 	s->is_paused = paused;
 	s->awaits_boot = false;
+	serve_record_settings(s);
 	/* Who asks for it does not want to wait for other nodes. */
 	engine_hold_fill(s->engine, 0);
 	engine_pause(s->engine, paused);
@@ -128,9 +123,12 @@ static int control_pause(void *ctx, bool paused, char *why, size_t why_bytes)
 static int control_detach(void *ctx, char *why, size_t why_bytes)
 {
 	struct serve *s = ctx;
-	int err = s->is_attached ? attachment_close(&s->attachment) : 0;
+	int err;
 
+	s->record->is_leaving = true;
+	err = s->is_attached ? attachment_close(&s->attachment) : 0;
 	if (err < 0) {
+		s->record->is_leaving = false;
 		snprintf(why, why_bytes, "the device is in use: %s", strerror(-err));
 		return err;
 	}
@@ -161,6 +159,7 @@ static void boot_complete(struct serve *s)
 		return;
 	log_notice("fill: the boot is complete: starting");
 	s->awaits_boot = s->is_paused = false;
+	serve_record_settings(s);
 	hold_fill(s);
 	engine_pause(s->engine, false);
 }
@@ -234,7 +233,17 @@ static int fail(struct serve *s, int err, const char *what)
 	return err;
 }
 
-static int open_source(struct serve *s)
+int serve_open_control(struct serve *s)
+{
+	int fd = hold_take(s->d->hold, HOLD_CONTROL);
+	int err = -EBADF;
+
+	if (fd >= 0)
+		err = control_open_on(fd, s->d->rundir_fd, &control_ops, s, &s->control);
+	return err < 0 ? fail(s, err, "control socket") : 0;
+}
+
+int serve_open_source(struct serve *s)
 {
 	static const struct source_net_ops ops = {.restart = on_net_misbehaves};
 	struct transport *transport = NULL;
@@ -260,18 +269,26 @@ static bool on_idle(void *ctx)
 	return !s->is_leaving && serve_servers_will_do(s);
 }
 
+struct openimage_trust serve_trust(const struct serve *s)
+{
+	struct openimage_trust trust = {
+		.has_digest = s->o->has_digest,
+		.public_key = s->d->public_key,
+		.public_key_bytes = s->d->public_key_bytes,
+		.min_version = s->o->min_version,
+	};
+
+	memcpy(trust.digest, s->o->digest, sizeof trust.digest);
+	return trust;
+}
+
 static int open_image(struct serve *s)
 {
 	struct openimage_config config = {
 		.source = s->source,
 		.n_servers = s->o->n_servers,
-		.trust =
-			{
-				.has_digest = s->o->has_digest,
-				.public_key = s->d->public_key,
-				.public_key_bytes = s->d->public_key_bytes,
-				.min_version = s->o->min_version,
-			},
+		.trust = serve_trust(s),
+		.region = s->d->region,
 		.deadline_ms = s->d->start_ms + s->o->attach_timeout_ms,
 		.idle = on_idle,
 		.ctx = s,
@@ -279,7 +296,6 @@ static int open_image(struct serve *s)
 	char why[200] = "";
 	int err;
 
-	memcpy(config.trust.digest, s->o->digest, sizeof config.trust.digest);
 	if (s->mode == MODE_FULL)
 		source_allow_sequential(s->source);
 	err = openimage_open(&config, &s->image, why, sizeof why);
@@ -300,65 +316,15 @@ static unsigned n_workers(void)
 	return n < 2 ? 2 : n > 4 ? 4 : (unsigned)n;
 }
 
-/* In mode stream the kernel's table for a zram device of the image's size may be too much. */
-static int put_slots_over(struct serve *s)
+unsigned serve_n_store_threads(void)
 {
-	const struct img_info *info = img_info(s->image.img);
-	struct store *zram = s->store;
-	int err = store_slots_new(zram, info->image_bytes, info->chunk_bytes, NULL,
-				  &s->store);
-
-	log_notice("%s: holds %" PRIu64 " MiB of the image's %" PRIu64 " at a time",
-		   s->store_device, zram->bytes >> 20, info->image_bytes >> 20);
-	return err;
-}
-
-static int open_zram(struct serve *s)
-{
-	const struct img_info *info = img_info(s->image.img);
-	uint64_t n_bytes = info->image_bytes;
-	int err;
-
-	s->store_is_slotted =
-		s->mode == MODE_STREAM && store_slots_are_needed(n_bytes, s->cache_bytes);
-	if (s->store_is_slotted)
-		n_bytes = store_slots_device_bytes(n_bytes, info->chunk_bytes,
-						   s->cache_bytes);
-	err = store_zram_new(n_bytes, s->o->zram_algorithm, s->o->store_limit_bytes,
-			     FUSE_THREADS + n_workers(), &s->store);
-	if (err < 0)
-		return err;
-	snprintf(s->store_device, sizeof s->store_device, "%s", s->store->device);
-	return s->store_is_slotted ? put_slots_over(s) : 0;
-}
-
-static int open_disk_store(struct serve *s)
-{
-	const struct img_info *info = img_info(s->image.img);
-	struct store_disk_config config = {
-		.where = s->o->store,
-		.may_format = s->o->store_format,
-		.image = {.image_bytes = info->image_bytes,
-			  .chunk_bytes = info->chunk_bytes},
-		.n_threads = FUSE_THREADS + n_workers() + RECHECK_THREADS,
-		.wait_ms = STORE_WAIT_MS,
-	};
-
-	memcpy(config.image.digest, info->digest, sizeof config.image.digest);
-	return store_disk_new(&config, &s->store);
+	return FUSE_THREADS + n_workers();
 }
 
 static int open_store(struct serve *s)
 {
-	uint64_t n_bytes = img_info(s->image.img)->image_bytes;
-	int err;
+	int err = serve_open_store(s);
 
-	if (strcmp(s->o->store, "memory") == 0)
-		err = store_mem_new(n_bytes, s->o->store_limit_bytes, &s->store);
-	else if (strcmp(s->o->store, "zram") != 0)
-		err = open_disk_store(s);
-	else
-		err = open_zram(s);
 	return err < 0 ? fail(s, err, "store") : 0;
 }
 
@@ -390,7 +356,7 @@ static struct hot_config pack_config(const struct serve *s)
 	return (struct hot_config){true, s->d->public_key, s->d->public_key_bytes};
 }
 
-static int make_parts(struct serve *s)
+int serve_make_parts(struct serve *s)
 {
 	const struct img_info *info = img_info(s->image.img);
 	struct engine_config engine = {
@@ -410,17 +376,25 @@ static int make_parts(struct serve *s)
 		.store = s->store,
 		.image_bytes = info->image_bytes,
 		.chunk_bytes = info->chunk_bytes,
-		.n_threads = RECHECK_THREADS,
+		.n_threads = SERVE_RECHECK_THREADS,
 		.resume = on_resume,
 		.ctx = s,
 	};
-	int err =
-		chunkmap_new(info->image_bytes, info->chunk_bytes, on_wanted, s, &s->cm);
+	void *map_memory = NULL, *trace_memory = NULL;
+	int err = region_area(s->d->region, REGION_CHUNKMAP,
+			      chunkmap_memory_bytes(info->image_bytes, info->chunk_bytes),
+			      &map_memory);
 
+	if (err == 0)
+		err = region_area(s->d->region, REGION_TRACE,
+				  trace_memory_bytes(info->image_bytes), &trace_memory);
+	if (err == 0)
+		err = chunkmap_new_in(map_memory, info->image_bytes, info->chunk_bytes,
+				      on_wanted, s, &s->cm);
 	if (err == 0)
 		err = open_cache(s);
 	if (err == 0)
-		err = trace_new(info->image_bytes, &s->trace);
+		err = trace_new_in(trace_memory, info->image_bytes, &s->trace);
 	recheck.cm = s->cm;
 	if (err == 0)
 		err = recheck_new(&recheck, &s->recheck);
@@ -433,9 +407,9 @@ static int make_parts(struct serve *s)
 	return err < 0 ? fail(s, err, "engine") : 0;
 }
 
-static int make_file(struct serve *s)
+int serve_make_file(struct serve *s)
 {
-	const struct fusefile_config config = {
+	struct fusefile_config config = {
 		.n_bytes = img_info(s->image.img)->image_bytes,
 		.read_only = s->o->read_only,
 		.n_threads = FUSE_THREADS,
@@ -444,25 +418,25 @@ static int make_file(struct serve *s)
 		.n_workers = n_workers(),
 		.trace = s->trace,
 		.timeline = s->d->timeline,
+		.hold = s->d->hold,
 		.io_timeout_ms = s->o->io_timeout_ms,
 		.noted = on_read,
 		.ended = on_fuse_ended,
 		.ctx = s,
 	};
-	int err = fusefile_new(&config, &s->file);
+	int err = region_area(s->d->region, REGION_UNDERWAY,
+			      fusefile_memory_bytes(FUSE_THREADS), &config.memory);
 
+	if (err == 0)
+		err = fusefile_new(&config, &s->file);
 	return err < 0 ? fail(s, err, "fuse") : 0;
 }
 
-static int start_engine(struct serve *s)
+int serve_start_engine(struct serve *s)
 {
 	int err;
 
-	/* All of it first: there is nothing else to do than to fill. */
-	s->is_paused = s->mode != MODE_FULL && s->o->fill != FILL_NOW;
-	s->awaits_boot = s->mode != MODE_FULL && s->o->fill == FILL_BOOT;
 	engine_pause(s->engine, s->is_paused);
-	hold_fill(s);
 	err = cache_start(s->cache);
 	if (err == 0)
 		err = engine_start(s->engine);
@@ -471,10 +445,20 @@ static int start_engine(struct serve *s)
 	return err < 0 ? fail(s, err, "engine") : 0;
 }
 
-static struct attachment attachment_of(const struct serve *s)
+static int start_engine(struct serve *s)
+{
+	/* All of it first: there is nothing else to do than to fill. */
+	s->is_paused = s->mode != MODE_FULL && s->o->fill != FILL_NOW;
+	s->awaits_boot = s->mode != MODE_FULL && s->o->fill == FILL_BOOT;
+	hold_fill(s);
+	return serve_start_engine(s);
+}
+
+struct attachment serve_attachment(const struct serve *s)
 {
 	return (struct attachment){
 		.name = s->o->name,
+		.hold = s->d->hold,
 		.read_only = s->o->read_only,
 		.n_bytes = img_info(s->image.img)->image_bytes,
 		.loop = {.fd = -1},
@@ -490,7 +474,7 @@ static int expose(struct serve *s)
 
 	if (err < 0)
 		return fail(s, err, "fuse");
-	s->attachment = attachment_of(s);
+	s->attachment = serve_attachment(s);
 	err = attachment_open(&s->attachment, fd);
 	return err < 0 ? fail(s, err, "block device") : 0;
 }
@@ -501,6 +485,7 @@ static void become_ready(struct serve *s)
 
 	s->is_attached = true;
 	s->seconds_ready = serve_seconds(s);
+	serve_record_ready(s);
 	snprintf(device, sizeof device, "/dev/hydroot/%s", s->o->name);
 	log_notice("%s: ready after %.1f s", device, s->seconds_ready);
 	serve_write_status(s);
@@ -511,7 +496,7 @@ static void become_ready(struct serve *s)
 /* Mode hybrid and stream: a device now, and what it lacks later. */
 static int attach(struct serve *s)
 {
-	int err = make_file(s);
+	int err = serve_make_file(s);
 
 	if (err == 0)
 		err = expose(s);
@@ -529,13 +514,24 @@ static void end_fetching(struct serve *s)
 	daemon_tell(s->d->serve_end, KEEPER_NET_DONE, "");
 }
 
+void serve_finish_handover(struct serve *s, enum handover_method method)
+{
+	s->record->method = method;
+	s->record->is_swapped = true;
+	handover_finish(&s->attachment, method);
+	s->handover_method = method;
+	s->handover_done = true;
+}
+
 static void hand_over(struct serve *s)
 {
 	enum handover_method method = handover_choose(&s->attachment, s->store);
 	int64_t start_ns = clock_ns();
 	int err;
 
-	s->seconds_resident = serve_seconds(s);
+	if (s->record->seconds_resident <= 0)
+		s->record->seconds_resident = serve_seconds(s);
+	s->seconds_resident = s->record->seconds_resident;
 	end_fetching(s);
 	s->state = store_is_persistent(s->store) ? STATE_CACHED : STATE_RESIDENT;
 	if (method == HANDOVER_NONE) {
@@ -543,6 +539,9 @@ static void hand_over(struct serve *s)
 			   attach_state_name(s->state), s->seconds_resident);
 		return;
 	}
+	s->record->method = method;
+	if (store_is_persistent(s->store))
+		serve_release_claim(s);
 	err = handover_run(&s->attachment, s->store, method);
 	if (err < 0) {
 		s->handover_failed = true;
@@ -551,8 +550,7 @@ static void hand_over(struct serve *s)
 			  handover_method_name(method), strerror(-err));
 		return;
 	}
-	s->handover_method = method;
-	s->handover_done = true;
+	serve_finish_handover(s, method);
 	log_notice("%s after %.1f s; handed over by %s in %.1f ms: "
 		   "server and daemon are not needed any more",
 		   attach_state_name(s->state), s->seconds_resident,
@@ -575,13 +573,17 @@ static int deliver(struct serve *s)
 
 	s->seconds_resident = serve_seconds(s);
 	end_fetching(s);
-	s->attachment = attachment_of(s);
+	s->attachment = serve_attachment(s);
 	err = attachment_open_store(&s->attachment, s->store);
 	if (err < 0)
 		return fail(s, err, "block device");
 	s->state = store_is_persistent(s->store) ? STATE_CACHED : STATE_RESIDENT;
 	s->handover_method = s->attachment.has_dm ? HANDOVER_DM : HANDOVER_PLAIN;
 	s->handover_done = true;
+	/* For a process after this one only the end is left. */
+	s->record->seconds_resident = s->seconds_resident;
+	s->record->method = s->handover_method;
+	s->record->is_swapped = true;
 	log_notice("resident after %.1f s: server and daemon are not needed any more",
 		   s->seconds_resident);
 	become_ready(s);
@@ -648,6 +650,8 @@ static void stop(struct serve *s)
 		(void)!serve_write_report(s);
 	if (s->handover_done && s->trace)
 		(void)!trace_write(s->trace, img_info(s->image.img), s->d->rundir_fd);
+	/* All is said and done: no other process is to go on where this one ends. */
+	hold_end(s->d->hold);
 	engine_free(s->engine);
 	recheck_free(s->recheck);
 	fusefile_free(s->file);
@@ -661,17 +665,17 @@ static void stop(struct serve *s)
 	source_free(s->source);
 	close(s->event_fd);
 	/* Last: who detaches takes it for the sign that all memory is free. */
+	region_free(s->d->region);
 	if (s->is_leaving)
 		(void)!rundir_remove(s->o->name);
 }
 
 static int start(struct serve *s)
 {
-	int err = control_open(s->d->rundir_fd, &control_ops, s, &s->control);
+	int err = serve_open_control(s);
 
-	if (err < 0)
-		return fail(s, err, "control socket");
-	err = open_source(s);
+	if (err == 0)
+		err = serve_open_source(s);
 	if (err == 0)
 		err = open_image(s);
 	if (err == 0 && (err = serve_preflight(s)) < 0)
@@ -679,7 +683,7 @@ static int start(struct serve *s)
 	if (err == 0)
 		err = open_store(s);
 	if (err == 0)
-		err = make_parts(s);
+		err = serve_make_parts(s);
 	if (err == 0)
 		err = start_engine(s);
 	if (err < 0)
@@ -687,6 +691,19 @@ static int start(struct serve *s)
 	s->state = s->mode == MODE_STREAM ? STATE_STREAMING : STATE_FILLING;
 	s->tick.last_ms = clock_ms();
 	return s->mode == MODE_FULL ? copy_all(s) : attach(s);
+}
+
+static int open_record(struct serve *s)
+{
+	void *memory;
+	int err = region_area(s->d->region, REGION_SERVE, sizeof *s->record, &memory);
+
+	if (err < 0) {
+		log_error("serving process: memory that outlives it: %s", strerror(-err));
+		return err;
+	}
+	s->record = memory;
+	return 0;
 }
 
 int serve_run(struct daemon *d)
@@ -708,8 +725,17 @@ int serve_run(struct daemon *d)
 	timeline_start(d->timeline, clock_ms());
 	process_ignore_signals();
 	process_check_fuse_timeouts();
-	if (start(s) == 0)
+	if (open_record(s) < 0)
+		return 1;
+	if (d->n_serve_deaths) {
+		/* Nothing is tidied up: the next one is to find it as it is. */
+		if (serve_resume(s) < 0)
+			return SERVE_AGAIN;
 		run(s);
+	} else if (start(s) == 0) {
+		run(s);
+	}
+	run(s);
 	status = s->state == STATE_FAILED ? 1 : 0;
 	stop(s);
 	free(s);

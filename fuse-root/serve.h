@@ -18,11 +18,49 @@
 #include "face/status.h"
 #include "face/timeline.h"
 
+/*
+ * What the next serving process has to know, in memory that outlives this one.  Written by the main
+ * thread; what makes it count is written last.
+ */
+struct serve_record {
+	uint64_t is_ready; /* all of the following holds */
+	uint64_t has_dm;
+	struct blockdev loop, dm; /* without their descriptors */
+	double seconds_ready, seconds_resident;
+	uint64_t zram_bytes; /* size of the device, smaller than the image under slots */
+	uint64_t zram_entry_bytes; /* what the kernel keeps for each page of it */
+	struct serve_settings { /* what can be changed while it runs */
+		uint64_t mode;
+		uint64_t cache_bytes, reserve_bytes, rate_bytes;
+		uint64_t is_paused, awaits_boot;
+	} settings;
+	/* The servers of now: two places, of which one is written while the other counts. */
+	struct serve_servers {
+		uint64_t n;
+		char urls[OPTIONS_SERVERS_MAX][OPTIONS_URL_BYTES];
+	} servers[2];
+	uint64_t servers_at; /* which of them counts */
+	uint64_t n_warnings; /* written after the text */
+	char warnings[OPTIONS_WARNINGS_MAX][OPTIONS_WARNING_BYTES];
+	uint64_t method; /* of the handover, before it is begun */
+	/* The handover is done but for letting go of the loop device. */
+	uint64_t is_swapped;
+	uint64_t is_leaving; /* a detach was agreed to */
+	struct serve_counters { /* as they were at the last look */
+		uint64_t hot_bytes, demand_bytes, fill_bytes, ahead_bytes;
+		uint64_t wire_bytes, requests;
+		uint64_t demand_chunks;
+		uint64_t net_restarts;
+	} counters;
+};
+
 struct serve {
 	/* set before threads start */
 	struct daemon *d;
 	const struct options *o; /* serve_set changes some; the main thread's alone */
 	int event_fd; /* wakes the main thread */
+	struct serve_record *record;
+	struct serve_counters before; /* of the processes before this one */
 	struct source *source;
 	struct openimage image;
 	struct store *store;
@@ -91,6 +129,31 @@ int serve_set_cache(struct serve *s, uint64_t n_bytes, char *why,
 /* What the store may take now; 0: no limit of ours. */
 uint64_t serve_budget(const struct serve *s);
 
+/* Steps of the start that are the same after a death. */
+int serve_open_control(struct serve *s) _must_check_;
+int serve_open_source(struct serve *s) _must_check_;
+int serve_make_parts(struct serve *s) _must_check_;
+int serve_make_file(struct serve *s) _must_check_;
+/* Everything that runs but for the FUSE threads. */
+int serve_start_engine(struct serve *s) _must_check_;
+struct openimage_trust serve_trust(const struct serve *s);
+/* Without its devices. */
+struct attachment serve_attachment(const struct serve *s);
+/* The last step of a handover, after its run. */
+void serve_finish_handover(struct serve *s, enum handover_method method);
+
+/* The device is ready: from here on the next serving process can go on. */
+void serve_record_ready(struct serve *s);
+/* Something of struct serve_settings was changed. */
+void serve_record_settings(struct serve *s);
+/* As serve_warn has them. */
+void serve_record_warnings(struct serve *s);
+/*
+ * Instead of the start: go on where another serving process died, with its devices, its memory and the requests
+ * that it left.  -errno, logged: another process may have more luck.
+ */
+int serve_resume(struct serve *s) _must_check_;
+
 /* Seconds since kernel start in a boot, since the attach otherwise. */
 double serve_seconds(const struct serve *s);
 
@@ -113,6 +176,18 @@ int serve_set(void *ctx, const char *const *words, unsigned n_words, char *why,
 
 /* status.json now: the last word before the end. */
 void serve_write_status(struct serve *s);
+
+/* -- serve_store.c ------------------------------------------------------------------------ */
+
+#define SERVE_RECHECK_THREADS 2u
+
+/* Threads that read and write, but for those of the recheck. */
+unsigned serve_n_store_threads(void);
+/* s->store as the options want it; as the process before this one had it.  -errno, logged but for -ENOMEM. */
+int serve_open_store(struct serve *s) _must_check_;
+int serve_take_store(struct serve *s) _must_check_;
+/* Of a persistent store that was given: nobody has it to himself any more. */
+void serve_release_claim(struct serve *s);
 
 /* -- serve_mode.c ------------------------------------------------------------------------- */
 

@@ -160,6 +160,7 @@ int serve_set(void *ctx, const char *const *words, unsigned n_words, char *why,
 	if (err < 0)
 		return err;
 	s->d->options = next;
+	serve_record_settings(s);
 	log_words(words, n_words);
 	return 0;
 }

@@ -34,6 +34,7 @@ void serve_warn(struct serve *s, const char *fmt, ...)
 	log_warning("%s", text);
 	if (o->n_warnings < OPTIONS_WARNINGS_MAX)
 		memcpy(o->warnings[o->n_warnings++], text, sizeof text);
+	serve_record_warnings(s);
 }
 
 const char *serve_mode_name(enum option_mode mode)

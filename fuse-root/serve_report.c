@@ -61,11 +61,12 @@ static void survey(struct serve *s, uint64_t n_ready)
 void serve_note(struct serve *s, const struct status *st, int64_t now_ms)
 {
 	struct timeline_counts now = {
-		.demand_bytes = st->demand_bytes,
-		.hot_bytes = st->hot_bytes,
-		.fill_bytes = st->fill_bytes,
-		.wire_bytes = st->wire_bytes,
-		.n_requests = st->requests,
+		/* Of this process: the timeline has what was before it. */
+		.demand_bytes = st->demand_bytes - s->before.demand_bytes,
+		.hot_bytes = st->hot_bytes - s->before.hot_bytes,
+		.fill_bytes = st->fill_bytes - s->before.fill_bytes,
+		.wire_bytes = st->wire_bytes - s->before.wire_bytes,
+		.n_requests = st->requests - s->before.requests,
 		.n_waiting = st->demand_waiting,
 		.waits = st->waits,
 	};

@@ -26,6 +26,7 @@ static void become_stream(struct serve *s)
 	engine_set_fill(s->engine, false);
 	s->mode = s->d->options.mode = MODE_STREAM;
 	s->state = STATE_STREAMING;
+	serve_record_settings(s);
 	cache_set_budget(s->cache, serve_budget(s));
 }
 
@@ -41,6 +42,7 @@ static void become_hybrid(struct serve *s)
 	s->tick.last_ms = clock_ms();
 	s->tick.last_bytes = counts.ready_bytes;
 	s->tick.bytes_per_second = 0;
+	serve_record_settings(s);
 	engine_set_fill(s->engine, true);
 }
 

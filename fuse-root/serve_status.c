@@ -46,9 +46,9 @@ static void fill_source(struct serve *s, struct status *st, struct source_status
 	source_status(s->source, ret);
 	st->n_servers = ret->n_servers;
 	memcpy(st->servers, ret->servers, sizeof st->servers);
-	st->wire_bytes = ret->wire_bytes;
-	st->requests = ret->n_requests;
-	st->net_restarts = ret->n_net_restarts;
+	st->wire_bytes = s->before.wire_bytes + ret->wire_bytes;
+	st->requests = s->before.requests + ret->n_requests;
+	st->net_restarts = (unsigned)s->before.net_restarts + ret->n_net_restarts;
 }
 
 static void fill_store(struct serve *s, struct status *st)
@@ -77,11 +77,11 @@ static void fill_progress(struct serve *s, struct status *st)
 	engine_stats(s->engine, &engine);
 	st->resident_chunks = counts.n_ready;
 	st->resident_bytes = counts.ready_bytes;
-	st->demand_chunks = engine.demand_chunks;
-	st->demand_bytes = engine.demand_bytes;
-	st->hot_bytes = engine.hot_bytes;
-	st->fill_bytes = engine.fill_bytes;
-	st->ahead_bytes = engine.ahead_bytes;
+	st->demand_chunks = s->before.demand_chunks + engine.demand_chunks;
+	st->demand_bytes = s->before.demand_bytes + engine.demand_bytes;
+	st->hot_bytes = s->before.hot_bytes + engine.hot_bytes;
+	st->fill_bytes = s->before.fill_bytes + engine.fill_bytes;
+	st->ahead_bytes = s->before.ahead_bytes + engine.ahead_bytes;
 	st->demand_waiting = counts.n_waiting;
 	st->reads = reads.n_reads;
 	st->reads_waited = reads.n_waited;
@@ -163,6 +163,38 @@ static enum attach_state current_state(const struct serve *s, const struct statu
 	return s->is_paused || s->is_held ? STATE_PAUSED : STATE_FILLING;
 }
 
+/* For the next serving process; a death loses the last second of it. */
+static void record_counters(struct serve *s, const struct status *st)
+{
+	if (!s->engine)
+		return;
+	s->record->counters = (struct serve_counters){
+		.hot_bytes = st->hot_bytes,
+		.demand_bytes = st->demand_bytes,
+		.fill_bytes = st->fill_bytes,
+		.ahead_bytes = st->ahead_bytes,
+		.wire_bytes = st->wire_bytes,
+		.requests = st->requests,
+		.demand_chunks = st->demand_chunks,
+		.net_restarts = st->net_restarts,
+	};
+}
+
+/* Not a matter of options, so behind their warnings. */
+static void warn_of_deaths(const struct serve *s, struct status *st)
+{
+	char *text = st->warnings[st->n_warnings];
+
+	st->serve_restarts = s->d->n_serve_deaths;
+	if (!st->serve_restarts || st->n_warnings == OPTIONS_WARNINGS_MAX)
+		return;
+	snprintf(text, sizeof st->warnings[0],
+		 "the serving process died %u times and was started again, last ended by "
+		 "signal %d; nothing was lost",
+		 st->serve_restarts, s->d->last_signal);
+	st->n_warnings++;
+}
+
 void serve_status(struct serve *s, struct status *ret)
 {
 	static struct source_status src; /* large; the main thread's alone */
@@ -182,6 +214,7 @@ void serve_status(struct serve *s, struct status *ret)
 	snprintf(ret->name, sizeof ret->name, "%s", s->o->name);
 	snprintf(ret->error, sizeof ret->error, "%s", s->error);
 	memcpy(ret->warnings, s->o->warnings, sizeof ret->warnings);
+	warn_of_deaths(s, ret);
 	fill_source(s, ret, &src);
 	if (s->image.img)
 		fill_image(s, ret);
@@ -278,6 +311,7 @@ void serve_tick(struct serve *s)
 
 	serve_status(s, &st);
 	serve_note(s, &st, now_ms);
+	record_counters(s, &st);
 	if (s->engine && s->state == STATE_FILLING) {
 		serve_watch_memory(s);
 		measure_rate(s, &st, now_ms);

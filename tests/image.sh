@@ -6,6 +6,7 @@
 #	tests/image.sh base	the filesystem and its kernel      (once, about a minute, as root)
 #	tests/image.sh all	also hydroot images of it, and initramfs to boot them
 #	tests/image.sh demo	also an initramfs that copies first, to compare with
+#	tests/image.sh newer	also a newer kernel, with an initramfs of its own
 #
 # All is kept under build/images/, in folders named by a hash of what went in and links to the
 # present ones, so things are made again only when that changes:
@@ -16,6 +17,8 @@
 #          flipped.chunk (its number), chunks (see tests/chunks.sh), bytes (size of the image)
 # boot/    initramfs.img, initramfs-netkill.img
 # copyfirst/ initramfs.img: the same boot, by copying the whole image first; for comparison
+# kernel-newer/ vmlinuz, kernel, tree/lib/modules of Linux 6.12, which Debian 12 has beside its own 6.1
+# newer/   vmlinuz, initramfs.img: the same image booted with it (its modules are not in the image)
 #
 # The image has nothing that configures the network: what the initramfs set up stays as it is.
 # Packages come from the machine's own apt sources.
@@ -68,12 +71,44 @@ make_copyfirst()
 	rm -r "$work/part1" "$work/part2" "$work/extra"
 }
 
+# The package that the archive's name for the newest 6.12 stands for, unpacked, not installed.
+make_newer_kernel()
+{
+	local package version
+	package=$(apt-cache depends linux-image-6.12-cloud-amd64 2>/dev/null |
+		sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
+	[ -n "$package" ] || die "apt knows no Linux 6.12: the suite bookworm-security has it"
+	say "unpacking $package"
+	(cd "$work" && apt-get -q download "$package" >download.log 2>&1) ||
+		{ tail -n 5 "$work/download.log" >&2; die "cannot download $package"; }
+	dpkg-deb -x "$work/$package"_*.deb "$work/unpacked"
+	version=${package#linux-image-}
+	echo "$version" >"$work/kernel"
+	mv "$work/unpacked/boot/vmlinuz-$version" "$work/vmlinuz"
+	mkdir -p "$work/tree/lib"
+	if [ -d "$work/unpacked/usr/lib/modules" ]; then
+		mv "$work/unpacked/usr/lib/modules" "$work/tree/lib/"
+	else
+		mv "$work/unpacked/lib/modules" "$work/tree/lib/"
+	fi
+	depmod -b "$work/tree" "$version"
+	rm -rf "$work/unpacked" "$work/$package"_*.deb
+}
+
+make_newer_boot()
+{
+	say "making the initramfs of the newer kernel"
+	kernel_of=$IMAGES/kernel-newer
+	make_initramfs "$work/initramfs.img"
+	cp "$kernel_of/vmlinuz" "$work/vmlinuz"
+}
+
 make_initramfs() # OUTPUT [OPTION...]
 {
 	local output=$1
 	shift
-	sh initramfs/standalone/hydroot-mkinitramfs --kernel="$(cat "$base/kernel")" \
-		--root="$base/tree" --drivers=virtio --daemon="$BUILD/hydrootd" \
+	sh initramfs/standalone/hydroot-mkinitramfs --kernel="$(cat "$kernel_of/kernel")" \
+		--root="$kernel_of/tree" --drivers=virtio --daemon="$BUILD/hydrootd" \
 		--hook=tests/boot/tools.hook --output="$output" "$@" >&2
 }
 
@@ -116,17 +151,22 @@ flock 9
 trap 'rm -rf "${work:-$IMAGES/nothing}"' EXIT
 
 base=$IMAGES/base
+kernel_of=$base
 kept base make_base tests/image/* build/tests/io
 case ${1-} in
 base) ;;
-all | demo)
+all | demo | newer)
 	kept served make_image "$base/manifest" "$BUILD/hydroot-image" tests/flip.sh tests/chunks.sh
 	kept boot make_boot "$base/manifest" "$BUILD/hydrootd" "$BUILD/hydroot" tests/boot/*.hook \
 		kmod-hints/modules.list initramfs/lib.sh initramfs/standalone/* initramfs/*.rules
-	[ "$1" = all ] || kept copyfirst make_copyfirst "$base/manifest" tests/boot/copyfirst.init tests/image.sh
+	[ "$1" != demo ] || kept copyfirst make_copyfirst "$base/manifest" tests/boot/copyfirst.init tests/image.sh
+	[ "$1" = newer ] || exit 0
+	kept kernel-newer make_newer_kernel tests/image.sh
+	kept newer make_newer_boot "$IMAGES/kernel-newer/kernel" "$BUILD/hydrootd" "$BUILD/hydroot" \
+		tests/boot/*.hook kmod-hints/modules.list initramfs/lib.sh initramfs/standalone/* initramfs/*.rules
 	;;
 *)
-	say "usage: tests/image.sh base|all|demo"
+	say "usage: tests/image.sh base|all|demo|newer"
 	exit 2
 	;;
 esac

@@ -314,6 +314,29 @@ net_pid() # NAME: the one that is not root
 	return 1
 }
 
+keeper_pid() # NAME: the one that is nobody's child among them
+{
+	local pid pids parent
+	pids=$(daemon_pids "$1")
+	for pid in $pids; do
+		parent=$(awk '/^PPid:/ { print $2 }' "/proc/$pid/status" 2>/dev/null) || continue
+		grep -qx "$parent" <<<"$pids" || { echo "$pid"; return; }
+	done
+	return 1
+}
+
+# serve_pid KEEPER: its child that is root, so not the network process.  Quick: tests kill it often.
+serve_pid()
+{
+	local pid
+	for pid in $(pgrep -P "$1"); do
+		grep -qE '^Uid:[[:space:]]+0[[:space:]]' "/proc/$pid/status" 2>/dev/null || continue
+		echo "$pid"
+		return
+	done
+	return 1
+}
+
 kill_daemons()
 {
 	local pid

@@ -9,6 +9,8 @@
 
 declare -A guest_pid=()
 GUEST_MEMORY=${GUEST_MEMORY:-1024}
+# Another kernel than the image's own; its modules have to be in the initramfs.
+GUEST_KERNEL=${GUEST_KERNEL:-}
 GUEST_BOOT_SECONDS=${GUEST_BOOT_SECONDS:-180}
 # no_timer_check: on a busy host an emulated timer may be too late for the check, and the kernel panics.
 GUEST_APPEND='no_timer_check console=ttyS0 net.ifnames=0 panic=-1 loglevel=4 printk.time=1'
@@ -64,7 +66,7 @@ start_guest()
 	: >"$T/$name.console"
 	evidence+=("$T/$name.console")
 	timeout -k 5 "${GUEST_LIFE_SECONDS:-1200}" "${qemu_base[@]}" "${accel[@]}" \
-		-m "$GUEST_MEMORY" -kernel "$IMAGES/base/vmlinuz" -initrd "$initrd" \
+		-m "$GUEST_MEMORY" -kernel "${GUEST_KERNEL:-$IMAGES/base/vmlinuz}" -initrd "$initrd" \
 		-append "$GUEST_APPEND $append" \
 		-netdev user,id=n0 -device virtio-net-pci,netdev=n0,romfile= \
 		-serial "file:$T/$name.console" \

@@ -18,6 +18,7 @@ packages()
 	pkg-config		# finds the libraries
 	libc6-dev		# C library, also its static form for the tests' helpers
 	libfuse3-dev		# hydrootd: the file that is the image
+	linux-libc-dev		# hydrootd: linux/fuse.h and loop.h: requests that outlive a process
 	libcurl4-openssl-dev	# hydrootd, hydroot-image info: HTTP
 	libzstd-dev		# imgfmt: compression
 	libssl-dev		# imgfmt: SHA-256, Ed25519

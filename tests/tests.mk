@@ -17,15 +17,15 @@
 #	make chunk-table	login time and bytes by chunk size, over four kinds of network
 #	make demo		a few minutes to watch
 
-TEST_TOOLS := build/tests/guest build/tests/io build/tests/faultproxy build/tests/readcheck \
-	build/tests/seekread
+TEST_TOOLS := build/tests/guest build/tests/io build/tests/ioload build/tests/faultproxy \
+	build/tests/readcheck build/tests/seekread
 TEST_CFLAGS := -O2 -std=gnu11 -D_GNU_SOURCE $(WARNINGS)
 RUN_CHECK = HYDROOT_SETUP=$(HYDROOT_SETUP) MAKE='$(MAKE)' tests/check.sh
 
-build/tests/guest: tests/guest.c
+build/tests/guest build/tests/ioload: build/tests/%: tests/%.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(TEST_CFLAGS) -o $@ $<
+	$(Q)$(CC) $(TEST_CFLAGS) -pthread -o $@ $<
 
 # Static: it runs inside the guests, where it must not need the root disk.
 build/tests/io: tests/io.c

@@ -11,9 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <linux/loop.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -101,19 +99,7 @@ static int remove_dm(const char *name)
 	return err;
 }
 
-/*
- * The mark that loop_attach leaves: a number alone may have become somebody else's
- * device.
- */
-static bool is_our_loop(int fd)
-{
-	struct loop_info64 info;
-
-	return ioctl(fd, LOOP_GET_STATUS64, &info) == 0 &&
-	       strcmp((const char *)info.lo_file_name, "hydroot") == 0;
-}
-
-static int remove_loop(const char *loop_name)
+static int remove_loop(const char *name, const char *loop_name)
 {
 	struct blockdev loop = {.fd = -1};
 	struct stat st;
@@ -128,7 +114,8 @@ static int remove_loop(const char *loop_name)
 			close(loop.fd);
 		return err;
 	}
-	if (!is_our_loop(loop.fd)) {
+	/* A number alone may have become somebody else's device. */
+	if (!loop_is_of(&loop, name)) {
 		close(loop.fd);
 		return 0;
 	}
@@ -146,14 +133,14 @@ static int remove_device(const struct peer *a, dev_t device)
 	if (!device || kernel_name(device, top))
 		return 0; /* gone already */
 	if (strncmp(top, "loop", 4) == 0)
-		return remove_loop(top);
+		return remove_loop(a->name, top);
 	if (strncmp(top, "dm-", 3) != 0)
 		return 0; /* the store itself */
 	find_under(top, "loop", loop);
 	err = remove_dm(a->name);
 	if (err)
 		return err;
-	return loop[0] ? remove_loop(loop) : 0;
+	return loop[0] ? remove_loop(a->name, loop) : 0;
 }
 
 static int remove_store(const struct peer *a, const json_t *status)
@@ -164,7 +151,7 @@ static int remove_store(const struct peer *a, const json_t *status)
 
 	/* The loop device over a persistent store; one that is not ours is left alone. */
 	if (status_is(status, "name", a->name) && strncmp(path, "/dev/loop", 9) == 0)
-		return remove_loop(path + strlen("/dev/"));
+		return remove_loop(a->name, path + strlen("/dev/"));
 	if (!status_is(status, "name", a->name) ||
 	    sscanf(path, "/dev/zram%u%n", &id, &n) != 1 || path[n] != '\0')
 		return 0;

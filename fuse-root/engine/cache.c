@@ -537,6 +537,7 @@ int cache_new(const struct cache_config *config, struct cache **ret)
 	c->base = (struct store){
 		.ops = store_is_persistent(config->inner) ? &persistent_ops : &ops,
 		.bytes = config->inner->bytes,
+		.dev_fd = -1,
 	};
 	lock_init(&c->lock);
 	cond_init(&c->wanted);

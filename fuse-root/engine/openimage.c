@@ -180,6 +180,37 @@ static int refuse(struct attempt *a, const char *part, int img_err)
 	return -EKEYREJECTED;
 }
 
+static int check_meta_and_table(struct attempt *a, struct openimage *o,
+				const uint8_t *meta, const uint8_t *table)
+{
+	const struct img_info *info = img_info(o->img);
+	int err = img_check_meta(o->img, meta, info->meta_bytes);
+
+	if (err < 0)
+		return refuse(a, "META", err);
+	err = check_architecture(a, meta, info->meta_bytes);
+	if (err < 0)
+		return err;
+	err = img_set_table(o->img, table, info->table_bytes);
+	return err < 0 ? refuse(a, "page table", err) : 0;
+}
+
+/* For openimage_again; after all checks, so that no refused image is kept. */
+static int keep(struct region *r, const struct openimage *o, const uint8_t *meta,
+		const uint8_t *table)
+{
+	const struct img_info *info = img_info(o->img);
+	int err = 0;
+
+	if (!r)
+		return 0;
+	if (info->meta_bytes)
+		err = region_put(r, REGION_IMAGE_META, meta, info->meta_bytes);
+	if (err == 0 && info->table_bytes)
+		err = region_put(r, REGION_IMAGE_TABLE, table, info->table_bytes);
+	return err < 0 ? err : region_put(r, REGION_IMAGE_FIRST, o->first, o->n_first);
+}
+
 static int load_meta_and_table(struct attempt *a, struct openimage *o)
 {
 	const struct img_info *info = img_info(o->img);
@@ -187,19 +218,12 @@ static int load_meta_and_table(struct attempt *a, struct openimage *o)
 	const uint8_t *meta = NULL, *table = NULL;
 	int err = get_part(a, o, info->meta_off, info->meta_bytes, &meta, &meta_copy);
 
-	if (err < 0)
-		return err;
-	err = img_check_meta(o->img, meta, info->meta_bytes);
-	if (err < 0)
-		return refuse(a, "META", err);
-	err = check_architecture(a, meta, info->meta_bytes);
-	if (err < 0)
-		return err;
-	err = get_part(a, o, info->table_off, info->table_bytes, &table, &table_copy);
-	if (err < 0)
-		return err;
-	err = img_set_table(o->img, table, info->table_bytes);
-	return err < 0 ? refuse(a, "page table", err) : 0;
+	if (err == 0)
+		err = get_part(a, o, info->table_off, info->table_bytes, &table,
+			       &table_copy);
+	if (err == 0)
+		err = check_meta_and_table(a, o, meta, table);
+	return err < 0 ? err : keep(a->config->region, o, meta, table);
 }
 
 static int try_once(struct attempt *a, struct openimage *o)
@@ -284,6 +308,60 @@ int openimage_open(const struct openimage_config *config, struct openimage *ret,
 			err = 0;
 	}
 	openimage_close(&o);
+	return err;
+}
+
+static int find_part(struct region *r, enum region_tag tag, uint64_t n_bytes,
+		     const uint8_t **ret)
+{
+	void *part = NULL;
+	size_t n = 0;
+	int err = n_bytes ? region_find(r, tag, &part, &n) : 0;
+
+	if (err == 0 && n != n_bytes)
+		err = -EBADMSG;
+	*ret = part;
+	return err;
+}
+
+static int take_parts(struct attempt *a, struct region *r, struct openimage *o)
+{
+	const uint8_t *meta = NULL, *table = NULL;
+	int err = img_new(o->first, o->n_first, &o->img);
+
+	if (err < 0)
+		return refuse(a, "HEAD", err);
+	err = check_trust(a, o->img);
+	if (err == 0)
+		err = find_part(r, REGION_IMAGE_META, img_info(o->img)->meta_bytes,
+				&meta);
+	if (err == 0)
+		err = find_part(r, REGION_IMAGE_TABLE, img_info(o->img)->table_bytes,
+				&table);
+	return err < 0 ? err : check_meta_and_table(a, o, meta, table);
+}
+
+int openimage_again(struct region *region, const struct openimage_trust *trust,
+		    struct openimage *ret, char *why, size_t why_bytes)
+{
+	const struct openimage_config config = {.trust = *trust};
+	struct attempt a = {.config = &config, .why = why, .why_bytes = why_bytes};
+	struct openimage o = {0};
+	void *first;
+	int err = region_find(region, REGION_IMAGE_FIRST, &first, &o.n_first);
+
+	snprintf(why, why_bytes, "%s", "nothing was kept of it");
+	if (err < 0)
+		return err;
+	o.first = malloc(o.n_first);
+	if (!o.first)
+		return -ENOMEM;
+	memcpy(o.first, first, o.n_first);
+	err = take_parts(&a, region, &o);
+	if (err < 0)
+		openimage_close(&o);
+	else
+		*ret = o;
 	return err;
 }
 

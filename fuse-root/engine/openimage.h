@@ -6,6 +6,7 @@
 #define ENGINE_OPENIMAGE_H
 
 #include "base/options.h"
+#include "base/region.h"
 #include "imgfmt/imgfmt.h"
 #include "source/source.h"
 
@@ -28,6 +29,7 @@ struct openimage_config {
 	struct source *source;
 	unsigned n_servers;
 	struct openimage_trust trust;
+	struct region *region; /* gets a copy of what openimage_again needs; NULL: none */
 	int64_t deadline_ms; /* clock_ms */
 	bool (*idle)(void *ctx); /* called every 200 ms or so; false: give up */
 	void *ctx;
@@ -42,5 +44,12 @@ struct openimage_config {
 int openimage_open(const struct openimage_config *config, struct openimage *ret,
 		   char *why, size_t why_bytes) _must_check_;
 void openimage_close(struct openimage *o);
+
+/*
+ * The image that another process has opened, out of the region, checked once more as if it came from a
+ * server.  -ENOENT: there is none; -EKEYREJECTED: with the reason in `why`.
+ */
+int openimage_again(struct region *region, const struct openimage_trust *trust,
+		    struct openimage *ret, char *why, size_t why_bytes) _must_check_;
 
 #endif

@@ -20,14 +20,32 @@ struct blockdev {
 	int fd; /* open for as long as it is ours, or -1 */
 };
 
-/* A free loop device over `backing_fd`: direct I/O, 4096-byte blocks.  is_part: not for users. */
-int loop_attach(int backing_fd, bool read_only, bool is_part,
+/*
+ * A free loop device over `backing_fd`: direct I/O, 4096-byte blocks.  is_part: not for users.  It carries
+ * the attachment's name, because its number may be somebody else's the next moment.
+ */
+int loop_attach(const char *name, int backing_fd, bool read_only, bool is_part,
 		struct blockdev *ret) _must_check_;
 /* The same over n_bytes of the file from `off` on, read-only, not for users. */
-int loop_attach_range(int backing_fd, uint64_t off, uint64_t n_bytes,
+int loop_attach_range(const char *name, int backing_fd, uint64_t off, uint64_t n_bytes,
 		      struct blockdev *ret) _must_check_;
-/* Take the backing file away and remove the device node if nobody else wants it. */
+/* One that another process has attached, from its descriptor, which is taken over.  -ENODEV */
+int loop_adopt(int fd, struct blockdev *ret) _must_check_;
+/* True when it is bound and carries this name. */
+bool loop_is_of(const struct blockdev *loop, const char *name);
+/* Before paths go away: what is opened here is inherited by whoever is forked.  Best effort. */
+void loop_prepare(void);
+/*
+ * The same in two steps, for who has the device open in two places.  Clear: the backing file goes now
+ * or, in newer kernels, with the last close; clearing what is clear already is no error.  Forget: close
+ * it, remove the device node if nobody else wants it.
+ */
+int loop_clear(const struct blockdev *loop) _must_check_;
+void loop_forget(struct blockdev *loop);
+/* Both. */
 int loop_detach(struct blockdev *loop) _must_check_;
+/* True when its backing file is a block device, so not a file of FUSE any more. */
+bool loop_is_over_device(const struct blockdev *loop);
 /* LOOP_CHANGE_FD of a read-only loop to another file of the same size. */
 int loop_change_backing(struct blockdev *loop, int backing_fd) _must_check_;
 
@@ -36,10 +54,13 @@ bool dm_is_available(void);
 /* Map all n_bytes of target onto a new device "hydroot-NAME". */
 int dm_create(const char *name, const struct blockdev *target, uint64_t n_bytes,
 	      bool read_only, struct blockdev *ret) _must_check_;
-/* Load a table onto `target`, suspend, resume: running I/O waits, none is lost.  On error the old table runs on. */
+/*
+ * Load a table onto `target`, suspend, resume: running I/O waits, none is lost.  On error the old table
+ * runs on.  May be called again after a process died at any point of it.
+ */
 int dm_swap(const char *name, const struct blockdev *target, uint64_t n_bytes,
 	    bool read_only) _must_check_;
-/* -EBUSY while it is open. */
+/* -EBUSY while it is open; 0 when it is not there. */
 int dm_remove(const char *name) _must_check_;
 
 /* /dev/hydroot/NAME -> path, and its removal. */

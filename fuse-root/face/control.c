@@ -70,34 +70,50 @@ static int bind_socket(int dirfd, int fd)
 	return 0;
 }
 
-int control_open(int dirfd, const struct control_ops *ops, void *ctx,
-		 struct control **ret)
+int control_listen(int dirfd)
+{
+	cleanup_fd int fd =
+		socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int err = fd < 0 ? -errno : bind_socket(dirfd, fd);
+
+	if (err < 0) {
+		log_error("control: socket: %s", strerror(-err));
+		return err;
+	}
+	return steal_fd(&fd);
+}
+
+int control_open_on(int listen_fd, int dirfd, const struct control_ops *ops, void *ctx,
+		    struct control **ret)
 {
 	struct control *c = calloc(1, sizeof *c);
-	int err = -ENOMEM;
 
-	if (!c)
-		return err;
+	if (!c) {
+		close(listen_fd);
+		return -ENOMEM;
+	}
 	c->ops = ops;
 	c->ctx = ctx;
-	c->dirfd = -1;
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		c->clients[i].fd = -1;
-	c->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	err = c->listen_fd < 0 ? -errno : bind_socket(dirfd, c->listen_fd);
-	if (err)
-		goto fail;
+	c->listen_fd = listen_fd;
 	c->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 0); /* from here on the file is ours */
 	if (c->dirfd < 0) {
-		err = -errno;
-		goto fail;
+		int err = -errno;
+
+		control_close(c);
+		return err;
 	}
 	*ret = c;
 	return 0;
-fail:
-	log_error("control: socket: %s", strerror(-err));
-	control_close(c);
-	return err;
+}
+
+int control_open(int dirfd, const struct control_ops *ops, void *ctx,
+		 struct control **ret)
+{
+	int fd = control_listen(dirfd);
+
+	return fd < 0 ? fd : control_open_on(fd, dirfd, ops, ctx, ret);
 }
 
 static void client_drop(struct client *client)

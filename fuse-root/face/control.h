@@ -35,7 +35,15 @@ struct control_ops {
 
 struct control;
 
-/* Bind `control` in the directory dirfd (mode 0600) and listen.  ops and ctx are borrowed. */
+/*
+ * Bind `control` in the directory dirfd (mode 0600) and listen.  The socket, or -errno, logged: it can be
+ * made before the process that answers on it, and outlive that.
+ */
+int control_listen(int dirfd) _must_check_;
+/* Answer on such a socket, taken over in any case.  ops and ctx are borrowed. */
+int control_open_on(int listen_fd, int dirfd, const struct control_ops *ops, void *ctx,
+		    struct control **ret) _must_check_;
+/* Both. */
 int control_open(int dirfd, const struct control_ops *ops, void *ctx,
 		 struct control **ret) _must_check_;
 void control_close(struct control *c);

@@ -157,17 +157,16 @@ int dm_swap(const char *name, const struct blockdev *target, uint64_t n_bytes,
 {
 	int err = load_table(name, target, n_bytes, read_only);
 
-	if (err < 0)
-		return err;
-	/* Waits until all I/O on the old table has ended; new I/O waits in the kernel. */
-	err = run_simple(DM_DEVICE_SUSPEND, name, "suspend");
-	if (err < 0) {
-		(void)!run_simple(DM_DEVICE_CLEAR, name, "clear table");
-		(void)!run_simple(DM_DEVICE_RESUME, name, "resume");
-		return err;
-	}
+	/*
+	 * Waits until all I/O on the old table has ended; new I/O waits in the kernel.  A process that is killed
+	 * while it waits undoes it; one that is killed later leaves the device suspended, and then all of
+	 * this is done again: it is no error to suspend what is suspended.
+	 */
+	if (err == 0)
+		err = run_simple(DM_DEVICE_SUSPEND, name, "suspend");
 	/* Resume switches to the loaded table; if it cannot, the old one has to run again. */
-	err = run_simple(DM_DEVICE_RESUME, name, "resume");
+	if (err == 0)
+		err = run_simple(DM_DEVICE_RESUME, name, "resume");
 	if (err < 0) {
 		(void)!run_simple(DM_DEVICE_CLEAR, name, "clear table");
 		(void)!run_simple(DM_DEVICE_RESUME, name, "resume");
@@ -180,6 +179,8 @@ int dm_remove(const char *name)
 	struct dm_task *task = new_task(DM_DEVICE_REMOVE, name);
 	int err = task ? run_and_destroy(task, name, "remove") : -ENOMEM;
 
+	if (err == -ENXIO)
+		return 0;
 	if (err == 0)
 		dm_task_update_nodes();
 	return err;

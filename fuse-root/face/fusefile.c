@@ -2,227 +2,52 @@
 /*
  * fusefile.c - see fusefile.h
  *
- * libfuse's low-level interface, with our own threads: few, named, with small stacks, and none
- * of them ever waits for the network.  Inode 1 is the root directory, inode 2 the file "image".
+ * The mount and the threads: few, named, with small stacks, and none of them ever waits for the
+ * network.  What a request means is in fuseproto.c, how it survives this process in underway.h.
  */
 #include "face/fusefile.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fuse_lowlevel.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "face/fuseproto.h"
 
-#define IMAGE_INO 2u
-#define IMAGE_NAME "image"
-#define FOREVER 86400.0 /* nothing about the file ever changes */
+/* Those that are set aside, and those that threads and workers have in hand. */
+#define READS_MAX (2 * FUSEFILE_BACKGROUND_MAX + 256)
+
+struct fuse_thread {
+	struct fusefile *file;
+	unsigned index; /* of its mailbox */
+	pthread_t thread;
+};
 
 struct fusefile {
 	/* set before threads start */
 	struct fusefile_config config;
-	struct readpath *rp;
-	struct writepath *wp;
-	struct fuse_session *session;
+	struct underway underway;
+	struct fuseproto proto;
 	unsigned n_started;
-	pthread_t threads[FUSEFILE_THREADS_MAX];
+	struct fuse_thread threads[FUSEFILE_THREADS_MAX];
 
-	atomic_bool has_ended;
+	atomic_bool is_stopping, has_ended;
 };
 
-/* -- operations --------------------------------------------------------------------------- */
+_Static_assert(READS_MAX <= UNDERWAY_READS_MAX &&
+		       FUSEFILE_THREADS_MAX <= UNDERWAY_THREADS_MAX,
+	       "there is room for all requests");
 
-static void fill_attr(const struct fusefile *f, fuse_ino_t ino, struct stat *st)
+size_t fusefile_memory_bytes(unsigned n_threads)
 {
-	*st = (struct stat){.st_ino = ino, .st_nlink = 1, .st_blksize = 4096};
-	if (ino == IMAGE_INO) {
-		st->st_mode = S_IFREG | (f->config.read_only ? 0400 : 0600);
-		st->st_size = (off_t)f->config.n_bytes;
-		st->st_blocks = (blkcnt_t)(f->config.n_bytes / 512);
-	} else {
-		st->st_mode = S_IFDIR | 0500;
-		st->st_nlink = 2;
-	}
+	return underway_bytes(n_threads, READS_MAX, READ_BYTES_MAX);
 }
-
-static void op_init(void *userdata, struct fuse_conn_info *conn)
-{
-	(void)userdata;
-	conn->max_write = READ_BYTES_MAX;
-	conn->max_read = READ_BYTES_MAX;
-	conn->max_readahead = 0;
-	conn->max_background = FUSEFILE_BACKGROUND_MAX;
-	conn->congestion_threshold = FUSEFILE_BACKGROUND_MAX;
-	/* Pages are copied once anyway; splicing would need pipes, which are memory to wait for. */
-	conn->want &= ~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
-				  FUSE_CAP_SPLICE_MOVE);
-}
-
-static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	struct fusefile *f = fuse_req_userdata(req);
-	struct fuse_entry_param entry = {
-		.ino = IMAGE_INO,
-		.attr_timeout = FOREVER,
-		.entry_timeout = FOREVER,
-	};
-
-	if (parent != FUSE_ROOT_ID || strcmp(name, IMAGE_NAME) != 0) {
-		fuse_reply_err(req, ENOENT);
-		return;
-	}
-	fill_attr(f, IMAGE_INO, &entry.attr);
-	fuse_reply_entry(req, &entry);
-}
-
-static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct stat st;
-
-	(void)fi;
-	fill_attr(fuse_req_userdata(req), ino, &st);
-	fuse_reply_attr(req, &st, FOREVER);
-}
-
-static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct fusefile *f = fuse_req_userdata(req);
-
-	if (ino != IMAGE_INO)
-		fuse_reply_err(req, EISDIR);
-	else if (f->config.read_only && (fi->flags & O_ACCMODE) != O_RDONLY)
-		fuse_reply_err(req, EROFS);
-	else
-		fuse_reply_open(req, fi);
-}
-
-static void reply_read(void *handle, int err, const void *buf, size_t n_bytes)
-{
-	fuse_req_t req = handle;
-
-	if (err < 0)
-		fuse_reply_err(req, -err);
-	else
-		fuse_reply_buf(req, buf, n_bytes);
-}
-
-static void op_read(fuse_req_t req, fuse_ino_t ino, size_t n_bytes, off_t off,
-		    struct fuse_file_info *fi)
-{
-	struct fusefile *f = fuse_req_userdata(req);
-	uint64_t start = (uint64_t)off;
-
-	(void)ino;
-	(void)fi;
-	if (start >= f->config.n_bytes)
-		fuse_reply_buf(req, NULL, 0);
-	else
-		readpath_read(f->rp, req, start,
-			      min_u64(n_bytes, f->config.n_bytes - start));
-}
-
-/* The file has one size for ever: nothing may reach past it. */
-static bool is_inside(const struct fusefile *f, off_t off, uint64_t n_bytes)
-{
-	return off >= 0 && (uint64_t)off <= f->config.n_bytes &&
-	       n_bytes <= f->config.n_bytes - (uint64_t)off;
-}
-
-static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t n_bytes,
-		     off_t off, struct fuse_file_info *fi)
-{
-	struct fusefile *f = fuse_req_userdata(req);
-	int err = -ENOSPC;
-
-	(void)ino;
-	(void)fi;
-	if (f->config.read_only)
-		err = -EROFS;
-	else if (is_inside(f, off, n_bytes))
-		err = writepath_write(f->wp, (uint64_t)off, buf, n_bytes);
-	if (err < 0)
-		fuse_reply_err(req, -err);
-	else
-		fuse_reply_write(req, n_bytes);
-}
-
-/*
- * From the loop device: PUNCH_HOLE|KEEP_SIZE for discards, ZERO_RANGE|KEEP_SIZE for write-zeroes.
- * Both mean that the range reads as zeros.
- */
-static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off,
-			 off_t n_bytes, struct fuse_file_info *fi)
-{
-	struct fusefile *f = fuse_req_userdata(req);
-	int zeroing = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
-	int err = -EOPNOTSUPP;
-
-	(void)ino;
-	(void)fi;
-	if (f->config.read_only)
-		err = -EROFS;
-	else if (n_bytes < 0 || !is_inside(f, off, (uint64_t)n_bytes))
-		err = -EINVAL;
-	else if (zeroing && !(mode & ~(zeroing | FALLOC_FL_KEEP_SIZE)))
-		err = writepath_discard(f->wp, (uint64_t)off, (uint64_t)n_bytes);
-	fuse_reply_err(req, -err);
-}
-
-/*
- * A write is in the store when it is answered, and the store is memory: there is nothing to
- * flush.  ENOSYS once makes the kernel stop asking, and fsync succeeds without a round trip.
- */
-static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
-		     struct fuse_file_info *fi)
-{
-	(void)ino;
-	(void)datasync;
-	(void)fi;
-	fuse_reply_err(req, ENOSYS);
-}
-
-static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	(void)ino;
-	(void)fi;
-	fuse_reply_err(req, ENOSYS);
-}
-
-/* The loop device takes its discard granularity from f_bsize. */
-static void op_statfs(fuse_req_t req, fuse_ino_t ino)
-{
-	const struct fusefile *f = fuse_req_userdata(req);
-	struct statvfs st = {
-		.f_bsize = 4096,
-		.f_frsize = 4096,
-		.f_blocks = f->config.n_bytes / 4096,
-		.f_namemax = 255,
-	};
-
-	(void)ino;
-	fuse_reply_statfs(req, &st);
-}
-
-static const struct fuse_lowlevel_ops operations = {
-	.init = op_init,
-	.lookup = op_lookup,
-	.getattr = op_getattr,
-	.open = op_open,
-	.read = op_read,
-	.write = op_write,
-	.fallocate = op_fallocate,
-	.fsync = op_fsync,
-	.flush = op_flush,
-	.statfs = op_statfs,
-};
-
-/* -- life --------------------------------------------------------------------------------- */
 
 int fusefile_new(const struct fusefile_config *config, struct fusefile **ret)
 {
@@ -237,7 +62,7 @@ int fusefile_new(const struct fusefile_config *config, struct fusefile **ret)
 		.io_timeout_ms = config->io_timeout_ms,
 		.noted = config->noted,
 		.ctx = config->ctx,
-		.reply = reply_read,
+		.reply = fuseproto_reply_read,
 	};
 	int err;
 
@@ -245,11 +70,22 @@ int fusefile_new(const struct fusefile_config *config, struct fusefile **ret)
 		return -ENOMEM;
 	assert(config->n_threads >= 1 && config->n_threads <= FUSEFILE_THREADS_MAX);
 	f->config = *config;
+	atomic_init(&f->is_stopping, false);
 	atomic_init(&f->has_ended, false);
-	err = readpath_new(&rp, &f->rp);
+	underway_init(&f->underway, config->memory, config->n_threads, READS_MAX,
+		      READ_BYTES_MAX);
+	f->proto = (struct fuseproto){
+		.n_bytes = config->n_bytes,
+		.read_only = config->read_only,
+		.background_max = FUSEFILE_BACKGROUND_MAX,
+		.underway = &f->underway,
+	};
+	err = fuseproto_init(&f->proto);
 	if (err == 0)
-		err = writepath_new(config->cm, config->store, f->rp, config->n_threads,
-				    &f->wp);
+		err = readpath_new(&rp, &f->proto.rp);
+	if (err == 0)
+		err = writepath_new(config->cm, config->store, f->proto.rp,
+				    config->n_threads, &f->proto.wp);
 	if (err < 0) {
 		fusefile_free(f);
 		return err;
@@ -263,10 +99,10 @@ void fusefile_free(struct fusefile *f)
 	if (!f)
 		return;
 	assert(f->n_started == 0);
-	if (f->session)
-		fuse_session_destroy(f->session);
-	writepath_free(f->wp);
-	readpath_free(f->rp);
+	fuseproto_fini(&f->proto);
+	writepath_free(f->proto.wp);
+	readpath_free(f->proto.rp);
+	underway_fini(&f->underway);
 	free(f);
 }
 
@@ -293,36 +129,36 @@ static int mount_detached(int dev_fd)
 	return mnt < 0 ? -errno : mnt;
 }
 
-static int open_session(struct fusefile *f, int *ret_mount)
+/* The keeper has opened it already where it could. */
+static int open_device(struct fusefile *f)
 {
-	char arg0[] = "hydrootd", arg1[32], *argv[] = {arg0, arg1, NULL}, mountpoint[32];
-	struct fuse_args args = FUSE_ARGS_INIT(2, argv);
-	int dev_fd, mnt;
+	int fd = hold_take(f->config.hold, HOLD_FUSE);
 
-	dev_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	if (dev_fd < 0) {
+	if (fd >= 0)
+		return fd;
+	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (fd < 0) {
 		log_error("/dev/fuse: %s: load the module fuse", strerror(errno));
 		return -errno;
 	}
-	mnt = mount_detached(dev_fd);
+	hold_put(f->config.hold, HOLD_FUSE, fd);
+	return fd;
+}
+
+static int open_connection(struct fusefile *f, int *ret_mount)
+{
+	int mnt, fd = open_device(f);
+
+	if (fd < 0)
+		return fd;
+	mnt = mount_detached(fd);
 	if (mnt < 0) {
 		log_error("fuse: mount: %s", strerror(-mnt));
-		close(dev_fd);
+		close(fd);
 		return mnt;
 	}
-	/* libfuse wants to hear what the mount was told. */
-	snprintf(arg1, sizeof arg1, "-omax_read=%u", READ_BYTES_MAX);
-	f->session = fuse_session_new(&args, &operations, sizeof operations, f);
-	/* libfuse takes the descriptor over when it is given in this form. */
-	snprintf(mountpoint, sizeof mountpoint, "/dev/fd/%d", dev_fd);
-	if (!f->session || fuse_session_mount(f->session, mountpoint) != 0) {
-		log_error("fuse: libfuse does not take the connection");
-		close(dev_fd);
-		close(mnt);
-		return -EIO;
-	}
 	*ret_mount = mnt;
-	return 0;
+	return fuseproto_open(&f->proto, fd);
 }
 
 static void ignore_signal(int signal)
@@ -343,36 +179,46 @@ static void accept_stop_signal(void)
 }
 
 /*
- * One of the threads that take requests from the kernel.  Owns its receive buffer; woken by
+ * One of the threads that take requests from the kernel.  Owns its mailbox; woken by
  * requests; ends when the kernel ends the connection or fusefile_stop asks for it.
  */
 static void *fuse_thread(void *arg)
 {
-	struct fusefile *f = arg;
-	struct fuse_buf buf = {.mem = NULL};
+	struct fuse_thread *t = arg;
+	struct fusefile *f = t->file;
 
 	accept_stop_signal();
-	while (!fuse_session_exited(f->session)) {
-		int n = fuse_session_receive_buf(f->session, &buf);
-
-		if (n == -EINTR || n == -EAGAIN || n == -ENOENT)
+	while (!atomic_load(&f->is_stopping) && fuseproto_receive(&f->proto, t->index)) {
+		if (underway_is_empty(&f->underway, t->index))
 			continue;
-		if (n <= 0)
-			break;
-		fuse_session_process_buf(f->session, &buf);
+		fuseproto_handle(&f->proto, t->index);
+		underway_empty(&f->underway, t->index);
 	}
-	free(buf.mem);
-	fuse_session_exit(f->session);
 	if (!atomic_exchange(&f->has_ended, true))
 		f->config.ended(f->config.ctx);
 	return NULL;
+}
+
+static int start_threads(struct fusefile *f)
+{
+	int err = 0;
+
+	while (err == 0 && f->n_started < f->config.n_threads) {
+		struct fuse_thread *t = &f->threads[f->n_started];
+
+		*t = (struct fuse_thread){.file = f, .index = f->n_started};
+		err = thread_start(&t->thread, "fuse", fuse_thread, t);
+		if (err == 0)
+			f->n_started++;
+	}
+	return err;
 }
 
 /* The first fstat makes the kernel ask for the size; without it the loop device had none. */
 static int open_image(const struct fusefile *f, int mnt)
 {
 	int flags = (f->config.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC;
-	int fd = openat(mnt, IMAGE_NAME, flags);
+	int fd = openat(mnt, FUSEPROTO_IMAGE_NAME, flags);
 	struct stat st;
 
 	if (fd < 0)
@@ -387,13 +233,10 @@ static int open_image(const struct fusefile *f, int mnt)
 int fusefile_start(struct fusefile *f, int *ret_fd)
 {
 	int mnt = -1;
-	int err = open_session(f, &mnt);
+	int err = open_connection(f, &mnt);
 
-	while (err == 0 && f->n_started < f->config.n_threads) {
-		err = thread_start(&f->threads[f->n_started], "fuse", fuse_thread, f);
-		if (err == 0)
-			f->n_started++;
-	}
+	if (err == 0)
+		err = start_threads(f);
 	if (err == 0) {
 		*ret_fd = open_image(f, mnt);
 		if (*ret_fd < 0) {
@@ -409,14 +252,24 @@ int fusefile_start(struct fusefile *f, int *ret_fd)
 	return err;
 }
 
+int fusefile_take_over(struct fusefile *f, unsigned *ret_n)
+{
+	int fd = hold_take(f->config.hold, HOLD_FUSE);
+	int err = fd < 0 ? -ENOTCONN : fuseproto_open(&f->proto, fd);
+
+	if (err < 0)
+		return err;
+	*ret_n = fuseproto_replay(&f->proto);
+	return start_threads(f);
+}
+
 void fusefile_stop(struct fusefile *f)
 {
-	/* While the session can still take the answers. */
-	readpath_fail_all(f->rp, -EIO);
-	if (f->session)
-		fuse_session_exit(f->session);
+	/* While the connection can still take the answers. */
+	readpath_fail_all(f->proto.rp, -EIO);
+	atomic_store(&f->is_stopping, true);
 	for (; f->n_started; f->n_started--) {
-		pthread_t thread = f->threads[f->n_started - 1];
+		pthread_t thread = f->threads[f->n_started - 1].thread;
 
 		/* Again and again: the signal may come just before the read. */
 		while (pthread_tryjoin_np(thread, NULL) == EBUSY) {
@@ -428,15 +281,15 @@ void fusefile_stop(struct fusefile *f)
 
 void fusefile_resume(struct fusefile *f, struct chunk_waiter *list)
 {
-	readpath_resume(f->rp, list);
+	readpath_resume(f->proto.rp, list);
 }
 
 int64_t fusefile_expire(struct fusefile *f)
 {
-	return readpath_expire(f->rp);
+	return readpath_expire(f->proto.rp);
 }
 
 void fusefile_stats(struct fusefile *f, struct readpath_stats *ret)
 {
-	readpath_stats(f->rp, ret);
+	readpath_stats(f->proto.rp, ret);
 }

@@ -10,6 +10,7 @@
 #ifndef FACE_FUSEFILE_H
 #define FACE_FUSEFILE_H
 
+#include "base/hold.h"
 #include "face/readpath.h"
 #include "face/writepath.h"
 
@@ -26,6 +27,8 @@ struct fusefile_config {
 	struct timeline *timeline; /* notes what waits; or NULL */
 	int64_t io_timeout_ms; /* these two as in struct readpath_config */
 	void (*noted)(void *ctx, uint64_t img_off, uint64_t n_bytes, bool missed);
+	struct hold *hold; /* has the connection, or gets it; NULL: nobody outlives us */
+	void *memory; /* fusefile_memory_bytes for requests under way, see face/underway.h */
 	void (*ended)(void *ctx); /* the kernel has ended the connection; a FUSE thread */
 	void *ctx;
 };
@@ -34,11 +37,19 @@ struct fusefile_config {
 /* Reads the kernel may have outstanding; the loop device's hw_queue_depth is the other limit. */
 #define FUSEFILE_BACKGROUND_MAX 1024u
 
+/* Bytes of config.memory, which is page-aligned; n_threads as in the config. */
+size_t fusefile_memory_bytes(unsigned n_threads);
+
 /* Memory only.  -errno */
 int fusefile_new(const struct fusefile_config *config,
 		 struct fusefile **ret) _must_check_;
 /* Mount, start the threads, open the file: *ret_fd is the caller's.  -errno, logged. */
 int fusefile_start(struct fusefile *f, int *ret_fd) _must_check_;
+/*
+ * Instead of start, after a process that died: take its connection from config.hold and answer what it
+ * left in config.memory.  Whoever resumes reads must run already.  *ret_n: how many there were.
+ */
+int fusefile_take_over(struct fusefile *f, unsigned *ret_n) _must_check_;
 /* End the connection by force if the kernel has not; joins the threads. */
 void fusefile_stop(struct fusefile *f);
 void fusefile_free(struct fusefile *f);

@@ -21,9 +21,10 @@ int attachment_open(struct attachment *a, int backing_fd)
 	int err;
 
 	a->has_dm = dm_is_available();
-	err = loop_attach(backing_fd, a->read_only, a->has_dm, &a->loop);
+	err = loop_attach(a->name, backing_fd, a->read_only, a->has_dm, &a->loop);
 	if (err < 0)
 		return err;
+	hold_put(a->hold, HOLD_LOOP, a->loop.fd);
 	if (a->has_dm)
 		err = dm_create(a->name, &a->loop, a->n_bytes, a->read_only, &a->dm);
 	else
@@ -89,19 +90,35 @@ static int check_unused(const struct blockdev *loop)
 	return 0;
 }
 
+/*
+ * Cleared first: from then on nobody needs to have it open for it to go.  Newer kernels take the file away
+ * with the last close, and the keeper's is one.
+ */
+static int let_loop_go(struct attachment *a)
+{
+	int err = 0;
+
+	if (a->loop.fd < 0)
+		return 0;
+	err = loop_clear(&a->loop);
+	hold_drop(a->hold, HOLD_LOOP);
+	loop_forget(&a->loop);
+	return err;
+}
+
 int attachment_close(struct attachment *a)
 {
 	int err = 0;
 
 	if (a->has_dm && a->dm.path[0])
 		err = dm_remove(a->name);
-	else if (!a->has_dm)
+	else if (!a->has_dm && a->loop.fd >= 0)
 		err = check_unused(&a->loop);
 	if (err < 0)
 		return err;
 	a->dm.path[0] = '\0';
 	blockdev_unlink(a->name);
-	return loop_detach(&a->loop);
+	return let_loop_go(a);
 }
 
 enum handover_method handover_choose(const struct attachment *a,
@@ -123,33 +140,20 @@ enum handover_method handover_choose(const struct attachment *a,
 	return a->read_only ? HANDOVER_LOOP : HANDOVER_NONE;
 }
 
-static int change_loop(struct attachment *a, const char *device)
-{
-	cleanup_fd int fd = open(device, O_RDONLY | O_CLOEXEC);
-	int err;
-
-	if (fd < 0) {
-		err = -errno;
-		log_error("%s: %s", device, strerror(-err));
-		return err;
-	}
-	err = loop_change_backing(&a->loop, fd);
-	if (err == 0) {
-		close(a->loop.fd);
-		a->loop.fd = -1;
-	}
-	return err;
-}
-
-/* The store's image as a device that begins where the image does: a loop device where needed. */
+/*
+ * The store's image as a device that begins where the image does: a loop device where needed, and the same
+ * one in a process that goes on with this.
+ */
 static int open_target(const struct attachment *a, const struct store *store,
 		       enum handover_method method, struct blockdev *ret,
 		       bool *ret_is_loop)
 {
+	int fd, err;
+
 	*ret = (struct blockdev){
 		.major = store->dev_major,
 		.minor = store->dev_minor,
-		.fd = -1,
+		.fd = store->dev_fd,
 	};
 	*ret_is_loop = false;
 	if (!store_is_persistent(store)) {
@@ -161,22 +165,22 @@ static int open_target(const struct attachment *a, const struct store *store,
 	if (method == HANDOVER_DM && ret->major)
 		return 0;
 	*ret_is_loop = true;
-	return loop_attach_range(store->given.fd, store->given.off, a->n_bytes, ret);
+	fd = hold_take(a->hold, HOLD_TARGET);
+	if (fd >= 0 && loop_adopt(fd, ret) == 0)
+		return 0;
+	err = loop_attach_range(a->name, store->given.fd, store->given.off, a->n_bytes,
+				ret);
+	if (err == 0)
+		hold_put(a->hold, HOLD_TARGET, ret->fd);
+	return err;
 }
 
-static int switch_to(struct attachment *a, const struct blockdev *target,
-		     enum handover_method method)
+/* Whoever holds it has let it go first. */
+static void drop_target(const struct attachment *a, struct blockdev *target)
 {
-	int err;
-
-	if (method == HANDOVER_LOOP)
-		return change_loop(a, target->path);
-	err = dm_swap(a->name, target, a->n_bytes, a->read_only);
-	if (err < 0)
-		return err;
-	/* Nothing refers to the loop device any more; it takes the FUSE file along. */
-	(void)!loop_detach(&a->loop);
-	return 0;
+	(void)!loop_clear(target);
+	hold_drop(a->hold, HOLD_TARGET);
+	loop_forget(target);
 }
 
 int handover_run(struct attachment *a, struct store *store, enum handover_method method)
@@ -187,15 +191,48 @@ int handover_run(struct attachment *a, struct store *store, enum handover_method
 
 	if (err < 0)
 		return err;
-	err = switch_to(a, &target, method);
+	if (method == HANDOVER_LOOP)
+		err = loop_change_backing(&a->loop, target.fd);
+	else
+		err = dm_swap(a->name, &target, a->n_bytes, a->read_only);
 	if (!is_loop)
 		return err;
 	if (err < 0) {
-		(void)!loop_detach(&target);
+		drop_target(a, &target);
 		return err;
 	}
 	/* hydroot detach finds it by this name. */
 	snprintf(store->device, sizeof store->device, "%s", target.path);
 	close(target.fd);
 	return 0;
+}
+
+bool handover_has_run(const struct attachment *a, enum handover_method method)
+{
+	return method == HANDOVER_LOOP && loop_is_over_device(&a->loop);
+}
+
+void handover_adopt(struct attachment *a, struct store *store)
+{
+	int fd = hold_take(a->hold, HOLD_TARGET);
+	struct blockdev target;
+
+	if (fd < 0 || loop_adopt(fd, &target) < 0)
+		return;
+	snprintf(store->device, sizeof store->device, "%s", target.path);
+	close(target.fd);
+}
+
+void handover_finish(struct attachment *a, enum handover_method method)
+{
+	hold_drop(a->hold, HOLD_TARGET);
+	if (method != HANDOVER_LOOP) {
+		/* Nothing refers to the loop device any more; it takes the FUSE file along. */
+		(void)!let_loop_go(a);
+		return;
+	}
+	hold_drop(a->hold, HOLD_LOOP);
+	if (a->loop.fd >= 0)
+		close(a->loop.fd);
+	a->loop.fd = -1;
 }

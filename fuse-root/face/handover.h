@@ -5,6 +5,7 @@
 #ifndef FACE_HANDOVER_H
 #define FACE_HANDOVER_H
 
+#include "base/hold.h"
 #include "face/blockdev.h"
 #include "face/status.h"
 #include "store/store.h"
@@ -12,6 +13,7 @@
 /* The block devices of one attachment; `loop` over the FUSE file, `dm` over the loop if has_dm. */
 struct attachment {
 	const char *name;
+	struct hold *hold; /* has the loop device open as well; or NULL */
 	bool read_only;
 	bool has_dm;
 	uint64_t n_bytes;
@@ -25,7 +27,10 @@ int attachment_open(struct attachment *a, int backing_fd) _must_check_;
 int attachment_open_store(struct attachment *a, const struct store *store) _must_check_;
 /* What a user opens. */
 const struct blockdev *attachment_device(const struct attachment *a);
-/* Take it all away again.  -EBUSY while anybody has the device open; then nothing has changed. */
+/*
+ * Take it all away again.  -EBUSY while anybody has the device open; then nothing has changed.  May be
+ * called again after a process died in the middle of it.
+ */
 int attachment_close(struct attachment *a) _must_check_;
 
 /* What can be done for this attachment on this store and kernel; a persistent store was given (store_give) before. */
@@ -34,9 +39,15 @@ enum handover_method handover_choose(const struct attachment *a,
 
 /*
  * Every chunk is in the store: put the store's device in the place of the FUSE file, under the
- * running system.  The FUSE connection ends as a consequence.  -errno: nothing has changed.
+ * running system.  -errno: nothing has changed.  May be called again after a process died in it.
  */
 int handover_run(struct attachment *a, struct store *store,
 		 enum handover_method method) _must_check_;
+/* Did a process that died get so far?  Only for what cannot be run again then. */
+bool handover_has_run(const struct attachment *a, enum handover_method method);
+/* After such a process: where the store is now, as handover_run would have said. */
+void handover_adopt(struct attachment *a, struct store *store);
+/* After it: let go of the loop device.  The FUSE connection ends as a consequence. */
+void handover_finish(struct attachment *a, enum handover_method method);
 
 #endif

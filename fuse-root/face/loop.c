@@ -11,10 +11,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 
 #include "base/log.h"
 #include "base/rundir.h"
@@ -29,6 +32,11 @@ static int loop_control(void)
 	if (control_fd < 0)
 		control_fd = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 	return control_fd < 0 ? -errno : control_fd;
+}
+
+void loop_prepare(void)
+{
+	(void)!loop_control();
 }
 
 static int open_free(int control, struct blockdev *loop)
@@ -51,10 +59,17 @@ static int open_free(int control, struct blockdev *loop)
 
 /* What a loop device is to show. */
 struct backing {
+	const char *name; /* of the attachment */
 	int fd;
 	uint64_t off, n_bytes; /* 0, 0: all of it */
 	bool read_only, is_part;
 };
+
+/* As far as it fits. */
+static void make_mark(const char *name, char ret[LO_NAME_SIZE])
+{
+	snprintf(ret, LO_NAME_SIZE, "hydroot %.*s", LO_NAME_SIZE - 9, name);
+}
 
 static int configure(const struct blockdev *loop, const struct backing *b)
 {
@@ -68,8 +83,7 @@ static int configure(const struct blockdev *loop, const struct backing *b)
 	};
 	struct loop_info64 info;
 
-	snprintf((char *)config.info.lo_file_name, sizeof config.info.lo_file_name,
-		 "hydroot");
+	make_mark(b->name, (char *)config.info.lo_file_name);
 	if (ioctl(loop->fd, LOOP_CONFIGURE, &config) < 0)
 		return -errno;
 	if (ioctl(loop->fd, LOOP_GET_STATUS64, &info) == 0 &&
@@ -82,6 +96,16 @@ static int configure(const struct blockdev *loop, const struct backing *b)
 static const char *kernel_name(const struct blockdev *dev)
 {
 	return strrchr(dev->path, '/') + 1;
+}
+
+bool loop_is_of(const struct blockdev *loop, const char *name)
+{
+	struct loop_info64 info;
+	char mark[LO_NAME_SIZE];
+
+	make_mark(name, mark);
+	return ioctl(loop->fd, LOOP_GET_STATUS64, &info) == 0 &&
+	       strncmp((const char *)info.lo_file_name, mark, sizeof mark) == 0;
 }
 
 static int attach(const struct backing *b, struct blockdev *ret)
@@ -119,9 +143,11 @@ static int attach(const struct backing *b, struct blockdev *ret)
 	return err;
 }
 
-int loop_attach(int backing_fd, bool read_only, bool is_part, struct blockdev *ret)
+int loop_attach(const char *name, int backing_fd, bool read_only, bool is_part,
+		struct blockdev *ret)
 {
 	const struct backing b = {
+		.name = name,
 		.fd = backing_fd,
 		.read_only = read_only,
 		.is_part = is_part,
@@ -130,10 +156,11 @@ int loop_attach(int backing_fd, bool read_only, bool is_part, struct blockdev *r
 	return attach(&b, ret);
 }
 
-int loop_attach_range(int backing_fd, uint64_t off, uint64_t n_bytes,
+int loop_attach_range(const char *name, int backing_fd, uint64_t off, uint64_t n_bytes,
 		      struct blockdev *ret)
 {
 	const struct backing b = {
+		.name = name,
 		.fd = backing_fd,
 		.off = off,
 		.n_bytes = n_bytes,
@@ -144,16 +171,48 @@ int loop_attach_range(int backing_fd, uint64_t off, uint64_t n_bytes,
 	return attach(&b, ret);
 }
 
-int loop_detach(struct blockdev *loop)
+int loop_adopt(int fd, struct blockdev *ret)
+{
+	struct loop_info64 info;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || ioctl(fd, LOOP_GET_STATUS64, &info) < 0) {
+		close(fd);
+		return -ENODEV;
+	}
+	*ret = (struct blockdev){
+		.major = major(st.st_rdev), .minor = minor(st.st_rdev), .fd = fd};
+	snprintf(ret->path, sizeof ret->path, "/dev/loop%u", info.lo_number);
+	return 0;
+}
+
+int loop_clear(const struct blockdev *loop)
 {
 	int err = ioctl(loop->fd, LOOP_CLR_FD) < 0 ? -errno : 0;
 
+	if (err == 0 || err == -ENXIO)
+		return 0;
+	log_error("%s: detach: %s", loop->path, strerror(-err));
+	return err;
+}
+
+int loop_detach(struct blockdev *loop)
+{
+	int err = loop_clear(loop);
+
+	if (err == 0) {
+		loop_forget(loop);
+		return 0;
+	}
 	close(loop->fd);
 	loop->fd = -1;
-	if (err < 0) {
-		log_error("%s: detach: %s", loop->path, strerror(-err));
-		return err;
-	}
+	return err;
+}
+
+void loop_forget(struct blockdev *loop)
+{
+	close(loop->fd);
+	loop->fd = -1;
 	rundir_part_remove(kernel_name(loop));
 	/* Only tidiness: devices that the module made at the start stay. */
 	for (int i = 0;
@@ -161,15 +220,49 @@ int loop_detach(struct blockdev *loop)
 	     errno == EBUSY;
 	     i++)
 		usleep(20000);
+}
+
+bool loop_is_over_device(const struct blockdev *loop)
+{
+	struct loop_info64 info;
+
+	return ioctl(loop->fd, LOOP_GET_STATUS64, &info) == 0 && info.lo_rdevice;
+}
+
+struct change {
+	int loop_fd, backing_fd;
+	int err;
+};
+
+static int change(void *arg)
+{
+	struct change *c = arg;
+
+	c->err = ioctl(c->loop_fd, LOOP_CHANGE_FD, c->backing_fd) < 0 ? -errno : 0;
 	return 0;
 }
 
+/*
+ * The ioctl waits, and cannot be interrupted, for reads under way, which this process answers.  Killed in it,
+ * the process could not end, and no other one would be started to answer them.  So it is left to a process
+ * beside us, which shares our memory and keeps us waiting as vfork would; that wait can be killed.
+ */
 int loop_change_backing(struct blockdev *loop, int backing_fd)
 {
-	if (ioctl(loop->fd, LOOP_CHANGE_FD, backing_fd) == 0)
-		return 0;
-	log_error("%s: switch to the store: %s", loop->path, strerror(errno));
-	return -errno;
+	static char stack[64 * 1024] __attribute__((aligned(16)));
+	static struct change c;
+	pid_t pid;
+
+	c = (struct change){loop->fd, backing_fd, -EIO};
+	pid = clone(change, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &c);
+	if (pid < 0)
+		c.err = -errno;
+	else
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	if (c.err < 0)
+		log_error("%s: switch to the store: %s", loop->path, strerror(-c.err));
+	return c.err;
 }
 
 int blockdev_link(const char *name, const char *path)

@@ -312,6 +312,15 @@ static json_t *seconds_new(const struct status *st)
 	return builder_end(&b);
 }
 
+static json_t *restarts_new(const struct status *st)
+{
+	struct builder b = {.object = json_object()};
+
+	put(&b, "net", number_new(st->net_restarts));
+	put(&b, "serve", number_new(st->serve_restarts));
+	return builder_end(&b);
+}
+
 static json_t *status_object(const struct status *st)
 {
 	struct builder b = {.object = json_object()};
@@ -337,6 +346,7 @@ static json_t *status_object(const struct status *st)
 	put(&b, "handover", handover_new(st));
 	put(&b, "seconds", seconds_new(st));
 	put(&b, "net_restarts", number_new(st->net_restarts));
+	put(&b, "restarts", restarts_new(st));
 	put(&b, "error", text_new(st->error));
 	return builder_end(&b);
 }

@@ -65,7 +65,7 @@ struct status {
 	bool handover_done;
 	enum handover_method handover_method;
 	double seconds_ready, seconds_resident; /* -1: not yet */
-	unsigned net_restarts;
+	unsigned net_restarts, serve_restarts;
 	char error[256]; /* what failed, or "" */
 };
 

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "base/lock.h"
+#include "base/region.h"
 
 #define TRACE_NAME "trace"
 #define TRACE_NEW_NAME ".trace"
@@ -24,10 +25,17 @@ struct run {
 	uint64_t n;
 };
 
+/* Starts the memory; runs and bits follow. */
+struct kept {
+	uint64_t n_runs;
+	uint64_t has_ended;
+};
+
 struct trace {
 	/* set before threads start */
 	uint64_t n_blocks; /* of the image */
-	size_t seen_bytes;
+	void *own_memory; /* NULL: the caller's */
+	struct kept *kept;
 
 	/* any thread */
 	atomic_bool has_ended;
@@ -36,45 +44,69 @@ struct trace {
 	struct lock lock;
 	uint8_t *seen; /* a bit a block */
 	struct run *runs; /* only ever appended to, or the last one made longer */
-	uint64_t n_runs, n_noted;
+	uint64_t n_noted;
 };
 
-static void *lazy_zeros(size_t n_bytes)
-{
-	void *p = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+#define RUNS_OFF 4096u
+#define SEEN_OFF (RUNS_OFF + TRACE_RUNS_MAX * sizeof(struct run))
 
-	return p == MAP_FAILED ? NULL : p;
+_Static_assert(SEEN_OFF % 4096 == 0, "bits start on a page");
+
+size_t trace_memory_bytes(uint64_t image_bytes)
+{
+	return SEEN_OFF + image_bytes / IMG_BLOCK_BYTES / 8 + 1;
 }
 
-int trace_new(uint64_t image_bytes, struct trace **ret)
+/* The bits once more from the runs: the process may have died between the one and the other. */
+static void recover(struct trace *t)
+{
+	for (uint64_t i = 0; i < t->kept->n_runs; i++)
+		for (uint64_t b = t->runs[i].first; b < t->runs[i].first + t->runs[i].n;
+		     b++) {
+			t->seen[b / 8] |= (uint8_t)(1u << (b % 8));
+			t->n_noted++;
+		}
+}
+
+int trace_new_in(void *memory, uint64_t image_bytes, struct trace **ret)
 {
 	struct trace *t = calloc(1, sizeof *t);
 
 	if (!t)
 		return -ENOMEM;
 	lock_init(&t->lock);
-	atomic_init(&t->has_ended, false);
 	t->n_blocks = image_bytes / IMG_BLOCK_BYTES;
-	t->seen_bytes = t->n_blocks / 8 + 1;
-	t->seen = lazy_zeros(t->seen_bytes);
-	t->runs = lazy_zeros(TRACE_RUNS_MAX * sizeof *t->runs);
-	if (!t->seen || !t->runs) {
-		trace_free(t);
-		return -ENOMEM;
-	}
+	t->kept = memory;
+	t->runs = (void *)((uint8_t *)memory + RUNS_OFF);
+	t->seen = (uint8_t *)memory + SEEN_OFF;
+	atomic_init(&t->has_ended, t->kept->has_ended);
+	recover(t);
 	*ret = t;
 	return 0;
+}
+
+int trace_new(uint64_t image_bytes, struct trace **ret)
+{
+	void *memory = mmap(NULL, trace_memory_bytes(image_bytes), PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int err;
+
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	err = trace_new_in(memory, image_bytes, ret);
+	if (err < 0)
+		munmap(memory, trace_memory_bytes(image_bytes));
+	else
+		(*ret)->own_memory = memory;
+	return err;
 }
 
 void trace_free(struct trace *t)
 {
 	if (!t)
 		return;
-	if (t->seen)
-		munmap(t->seen, t->seen_bytes);
-	if (t->runs)
-		munmap(t->runs, TRACE_RUNS_MAX * sizeof *t->runs);
+	if (t->own_memory)
+		munmap(t->own_memory, trace_memory_bytes(t->n_blocks * IMG_BLOCK_BYTES));
 	lock_fini(&t->lock);
 	free(t);
 }
@@ -82,7 +114,7 @@ void trace_free(struct trace *t)
 /* False when there is no room. */
 static bool note_block_locked(struct trace *t, uint64_t block)
 {
-	struct run *last = t->n_runs ? &t->runs[t->n_runs - 1] : NULL;
+	struct run *last = t->kept->n_runs ? &t->runs[t->kept->n_runs - 1] : NULL;
 
 	lock_assert_held(&t->lock);
 	if (t->seen[block / 8] >> (block % 8) & 1)
@@ -92,9 +124,11 @@ static bool note_block_locked(struct trace *t, uint64_t block)
 	if (last && last->first + last->n == block) {
 		last->n++;
 	} else {
-		if (t->n_runs == TRACE_RUNS_MAX)
+		if (t->kept->n_runs == TRACE_RUNS_MAX)
 			return false;
-		t->runs[t->n_runs++] = (struct run){block, 1};
+		t->runs[t->kept->n_runs] = (struct run){block, 1};
+		region_order();
+		t->kept->n_runs++;
 	}
 	t->seen[block / 8] |= (uint8_t)(1u << (block % 8));
 	t->n_noted++;
@@ -120,13 +154,16 @@ void trace_note(struct trace *t, uint64_t img_off, size_t n_bytes)
 void trace_end(struct trace *t)
 {
 	atomic_store(&t->has_ended, true);
+	lock_acquire(&t->lock);
+	t->kept->has_ended = true;
+	lock_release(&t->lock);
 }
 
 void trace_counts(struct trace *t, struct trace_counts *ret)
 {
 	lock_acquire(&t->lock);
 	*ret = (struct trace_counts){
-		.n_runs = t->n_runs,
+		.n_runs = t->kept->n_runs,
 		.n_blocks = t->n_noted,
 		.has_ended = atomic_load(&t->has_ended),
 	};

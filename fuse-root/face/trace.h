@@ -20,6 +20,9 @@ struct trace;
 
 /* Records from now on.  -ENOMEM */
 int trace_new(uint64_t image_bytes, struct trace **ret) _must_check_;
+/* The same in memory of the caller's: zeros, or a trace of that size whose process died: it goes on. */
+int trace_new_in(void *memory, uint64_t image_bytes, struct trace **ret) _must_check_;
+size_t trace_memory_bytes(uint64_t image_bytes);
 void trace_free(struct trace *t);
 
 /* A read of [img_off, +n_bytes), multiples of 4096 within the image.  Any thread, never waits long. */

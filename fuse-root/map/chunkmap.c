@@ -6,8 +6,13 @@
  * was written to: an ABSENT chunk has none set.  Where a chunk is READY its bits say instead which
  * blocks were written or discarded here: these are what stays when it leaves, so they are the valid
  * bits it then has.  In a PARTIAL chunk a valid block that is not `packed` was written here.
- * The array and the bytes are anonymous shared memory, so that they can outlive the thread of
- * execution that fills them; what is in them is true at any time, between two steps of a thread too.
+ *
+ * The arrays can lie in memory that outlives the process.  So that a map is legal wherever its process was
+ * killed, every change is made in an order that holds at each single write (chunkmap_set_marks_locked,
+ * region_order): a state or mark that says "look at the bits" is set before the first bit and goes after
+ * the last, a state that says "the bits do not matter" is one write, and bits that are subsets of
+ * others go in the order that keeps a block from seeming to be written here.  chunkmap_recover.c tidies
+ * up what such an order leaves.
  *
  * Two more arrays say which blocks came from the hot pack, and which are on their way from it.  A mark
  * of the chunk says whether they have to be looked at, so what no pack touches takes no memory.
@@ -31,14 +36,6 @@ const char *chunk_state_name(enum chunk_state state)
 	return names[state];
 }
 
-static void *shared_zeros(uint64_t n_bytes)
-{
-	void *p = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
 /* Read where nothing was written, it takes no memory, as shared memory would. */
 static void *private_zeros(uint64_t n_bytes)
 {
@@ -48,8 +45,41 @@ static void *private_zeros(uint64_t n_bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *ctx),
-		 void *ctx, struct chunkmap **ret)
+static size_t whole_pages(uint64_t n_bytes)
+{
+	return div_round_up(n_bytes, 4096) * 4096;
+}
+
+static size_t marks_bytes(uint64_t image_bytes, uint32_t chunk_bytes)
+{
+	return whole_pages(div_round_up(image_bytes, chunk_bytes));
+}
+
+static size_t bits_bytes(uint64_t image_bytes, uint32_t chunk_bytes)
+{
+	return whole_pages(div_round_up(image_bytes, chunk_bytes) *
+			   (chunk_bytes / BLOCK_BYTES / 8));
+}
+
+size_t chunkmap_memory_bytes(uint64_t image_bytes, uint32_t chunk_bytes)
+{
+	return marks_bytes(image_bytes, chunk_bytes) +
+	       3 * bits_bytes(image_bytes, chunk_bytes);
+}
+
+static void set_arrays(struct chunkmap *cm, void *memory, uint64_t image_bytes,
+		       uint32_t chunk_bytes)
+{
+	size_t n_bytes = bits_bytes(image_bytes, chunk_bytes);
+
+	cm->marks = memory;
+	cm->valid = cm->marks + marks_bytes(image_bytes, chunk_bytes);
+	cm->packed = cm->valid + n_bytes;
+	cm->promised = cm->packed + n_bytes;
+}
+
+int chunkmap_new_in(void *memory, uint64_t image_bytes, uint32_t chunk_bytes,
+		    void (*wake)(void *ctx), void *ctx, struct chunkmap **ret)
 {
 	struct chunkmap *cm = calloc(1, sizeof *cm);
 
@@ -68,24 +98,36 @@ int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *
 	lock_init(&cm->lock);
 	cond_init(&cm->writer_left);
 	cond_init(&cm->storing_ended);
-	cm->marks = shared_zeros(cm->n_chunks);
-	cm->valid = shared_zeros(cm->n_chunks * cm->blocks_per_chunk / 8);
-	cm->packed = shared_zeros(cm->n_chunks * cm->blocks_per_chunk / 8);
-	cm->promised = shared_zeros(cm->n_chunks * cm->blocks_per_chunk / 8);
+	set_arrays(cm, memory, image_bytes, chunk_bytes);
 	cm->stamps = private_zeros(cm->n_chunks * sizeof *cm->stamps);
-	if (!cm->marks || !cm->valid || !cm->packed || !cm->promised || !cm->stamps ||
+	if (!cm->stamps ||
 	    queue_init(&cm->demand, min_u64(cm->n_chunks, DEMAND_MAX)) < 0) {
 		chunkmap_free(cm);
 		return -ENOMEM;
 	}
+	chunkmap_recover(cm);
 	*ret = cm;
 	return 0;
 }
 
-static void free_bits(const struct chunkmap *cm, uint8_t *bits)
+int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *ctx),
+		 void *ctx, struct chunkmap **ret)
 {
-	if (bits)
-		munmap(bits, cm->n_chunks * cm->blocks_per_chunk / 8);
+	size_t n_bytes = chunkmap_memory_bytes(image_bytes, chunk_bytes);
+	void *memory = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int err;
+
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	err = chunkmap_new_in(memory, image_bytes, chunk_bytes, wake, ctx, ret);
+	if (err < 0) {
+		munmap(memory, n_bytes);
+		return err;
+	}
+	(*ret)->own_memory = memory;
+	(*ret)->own_bytes = n_bytes;
+	return 0;
 }
 
 void chunkmap_free(struct chunkmap *cm)
@@ -93,11 +135,8 @@ void chunkmap_free(struct chunkmap *cm)
 	if (!cm)
 		return;
 	assert(cm->n_waiting == 0 && !cm->writers && !cm->readers);
-	if (cm->marks)
-		munmap(cm->marks, cm->n_chunks);
-	free_bits(cm, cm->valid);
-	free_bits(cm, cm->packed);
-	free_bits(cm, cm->promised);
+	if (cm->own_memory)
+		munmap(cm->own_memory, cm->own_bytes);
 	if (cm->stamps)
 		munmap(cm->stamps, cm->n_chunks * sizeof *cm->stamps);
 	queue_fini(&cm->demand);
@@ -175,6 +214,15 @@ void chunkmap_leave(struct chunkmap *cm)
 
 /* -- state changes ------------------------------------------------------------------------ */
 
+void chunkmap_set_marks_locked(struct chunkmap *cm, uint64_t ci, unsigned marks)
+{
+	volatile uint8_t *byte = &cm->marks[ci];
+
+	region_order();
+	*byte = (uint8_t)marks;
+	region_order();
+}
+
 bool chunkmap_any_locked(struct chunkmap *cm, uint8_t *bits, uint64_t ci)
 {
 	const uint8_t *at = bits_of(cm, bits, ci);
@@ -223,31 +271,40 @@ void chunkmap_clear_locked(struct chunkmap *cm, uint8_t *bits, unsigned mark, ui
 	for (uint64_t b = first; b < end; b++)
 		bits[b / 8] &= (uint8_t) ~(1u << (b % 8));
 	if (!chunkmap_any_locked(cm, bits, ci))
-		cm->marks[ci] &= (uint8_t)~mark;
+		chunkmap_set_marks_locked(cm, ci, cm->marks[ci] & ~mark);
+}
+
+/* Not `packed` first: what is valid and not packed counts as written here. */
+void chunkmap_drop_packed_locked(struct chunkmap *cm, uint64_t ci)
+{
+	uint8_t *valid = bits_of(cm, cm->valid, ci),
+		*packed = bits_of(cm, cm->packed, ci);
+
+	lock_assert_held(&cm->lock);
+	if (!(cm->marks[ci] & MARK_PACKED))
+		return;
+	for (uint64_t i = 0; i < cm->blocks_per_chunk / 8; i++)
+		valid[i] &= (uint8_t)~packed[i];
+	region_order();
+	memset(packed, 0, cm->blocks_per_chunk / 8);
 }
 
 /* What is left of the valid bits are the blocks that were written here. */
 void chunkmap_make_ready_locked(struct chunkmap *cm, uint64_t ci)
 {
-	uint8_t *valid = bits_of(cm, cm->valid, ci),
-		*packed = bits_of(cm, cm->packed, ci);
-	uint8_t marks;
+	unsigned marks;
 
 	lock_assert_held(&cm->lock);
 	if (state_of(cm, ci) == CHUNK_READY)
 		return;
 	chunkmap_leave_present_locked(cm, ci);
 	marks = CHUNK_READY | (cm->marks[ci] & (MARK_DEMANDED | MARK_CLAIMED));
-	if (cm->marks[ci] & MARK_PACKED)
-		for (uint64_t i = 0; i < cm->blocks_per_chunk / 8; i++) {
-			valid[i] &= (uint8_t)~packed[i];
-			packed[i] = 0;
-		}
+	chunkmap_drop_packed_locked(cm, ci);
 	if (cm->marks[ci] & MARK_PROMISED)
 		memset(bits_of(cm, cm->promised, ci), 0, cm->blocks_per_chunk / 8);
 	if (state_of(cm, ci) == CHUNK_PARTIAL && chunkmap_any_locked(cm, cm->valid, ci))
 		marks |= MARK_DIRTY;
-	cm->marks[ci] = marks;
+	chunkmap_set_marks_locked(cm, ci, marks);
 	cm->n_ready++;
 	cm->ready_blocks += end_block_of(cm, ci) - first_block_of(cm, ci);
 }
@@ -261,6 +318,13 @@ static bool all_valid_locked(struct chunkmap *cm, uint64_t first, uint64_t end)
 	return true;
 }
 
+/* The mark alone says only that a pack may have put something into the store. */
+static bool has_packed_locked(struct chunkmap *cm, uint64_t ci)
+{
+	lock_assert_held(&cm->lock);
+	return cm->marks[ci] & MARK_PACKED && chunkmap_any_locked(cm, cm->packed, ci);
+}
+
 /*
  * A chunk with blocks of the hot pack is not READY before these were compared with the image.  One
  * that is READY remembers what was written to it.
@@ -269,14 +333,15 @@ void chunkmap_make_valid_locked(struct chunkmap *cm, uint64_t ci, uint64_t first
 				uint64_t end)
 {
 	lock_assert_held(&cm->lock);
-	set_bits(cm->valid, first, end);
 	if (state_of(cm, ci) == CHUNK_READY) {
-		cm->marks[ci] |= MARK_DIRTY;
+		chunkmap_set_marks_locked(cm, ci, cm->marks[ci] | MARK_DIRTY);
+		set_bits(cm->valid, first, end);
 		return;
 	}
 	chunkmap_leave_present_locked(cm, ci);
-	cm->marks[ci] = (uint8_t)((cm->marks[ci] & ~STATE_MASK) | CHUNK_PARTIAL);
-	if (!(cm->marks[ci] & MARK_PACKED) &&
+	chunkmap_set_marks_locked(cm, ci, (cm->marks[ci] & ~STATE_MASK) | CHUNK_PARTIAL);
+	set_bits(cm->valid, first, end);
+	if (!has_packed_locked(cm, ci) &&
 	    all_valid_locked(cm, first_block_of(cm, ci), end_block_of(cm, ci)))
 		chunkmap_make_ready_locked(cm, ci);
 }
@@ -573,6 +638,17 @@ bool chunkmap_next_absent(struct chunkmap *cm, uint64_t from, uint64_t *ret_ci)
 
 /* -- writers ------------------------------------------------------------------------------ */
 
+/* The mark stays: of other blocks, too, something may be in the store, which zeros must not be taken for. */
+static void unpack_locked(struct chunkmap *cm, uint64_t ci, uint64_t first, uint64_t end)
+{
+	lock_assert_held(&cm->lock);
+	if (!(cm->marks[ci] & MARK_PACKED))
+		return;
+	for (uint64_t b = first; b < end; b++)
+		cm->packed[b / 8] &= (uint8_t) ~(1u << (b % 8));
+	region_order();
+}
+
 bool chunkmap_is_storing_locked(struct chunkmap *cm, uint64_t first_ci, uint64_t last_ci)
 {
 	lock_assert_held(&cm->lock);
@@ -650,7 +726,7 @@ struct chunk_waiter *chunkmap_write_end(struct chunkmap *cm, struct chunk_writer
 		uint64_t before = chunkmap_clean_locked(cm, ci);
 
 		/* Also where the write failed: the user may have been told so, and it is his now. */
-		chunkmap_clear_locked(cm, cm->packed, MARK_PACKED, ci, b, end);
+		unpack_locked(cm, ci, b, end);
 		if (ok) {
 			chunkmap_make_valid_locked(cm, ci, b, end);
 			chunkmap_touch_locked(cm, ci);
@@ -790,7 +866,7 @@ struct chunk_waiter *chunkmap_mark_zero(struct chunkmap *cm, uint64_t ci)
 	    !chunkmap_is_storing_locked(cm, ci, ci)) {
 		before = chunkmap_clean_locked(cm, ci);
 		chunkmap_make_ready_locked(cm, ci);
-		cm->marks[ci] |= MARK_ZERO;
+		chunkmap_set_marks_locked(cm, ci, cm->marks[ci] | MARK_ZERO);
 		chunkmap_note_clean_locked(cm, ci, before);
 		list = chunkmap_take_waiters_locked(cm, ci, NULL);
 	}

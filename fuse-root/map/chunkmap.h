@@ -95,6 +95,18 @@ struct chunkmap;
  */
 int chunkmap_new(uint64_t image_bytes, uint32_t chunk_bytes, void (*wake)(void *ctx),
 		 void *ctx, struct chunkmap **ret) _must_check_;
+
+/*
+ * The same in memory of the caller's, chunkmap_memory_bytes of it, page-aligned: zeros, or what a map of
+ * the same sizes left there when its process ended, at whatever instruction.  Of that one, states and valid
+ * blocks and which of them came from the hot pack are taken over; demands, claims, promises, waiters and
+ * what was being stored are not: to be asked for again.  The memory outlives the map.
+ */
+int chunkmap_new_in(void *memory, uint64_t image_bytes, uint32_t chunk_bytes,
+		    void (*wake)(void *ctx), void *ctx,
+		    struct chunkmap **ret) _must_check_;
+size_t chunkmap_memory_bytes(uint64_t image_bytes, uint32_t chunk_bytes);
+
 /* Nobody may wait any more.  NULL is legal. */
 void chunkmap_free(struct chunkmap *cm);
 

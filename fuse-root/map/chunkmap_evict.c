@@ -75,8 +75,6 @@ static bool has_reader_locked(struct chunkmap *cm, uint64_t ci)
  */
 static void make_leave_locked(struct chunkmap *cm, uint64_t ci)
 {
-	uint8_t *valid = bits_of(cm, cm->valid, ci),
-		*packed = bits_of(cm, cm->packed, ci);
 	enum chunk_state state = CHUNK_ABSENT;
 
 	lock_assert_held(&cm->lock);
@@ -86,14 +84,12 @@ static void make_leave_locked(struct chunkmap *cm, uint64_t ci)
 		if (cm->marks[ci] & MARK_DIRTY)
 			state = CHUNK_PARTIAL;
 	} else {
-		for (uint64_t i = 0; i < cm->blocks_per_chunk / 8; i++) {
-			valid[i] &= (uint8_t)~packed[i];
-			packed[i] = 0;
-		}
+		chunkmap_drop_packed_locked(cm, ci);
 		if (chunkmap_any_locked(cm, cm->valid, ci))
 			state = CHUNK_PARTIAL;
 	}
-	cm->marks[ci] = (uint8_t)((cm->marks[ci] & MARK_PACKED) | state);
+	/* All of it before the store: a process that dies here leaves a chunk that is fetched again. */
+	chunkmap_set_marks_locked(cm, ci, (cm->marks[ci] & MARK_PACKED) | state);
 }
 
 bool chunkmap_evict_begin(struct chunkmap *cm, const struct chunk_age *age, uint8_t *kept)

@@ -3,19 +3,21 @@
  * chunkmap_internal.h - what the files of the chunk map share; for chunkmap*.c and its tests only
  *
  * chunkmap.c has readers, writers and fetches, chunkmap_pack.c the hot pack, chunkmap_evict.c the
- * way back.  Every function here needs the lock but those that only compute.
+ * way back, chunkmap_recover.c what a process that died has left.  Every function here needs the lock but those that only compute.
  */
 #ifndef MAP_CHUNKMAP_INTERNAL_H
 #define MAP_CHUNKMAP_INTERNAL_H
 
 #include "base/lock.h"
+#include "base/region.h"
 #include "map/chunkmap.h"
 #include "map/queue.h"
 
 #define STATE_MASK 0x03u
 #define MARK_DEMANDED 0x04u
 #define MARK_CLAIMED 0x08u
-#define MARK_PACKED 0x10u /* bits of `packed` may be set */
+/* Bits of `packed` may be set; the store may have something of a pack where no bit says so. */
+#define MARK_PACKED 0x10u
 #define MARK_PROMISED 0x20u /* bits of `promised` may be set */
 #define MARK_DIRTY                                                                       \
 	0x40u /* READY only: bits of `valid` say which blocks were written here */
@@ -35,6 +37,8 @@ struct chunkmap {
 	uint64_t blocks_per_chunk;
 	void (*wake)(void *ctx);
 	void *wake_ctx;
+	void *own_memory; /* of the arrays; NULL: the caller's */
+	size_t own_bytes;
 
 	/* guarded by lock */
 	struct lock lock;
@@ -101,10 +105,17 @@ static inline uint8_t *bits_of(const struct chunkmap *cm, uint8_t *bits, uint64_
 void chunkmap_enter(struct chunkmap *cm);
 void chunkmap_leave(struct chunkmap *cm);
 
+/* The only way to change marks that bits hang on: nothing else is written before or after it. */
+void chunkmap_set_marks_locked(struct chunkmap *cm, uint64_t ci, unsigned marks);
+/* What a process left, before any thread: legal, nothing under way, counted. */
+void chunkmap_recover(struct chunkmap *cm);
+
 bool chunkmap_any_locked(struct chunkmap *cm, uint8_t *bits, uint64_t ci);
 /* Clear bits [first, end) of chunk ci in an array, and the mark when none is left. */
 void chunkmap_clear_locked(struct chunkmap *cm, uint8_t *bits, unsigned mark, uint64_t ci,
 			   uint64_t first, uint64_t end);
+/* Blocks of a chunk that is not READY that came from the hot pack are not valid any more; the mark stays. */
+void chunkmap_drop_packed_locked(struct chunkmap *cm, uint64_t ci);
 /*
  * Blocks of chunk ci that came from the image and are in the store.  Whoever changes a chunk asks
  * before, and says afterwards that it was so.

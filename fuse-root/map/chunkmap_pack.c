@@ -25,8 +25,8 @@ void chunkmap_promise(struct chunkmap *cm, uint64_t ci, uint32_t first, uint32_t
 	chunkmap_enter(cm);
 	assert(n && start + n <= end_block_of(cm, ci));
 	if (state_of(cm, ci) != CHUNK_READY && !is_present(cm, ci)) {
+		chunkmap_set_marks_locked(cm, ci, cm->marks[ci] | MARK_PROMISED);
 		set_bits(cm->promised, start, start + n);
-		cm->marks[ci] |= MARK_PROMISED;
 	}
 	chunkmap_leave(cm);
 }
@@ -70,9 +70,10 @@ static void add_part_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
 	/* First of all, so that the chunk does not become READY; and the mark before the bits. */
 	for (uint64_t b = first; b < end; b++)
 		if (state_of(cm, ci) == CHUNK_ABSENT || !bit_is_set(cm->valid, b)) {
-			cm->marks[ci] |= MARK_PACKED;
+			chunkmap_set_marks_locked(cm, ci, cm->marks[ci] | MARK_PACKED);
 			set_bits(cm->packed, b, b + 1);
 		}
+	region_order();
 	chunkmap_make_valid_locked(cm, ci, first, end);
 }
 

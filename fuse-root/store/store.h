@@ -85,6 +85,7 @@ struct store {
 		int fd; /* borrowed */
 		uint64_t off;
 	} given;
+	int dev_fd; /* open on it, borrowed; -1 when it is not a block device */
 };
 
 static inline int store_read(struct store *s, const struct store_io *io, unsigned n)

@@ -368,6 +368,7 @@ static int new_store(struct disk *d, const struct store_disk_config *config,
 		.bytes = config->image.image_bytes,
 		.dev_major = d->dev_major,
 		.dev_minor = d->dev_minor,
+		.dev_fd = -1,
 		.given = {.fd = -1},
 	};
 	snprintf(s->store.device, sizeof s->store.device, "%.63s", d->path);

@@ -150,22 +150,63 @@ static void map_locked(struct store_mem *m)
 	m->map = NULL;
 }
 
-int store_mem_new(uint64_t n_bytes, uint64_t limit_bytes, struct store **ret)
+/* What another process has written: touched, and so locked, in this one. */
+static void lock_what_is_there(const struct store_mem *m)
+{
+	off_t end = 0, start;
+
+	while (m->map && (start = lseek(m->fd, end, SEEK_DATA)) >= 0) {
+		end = lseek(m->fd, start, SEEK_HOLE);
+		if (end <= start)
+			break;
+		for (off_t off = start; off < end; off += PAGE_BYTES)
+			(void)((const volatile uint8_t *)m->map)[off];
+	}
+}
+
+/* Takes the fd over, also when it fails. */
+static int new_store(int fd, uint64_t n_bytes, uint64_t limit_bytes, struct store **ret)
 {
 	struct store_mem *m = calloc(1, sizeof *m);
 
-	if (!m)
+	if (!m) {
+		close(fd);
 		return -ENOMEM;
-	m->store = (struct store){.ops = &ops, .bytes = n_bytes};
-	atomic_init(&m->limit_bytes, limit_bytes);
-	m->fd = memfd_create("hydroot-store", MFD_CLOEXEC);
-	if (m->fd < 0 || ftruncate(m->fd, (off_t)n_bytes) < 0) {
-		int err = -errno;
-
-		mem_free(&m->store);
-		return err;
 	}
+	m->store = (struct store){
+		.ops = &ops, .bytes = n_bytes, .dev_fd = -1, .given = {.fd = -1}};
+	atomic_init(&m->limit_bytes, limit_bytes);
+	m->fd = fd;
 	map_locked(m);
+	lock_what_is_there(m);
 	*ret = &m->store;
 	return 0;
+}
+
+int store_mem_new(uint64_t n_bytes, uint64_t limit_bytes, struct store **ret)
+{
+	int fd = memfd_create("hydroot-store", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)n_bytes) < 0) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return new_store(fd, n_bytes, limit_bytes, ret);
+}
+
+void store_mem_hold(struct store *s, struct hold *hold)
+{
+	hold_put(hold, HOLD_STORE, self(s)->fd);
+}
+
+int store_mem_adopt(struct hold *hold, uint64_t n_bytes, uint64_t limit_bytes,
+		    struct store **ret)
+{
+	int fd = hold_take(hold, HOLD_STORE);
+
+	return fd < 0 ? -ENODEV : new_store(fd, n_bytes, limit_bytes, ret);
 }

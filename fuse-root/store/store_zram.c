@@ -118,8 +118,8 @@ static const struct store_ops ops = {
 	.leave = zram_store_leave,
 };
 
-int store_zram_new(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
-		   unsigned n_threads, struct store **ret)
+/* Without a device yet. */
+static int new_store(unsigned n_threads, struct store_zram **ret)
 {
 	struct store_zram *z = calloc(1, sizeof *z);
 	int err;
@@ -132,7 +132,13 @@ int store_zram_new(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes
 		free(z);
 		return err;
 	}
-	err = zram_create(n_bytes, algorithm, limit_bytes, &z->zram);
+	*ret = z;
+	return 0;
+}
+
+static int finish(struct store_zram *z, int err, uint64_t n_bytes, uint64_t limit_bytes,
+		  struct store **ret)
+{
 	if (err < 0) {
 		aio_free(z->aio);
 		free(z);
@@ -144,8 +150,47 @@ int store_zram_new(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes
 		.bytes = n_bytes,
 		.dev_major = z->zram.major,
 		.dev_minor = z->zram.minor,
+		.dev_fd = z->zram.fd,
+		.given = {.fd = -1},
 	};
 	snprintf(z->store.device, sizeof z->store.device, "%s", z->zram.path);
 	*ret = &z->store;
 	return 0;
+}
+
+int store_zram_new(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
+		   unsigned n_threads, struct store **ret)
+{
+	struct store_zram *z = NULL;
+	int err = new_store(n_threads, &z);
+
+	if (err < 0)
+		return err;
+	err = zram_create(n_bytes, algorithm, limit_bytes, &z->zram);
+	return finish(z, err, n_bytes, limit_bytes, ret);
+}
+
+unsigned store_zram_entry_bytes(const struct store *s)
+{
+	return ((const struct store_zram *)s)->zram.table_bytes_per_page;
+}
+
+void store_zram_hold(struct store *s, struct hold *hold)
+{
+	hold_put(hold, HOLD_STORE, self(s)->zram.fd);
+	hold_put(hold, HOLD_STORE_SYSFS, self(s)->zram.sysfs_fd);
+}
+
+int store_zram_adopt(struct hold *hold, uint64_t n_bytes, uint64_t limit_bytes,
+		     unsigned n_threads, unsigned entry_bytes, struct store **ret)
+{
+	int fd = hold_take(hold, HOLD_STORE);
+	int sysfs_fd = hold_take(hold, HOLD_STORE_SYSFS);
+	struct store_zram *z = NULL;
+	int err = new_store(n_threads, &z);
+
+	if (err < 0)
+		return err;
+	err = zram_adopt(fd, sysfs_fd, entry_bytes, &z->zram);
+	return finish(z, err, n_bytes, limit_bytes, ret);
 }

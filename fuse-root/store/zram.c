@@ -194,6 +194,29 @@ int zram_create(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
 	return 0;
 }
 
+int zram_adopt(int fd, int sysfs_fd, unsigned table_bytes_per_page, struct zram *ret)
+{
+	struct zram z = {
+		.fd = fd,
+		.sysfs_fd = sysfs_fd,
+		.compact_fd = -1,
+		.table_bytes_per_page = table_bytes_per_page,
+	};
+	struct stat st;
+
+	if (fd < 0 || sysfs_fd < 0 || fstat(fd, &st) < 0 || !S_ISBLK(st.st_mode)) {
+		zram_close(&z);
+		return -ENODEV;
+	}
+	z.major = major(st.st_rdev);
+	/* The driver gives device N the minor number N. */
+	z.minor = z.id = minor(st.st_rdev);
+	snprintf(z.path, sizeof z.path, "/dev/zram%u", z.id);
+	z.compact_fd = openat(sysfs_fd, "compact", O_WRONLY | O_CLOEXEC);
+	*ret = z;
+	return 0;
+}
+
 void zram_close(struct zram *z)
 {
 	if (z->fd >= 0)

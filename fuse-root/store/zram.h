@@ -26,6 +26,12 @@ struct zram {
 /* algorithm "" : the best of lz4, lzo-rle, zstd that the kernel has.  limit_bytes 0: none.  Logs. */
 int zram_create(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
 		struct zram *ret) _must_check_;
+/*
+ * One that another process has created, from its descriptors, which are the caller's no more.  -ENODEV
+ * when they are not of a zram device.
+ */
+int zram_adopt(int fd, int sysfs_fd, unsigned table_bytes_per_page,
+	       struct zram *ret) _must_check_;
 /* Close our fds; the device stays. */
 void zram_close(struct zram *z);
 /* Reset and hot_remove by id.  -EBUSY while it is open or mounted. */

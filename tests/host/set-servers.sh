@@ -61,6 +61,12 @@ kill -9 "$(net_pid set3)"
 wait_for 10 "another network process" net_pid set3
 read_some 20
 
+note "a new serving process knows it"
+keeper=$(keeper_pid set3)
+kill -9 "$(serve_pid "$keeper")"
+read_some 10
+assert_equal "servers" "$b" "$(urls)"
+
 note "there and back, under load"
 restart_nginx a
 hydroot resume set3

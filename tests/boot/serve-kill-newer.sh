@@ -1,0 +1,1 @@
+serve-kill.sh
