@@ -31,14 +31,14 @@
 enum exit_status { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
 
 struct arguments {
-	bool boot, print_config;
+	bool boot, print_config, fallback;
 	const char *cmdline, *conf;
 };
 
 static void print_help(void)
 {
 	printf("Usage: hydrootd [--name=NAME] [--read-only] [--KEY=VALUE ...] URL [URL ...]\n"
-	       "       hydrootd --boot [--cmdline=FILE] [--conf=FILE]\n"
+	       "       hydrootd --boot [--fallback] [--cmdline=FILE] [--conf=FILE]\n"
 	       "       hydrootd --print-config [--cmdline=FILE] [--conf=FILE]\n"
 	       "\n"
 	       "Presents a remote hydroot image as a block device, fills it in the background,\n"
@@ -47,6 +47,7 @@ static void print_help(void)
 	       "  --boot             take URL and keys from the kernel command line and the\n"
 	       "                     configuration file\n"
 	       "  --print-config     print what --boot would use, for sh, and exit\n"
+	       "  --fallback         with --boot: the fallback instead of the image\n"
 	       "  --cmdline=FILE     instead of " DEFAULT_CMDLINE "\n"
 	       "  --conf=FILE        instead of " DEFAULT_CONF "\n"
 	       "  --name=NAME        of the attachment: /dev/hydroot/NAME (root)\n"
@@ -261,8 +262,9 @@ static int run_keeper(struct daemon *d, int ready_fd)
 	return keeper_run(d, ready_fd);
 }
 
-static int wait_until_ready(int ready_fd)
+static int wait_until_ready(int ready_fd, pid_t keeper)
 {
+	int status;
 	char line[160] = "";
 	size_t n = 0;
 
@@ -275,8 +277,13 @@ static int wait_until_ready(int ready_fd)
 			break;
 		n += (size_t)got;
 	}
-	if (line[0] != 'R')
-		return EXIT_FAILED;
+	if (line[0] != 'R') {
+		while (waitpid(keeper, &status, 0) < 0 && errno == EINTR)
+			;
+		return WIFEXITED(status) && WEXITSTATUS(status) == DAEMON_NO_FALLBACK
+			       ? DAEMON_NO_FALLBACK
+			       : EXIT_FAILED;
+	}
 	printf("%s", line + 1);
 	return EXIT_DONE;
 }
@@ -297,7 +304,7 @@ static int start(struct daemon *d)
 		_exit(run_keeper(d, ready[1]));
 	}
 	close(ready[1]);
-	return wait_until_ready(ready[0]);
+	return wait_until_ready(ready[0], pid);
 }
 
 /* Options of this program itself; what is left is for options_parse_argv. */
@@ -307,6 +314,8 @@ static bool take_own_option(struct arguments *args, const char *arg)
 		args->boot = true;
 	else if (strcmp(arg, "--print-config") == 0)
 		args->print_config = true;
+	else if (strcmp(arg, "--fallback") == 0)
+		args->fallback = true;
 	else if (strncmp(arg, "--cmdline=", 10) == 0)
 		args->cmdline = arg + 10;
 	else if (strncmp(arg, "--conf=", 7) == 0)
@@ -331,7 +340,8 @@ static int read_options(struct daemon *d, struct arguments *args, int argc, char
 		log_error("%s: not together with --boot or --print-config", argv[1]);
 		return -EINVAL;
 	}
-	return read_boot_options(&d->options, args);
+	n = read_boot_options(&d->options, args);
+	return n == 0 && args->fallback ? options_use_fallback(&d->options) : n;
 }
 
 int main(int argc, char **argv)

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -260,6 +261,17 @@ static bool on_idle(void *ctx)
 	return !s->is_leaving;
 }
 
+/* The kernel that the image must have modules for; NULL: any.  In a boot only. */
+static const char *wanted_kernel(const struct serve *s)
+{
+	static struct utsname host;
+
+	if (!s->d->is_boot || s->o->kernel_check == CHECK_WARN ||
+	    s->o->kernel_check == CHECK_OFF || uname(&host) < 0)
+		return NULL;
+	return host.release;
+}
+
 static int open_image(struct serve *s)
 {
 	struct openimage_config config = {
@@ -271,6 +283,7 @@ static int open_image(struct serve *s)
 				.public_key = s->d->public_key,
 				.public_key_bytes = s->d->public_key_bytes,
 				.min_version = s->o->min_version,
+				.kernel = wanted_kernel(s),
 			},
 		.deadline_ms = s->d->start_ms + s->o->attach_timeout_ms,
 		.idle = on_idle,
@@ -703,7 +716,7 @@ int serve_run(struct daemon *d)
 	process_check_fuse_timeouts();
 	if (start(s) == 0)
 		run(s);
-	status = s->state == STATE_FAILED ? 1 : 0;
+	status = s->state != STATE_FAILED ? 0 : s->no_fallback ? DAEMON_NO_FALLBACK : 1;
 	stop(s);
 	free(s);
 	return status;

@@ -43,7 +43,8 @@ struct serve {
 	struct control *control;
 	struct attachment attachment;
 	enum attach_state state;
-	enum option_mode mode; /* of now: not always the one that was asked for, and it can be changed */
+	enum option_mode
+		mode; /* of now: not always the one that was asked for, and it can be changed */
 	uint64_t reserve_bytes; /* 0: the default */
 	bool is_sequential; /* the servers give whole files only */
 	bool is_held; /* the fill rests for want of memory */
@@ -53,6 +54,7 @@ struct serve {
 	bool awaits_boot; /* fill=boot, and the boot is not complete: the fill is paused */
 	enum handover_method handover_method;
 	bool handover_done;
+	bool no_fallback; /* failed for want of memory, with low-memory=fail */
 	char error[256];
 	struct { /* mode full: when something last came */
 		int64_t since_ms;

@@ -42,6 +42,7 @@ static const struct standard_key standard_keys[] = {
 	{"ip", MANY(ip)},
 	{"ifname", MANY(ifname)},
 	{"nameserver", MANY(nameserver)},
+	{"vlan", MANY(vlan)},
 };
 
 struct reader {
@@ -223,6 +224,7 @@ int options_parse_cmdline(struct options *o, const char *text)
 	}
 	if (r.is_ram && r.rootimage && apply_url(&r, "rootimage: ", r.rootimage))
 		ret = -EINVAL;
+	option_keep_fallback(o, &r.source.floor);
 	return ret;
 }
 

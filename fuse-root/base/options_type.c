@@ -327,3 +327,14 @@ static void digest_print(const struct options *o, const struct option_key *k)
 }
 
 const struct option_type option_type_digest = {digest_parse, digest_print};
+
+static int report_parse(struct options *o, const struct option_key *k, const char *text)
+{
+	if (strcmp(text, "0") == 0)
+		text = "";
+	else if (url_check(text) || options_url_file(text) || strpbrk(text, "'\"\\`$"))
+		return -EINVAL;
+	return option_copy(o->report, k->n_bytes, text);
+}
+
+const struct option_type option_type_report = {report_parse, text_print};
