@@ -122,7 +122,7 @@ install: all
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs/standalone
 	$(INSTALL) -m 644 initramfs/standalone/net.sh \
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs/standalone
-	$(INSTALL) -m 644 initramfs/lib.sh initramfs/60-hydroot.rules \
+	$(INSTALL) -m 644 initramfs/*.sh initramfs/60-hydroot.rules \
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs
 	$(INSTALL) -m 644 initramfs/60-hydroot.rules $(DESTDIR)$(LIBDIR)/udev/rules.d
 	sed 's|/usr/local/sbin|$(SBINDIR)|' fuse-root/hydroot-trace-end.service \

@@ -216,6 +216,8 @@ static int prepare(struct daemon *d)
 			  strerror(-d->rundir_fd));
 		return d->rundir_fd;
 	}
+	/* Of an attachment before this one. */
+	(void)unlinkat(d->rundir_fd, "resident", 0);
 	d->meminfo_fd = memory_open();
 	d->kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	d->log_fd = openat(d->rundir_fd, "log",

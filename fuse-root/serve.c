@@ -540,6 +540,15 @@ static void end_fetching(struct serve *s)
 	daemon_tell(s->d->serve_end, KEEPER_NET_DONE, "");
 }
 
+/* A file to wait for, by units of the root that know nothing of hydroot. */
+static void mark_resident(const struct serve *s)
+{
+	int err = rundir_write(s->d->rundir_fd, "resident", "");
+
+	if (err < 0)
+		log_warning("/run/hydroot/%s/resident: %s", s->o->name, strerror(-err));
+}
+
 static void hand_over(struct serve *s)
 {
 	enum handover_method method = handover_choose(&s->attachment, s->store);
@@ -552,6 +561,8 @@ static void hand_over(struct serve *s)
 	if (method == HANDOVER_NONE) {
 		log_notice("%s after %.1f s; the daemon goes on serving the device",
 			   attach_state_name(s->state), s->seconds_resident);
+		serve_write_status(s);
+		mark_resident(s);
 		return;
 	}
 	err = handover_run(&s->attachment, s->store, method);
@@ -649,6 +660,8 @@ static void stop(struct serve *s)
 	recheck_stop(s->recheck);
 	if (s->handover_done || s->state == STATE_FAILED)
 		serve_write_status(s);
+	if (s->handover_done)
+		mark_resident(s);
 	/* Nobody can be asked for it any more. */
 	if (s->handover_done || s->state == STATE_FAILED)
 		(void)!serve_write_report(s);

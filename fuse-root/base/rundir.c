@@ -19,7 +19,8 @@
 
 static const char *const known_files[] = {"control", "status.json", ".status.json",
 					  "log",     "log.old",	    "trace",
-					  ".trace",  "report",	    ".report"};
+					  ".trace",  "report",	    ".report",
+					  "resident", ".resident"};
 
 bool rundir_name_is_valid(const char *name)
 {

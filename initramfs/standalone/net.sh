@@ -209,6 +209,7 @@ net_configure()
 		for net_dev in $(net_candidates "$net_device"); do
 			net_seen=$net_dev
 			if net_try "$net_how" "$net_dev"; then
+				echo "$net_dev" >>/run/hydroot/.interfaces
 				hr_say "network: $net_dev: $(net_describe "$net_dev") ($net_how)"
 				return 0
 			fi
