@@ -26,13 +26,14 @@
 #define PROGRAM "hydrootd"
 #define DEFAULT_CMDLINE "/proc/cmdline"
 #define DEFAULT_CONF "/etc/hydroot/hydroot.conf"
+#define DEFAULT_TRANSPORTS "/run/hydroot/.transports"
 #define DEFAULT_KEY "/etc/hydroot/image.pub"
 
 enum exit_status { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
 
 struct arguments {
 	bool boot, print_config, fallback;
-	const char *cmdline, *conf;
+	const char *cmdline, *conf, *transports;
 };
 
 static void print_help(void)
@@ -50,6 +51,7 @@ static void print_help(void)
 	       "  --fallback         with --boot: the fallback instead of the image\n"
 	       "  --cmdline=FILE     instead of " DEFAULT_CMDLINE "\n"
 	       "  --conf=FILE        instead of " DEFAULT_CONF "\n"
+	       "  --transports=FILE  instead of " DEFAULT_TRANSPORTS "\n"
 	       "  --name=NAME        of the attachment: /dev/hydroot/NAME (root)\n"
 	       "  --read-only        make the device read-only\n"
 	       "  --help, --version\n"
@@ -320,11 +322,20 @@ static bool take_own_option(struct arguments *args, const char *arg)
 		args->fallback = true;
 	else if (strncmp(arg, "--cmdline=", 10) == 0)
 		args->cmdline = arg + 10;
+	else if (strncmp(arg, "--transports=", 13) == 0)
+		args->transports = arg + 13;
 	else if (strncmp(arg, "--conf=", 7) == 0)
 		args->conf = arg + 7;
 	else
 		return false;
 	return true;
+}
+
+static void read_transports(struct options *o, const char *path)
+{
+	cleanup_free char *text = read_file(path ? path : DEFAULT_TRANSPORTS, NULL);
+
+	options_map_transports(o, text ? text : "");
 }
 
 static int read_options(struct daemon *d, struct arguments *args, int argc, char **argv)
@@ -343,7 +354,11 @@ static int read_options(struct daemon *d, struct arguments *args, int argc, char
 		return -EINVAL;
 	}
 	n = read_boot_options(&d->options, args);
-	return n == 0 && args->fallback ? options_use_fallback(&d->options) : n;
+	if (n == 0 && args->fallback)
+		n = options_use_fallback(&d->options);
+	if (n == 0 && args->boot)
+		read_transports(&d->options, args->transports);
+	return n;
 }
 
 int main(int argc, char **argv)

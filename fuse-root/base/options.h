@@ -33,6 +33,7 @@ enum option_low_memory { LOW_MEMORY_STREAM, LOW_MEMORY_FALLBACK, LOW_MEMORY_FAIL
 
 struct options {
 	char name[64]; /* NAME; "root" unless given */
+	bool takes_foreign; /* URLs of other schemes, until options_map_transports */
 	bool has_url; /* servers[0] is the URL itself, not a server= */
 	unsigned n_servers; /* [0] is the URL itself, then server= in order */
 	char servers[OPTIONS_SERVERS_MAX][OPTIONS_URL_BYTES];
@@ -126,6 +127,13 @@ int options_resolve_pack(struct options *o) _must_check_;
  * and there is no public-key either.  Logs.
  */
 int options_use_fallback(struct options *o) _must_check_;
+
+/*
+ * Put the files that the initramfs has mounted in the place of URLs of other schemes: `text` has a line
+ * "URL file:///PATH" for each.  A server that is not there is left out with a warning; the caller
+ * finds n_servers 0 when none is left.
+ */
+void options_map_transports(struct options *o, const char *text);
 
 /* KEY=VALUE lines quoted for sh, prefixed hydroot_, for the initramfs scripts to eval.  To stdout. */
 int options_print_sh(const struct options *o) _must_check_;

@@ -215,6 +215,7 @@ int options_parse_cmdline(struct options *o, const char *text)
 
 	if (!copy)
 		return -EINVAL;
+	o->takes_foreign = true;
 	option_source_init(&r.source, o, OUR_PREFIX);
 	while (next_word(&p, &key, &value)) {
 		if (strcmp(key, "--") == 0 && !value)
@@ -279,6 +280,7 @@ int options_parse_conf(struct options *o, const char *path, const char *text)
 	if (!copy)
 		return -EINVAL;
 	snprintf(prefix, sizeof prefix, "%s: ", path);
+	o->takes_foreign = true;
 	option_source_init(&r.source, o, prefix);
 	/*
 	 * In one file the last line wins, trust keys too: it is one hand that wrote them.

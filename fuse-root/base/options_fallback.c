@@ -37,7 +37,8 @@ static int fallback_parse(struct options *o, const struct option_key *k _unused_
 		return -EINVAL;
 	memcpy(url, text, n);
 	url[n] = '\0';
-	if (!options_url_is_valid(url))
+	if (!options_url_is_valid(url) &&
+	    !(o->takes_foreign && options_url_is_foreign(url)))
 		return -EINVAL;
 	memcpy(o->fallback, url, n + 1);
 	o->fallback_has_digest = hash != NULL;

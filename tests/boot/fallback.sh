@@ -25,21 +25,21 @@ wait_login g
 note "login from the fallback"
 console_has g 'root: /dev/hydroot/root is mounted \(squashfs\)' || fail "no squashfs was mounted"
 wait_agent g
-assert_equal "the filesystem of /" overlay "$(guest g 10 'findmnt -no FSTYPE /')"
-guest g 10 'echo kept >/etc/written && test "$(stat -c %U:%a /tmp)" = root:1777' ||
-	fail "the root cannot be written"
+assert_equal "the filesystem of /" overlay "$(guest g 60 'findmnt -no FSTYPE /')"
+guest g 60 'echo kept >/etc/written && stat -c %U:%a /etc/written' >"$T/written" 2>&1 ||
+	fail "the root cannot be written: $(cat "$T/written")"
 kept='test -e /run/systemd/network/00-hydroot-eth0.network'
 if guest_status_is g .state filling; then
-	guest g 10 "$kept" || fail "nothing keeps networkd from the boot interface"
+	guest g 60 "$kept" || fail "nothing keeps networkd from the boot interface"
 	assert_equal "suspend while filling" failed \
-		"$(guest g 20 'systemctl start systemd-suspend 2>/dev/null && echo done || echo failed')"
+		"$(guest g 60 'systemctl start systemd-suspend 2>/dev/null && echo done || echo failed')"
 fi
 guest_hydroot g 130 'wait root --for=resident --timeout=2m' || fail "not resident in two minutes"
-is_released() { ! guest g 10 "$kept" && guest g 10 'systemctl -q is-active hydroot-resident.target'; }
+is_released() { ! guest g 60 "$kept" && guest g 60 'systemctl -q is-active hydroot-resident.target'; }
 wait_for 60 "hydroot-resident.target" is_released
 note "resident, the network is the root's own"
 stop_nginx web
-guest g 20 'test "$(cat /etc/written)" = kept && ! ls /run/systemd/system/*.d/00-hydroot.conf' ||
+guest g 60 'test "$(cat /etc/written)" = kept && ! ls /run/systemd/system/*.d/00-hydroot.conf' ||
 	fail "written files or the drop-ins are not as they should be"
 assert_no_io_errors g
 assert_manifest g

@@ -127,7 +127,7 @@ static void last_one_wins(void **state _unused_)
 static void wrong_value_leaves_default_and_warning(void **state _unused_)
 {
 	assert_int_equal(cmdline("rd.hydroot.mode=fast rd.hydroot.connections=0 "
-				 "rd.hydroot.timeout=soon rd.hydroot.server=ftp://x/y "
+				 "rd.hydroot.timeout=soon rd.hydroot.server=ftp:/x/y "
 				 "rd.hydroot.store-limit=-1 rd.hydroot.debug=maybe"),
 			 0);
 	assert_int_equal(o.mode, MODE_HYBRID);
@@ -265,6 +265,44 @@ static void fallback_cannot_get_around_a_pinned_digest(void **state _unused_)
 	assert_int_equal(cmdline("rd.hydroot.fallback=http://d/i#sha256:" OTHER_HEX), 0);
 	assert_int_equal(o.n_warnings, 1);
 	assert_string_equal(o.fallback, "http://d/i");
+}
+
+static void mounted_images_take_the_place_of_foreign_urls(void **state _unused_)
+{
+	assert_int_equal(
+		cmdline("root=hydroot:nfs://s/e/i.hri rd.hydroot.server=glusterfs://g/v/i.hri "
+			"rd.hydroot.server=http://h/i.hri rd.hydroot.server=nfs://s/e/i"),
+		0);
+	assert_int_equal(o.n_servers, 4);
+	options_map_transports(&o,
+			       "nfs://s/e/i.hri.old file:///wrong\nnfs://s/e/i.hri "
+			       "file:///m/1/i.hri\nglusterfs://g/v/i.hri http://evil/\n\n"
+			       "nfs://s/e/i file:///m/4/i");
+	assert_int_equal(o.n_servers, 3);
+	assert_string_equal(o.servers[0], "file:///m/1/i.hri");
+	assert_string_equal(o.servers[1], "http://h/i.hri");
+	assert_string_equal(o.servers[2], "file:///m/4/i");
+	assert_int_equal(o.n_warnings, 1);
+	assert_non_null(strstr(o.warnings[0], "glusterfs://g/v/i.hri: not mounted"));
+	options_map_transports(&o, "");
+	assert_int_equal(o.n_servers, 3);
+}
+
+static void foreign_urls_are_for_the_boot(void **state _unused_)
+{
+	static const char *const wrong[] = {"nfs:///i",	     "nfs://h",	     "NFS://h/i",
+					    "nfs://h/$(id)", "nfs://h/../i", "1://h/i",
+					    "nfs:/h/i"};
+	char arg[] = "nfs://s/e/i.hri", *argv[] = {arg};
+
+	assert_int_equal(options_parse_argv(&o, 1, argv), -EINVAL);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		char text[64];
+
+		snprintf(text, sizeof text, "rd.hydroot.server=%s", wrong[i]);
+		assert_int_equal(cmdline(text), 0);
+		assert_int_equal(o.n_servers, 0);
+	}
 }
 
 static void warnings_have_an_end(void **state _unused_)
@@ -544,6 +582,8 @@ int main(void)
 		TEST(unknown_keys_are_warnings),
 		TEST(fallback_takes_the_place_of_the_image),
 		TEST(fallback_must_be_trusted),
+		TEST(mounted_images_take_the_place_of_foreign_urls),
+		TEST(foreign_urls_are_for_the_boot),
 		TEST(wrong_fallbacks_are_warnings),
 		TEST(fallback_cannot_get_around_a_pinned_digest),
 		TEST(warnings_have_an_end),
