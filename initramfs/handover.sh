@@ -4,23 +4,49 @@
 #
 # handover.sh - between switch_root and residence: nobody may touch the boot's network meanwhile
 #
-# Sourced after lib.sh.  All is done by files in /run that the root's own programs read, and all of
+# Sourced after lib.sh and transport.sh.  All is done by files in /run that the root's own programs read, and all of
 # them are removed by one unit of the root's own systemd, when the daemon has left the file
 # /run/hydroot/root/resident.  A root without systemd gets the files, but nobody to remove them.
 
 hr_run=${hr_run:-/run}			# for tests
 hr_units=$hr_run/systemd/system
 
-# Where the status is posted, and how: best effort, in the background, ten seconds at most.  busybox's wget
-# does not check certificates, which is why nothing secret is in the status.
+# Post the status, best effort, in the background.  By curl where the initramfs has it, else by nc, which
+# speaks http only: busybox's wget of Debian 12 crashes when it posts.
 hr_report()
 {
 	[ -n "${hydroot_report:-}" ] || return 0
 	hr_text=$(hydroot status root --json 2>/dev/null) || hr_text='{"schema":1}'
 	printf '%s\n' "$hr_text" >"$hr_run/hydroot/.report-$1"
-	hr_url=$(hr_report_url "$1")
-	wget -q -T 10 -O /dev/null --post-file "$hr_run/hydroot/.report-$1" "$hr_url" \
-		>/dev/null 2>&1 </dev/null &
+	hr_post "$(hr_report_url "$1")" "$hr_run/hydroot/.report-$1" >/dev/null 2>&1 </dev/null &
+}
+
+# hr_post URL FILE
+hr_post()
+{
+	if command -v curl >/dev/null; then
+		curl -fsS -m 10 -o /dev/null --data-binary "@$2" "$1"
+		return
+	fi
+	case $1 in
+	http://*) ;;
+	*) return 1 ;;
+	esac
+	hr_rest=${1#http://}
+	hr_host=${hr_rest%%/*}
+	hr_port=80
+	case $hr_host in
+	*\]:* | [!\[]*:*) hr_port=${hr_host##*:} hr_host=${hr_host%:*} ;;
+	esac
+	hr_host=${hr_host#\[}
+	hr_host=${hr_host%\]}
+	{
+		printf 'POST /%s HTTP/1.0\r\nHost: %s\r\n' "${hr_rest#*/}" "${hr_rest%%/*}"
+		printf 'Content-Type: application/json\r\nContent-Length: %s\r\n\r\n' \
+			"$(wc -c <"$2")"
+		cat "$2"
+		sleep 2 # for the answer: some servers drop a request whose sender has gone
+	} | timeout 10 nc -w 5 "$(hr_resolve "$hr_host")" "$hr_port"
 }
 
 hr_report_url()
