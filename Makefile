@@ -123,7 +123,7 @@ install: all
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs/standalone
 	$(INSTALL) -m 644 initramfs/standalone/net.sh \
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs/standalone
-	$(INSTALL) -m 644 initramfs/lib.sh initramfs/boot.sh initramfs/60-hydroot.rules \
+	$(INSTALL) -m 644 initramfs/*.sh initramfs/60-hydroot.rules \
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs
 	sed '$(PLACES)' initramfs/build.sh >$(DESTDIR)$(DATADIR)/hydroot/initramfs/build.sh
 	chmod 644 $(DESTDIR)$(DATADIR)/hydroot/initramfs/build.sh

@@ -12,6 +12,9 @@
 #include "source/channel.h"
 #include "source/net.h"
 
+/* Exit status: the image does not fit into memory, and low-memory=fail wants nothing else tried. */
+#define DAEMON_NO_FALLBACK 3
+
 enum keeper_msg_kind {
 	KEEPER_READY = 1, /* serve to keeper: the device `text` is ready */
 	KEEPER_RESTART_NET, /* serve to keeper: network process number `text` does not behave */

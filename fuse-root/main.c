@@ -26,19 +26,20 @@
 #define PROGRAM "hydrootd"
 #define DEFAULT_CMDLINE "/proc/cmdline"
 #define DEFAULT_CONF "/etc/hydroot/hydroot.conf"
+#define DEFAULT_TRANSPORTS "/run/hydroot/.transports"
 #define DEFAULT_KEY "/etc/hydroot/image.pub"
 
 enum exit_status { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
 
 struct arguments {
-	bool boot, print_config;
-	const char *cmdline, *conf;
+	bool boot, print_config, fallback;
+	const char *cmdline, *conf, *transports;
 };
 
 static void print_help(void)
 {
 	printf("Usage: hydrootd [--name=NAME] [--read-only] [--KEY=VALUE ...] URL [URL ...]\n"
-	       "       hydrootd --boot [--cmdline=FILE] [--conf=FILE]\n"
+	       "       hydrootd --boot [--fallback] [--cmdline=FILE] [--conf=FILE]\n"
 	       "       hydrootd --print-config [--cmdline=FILE] [--conf=FILE]\n"
 	       "\n"
 	       "Presents a remote hydroot image as a block device, fills it in the background,\n"
@@ -47,8 +48,10 @@ static void print_help(void)
 	       "  --boot             take URL and keys from the kernel command line and the\n"
 	       "                     configuration file\n"
 	       "  --print-config     print what --boot would use, for sh, and exit\n"
+	       "  --fallback         with --boot: the fallback instead of the image\n"
 	       "  --cmdline=FILE     instead of " DEFAULT_CMDLINE "\n"
 	       "  --conf=FILE        instead of " DEFAULT_CONF "\n"
+	       "  --transports=FILE  instead of " DEFAULT_TRANSPORTS "\n"
 	       "  --name=NAME        of the attachment: /dev/hydroot/NAME (root)\n"
 	       "  --read-only        make the device read-only\n"
 	       "  --help, --version\n"
@@ -237,6 +240,8 @@ static int prepare(struct daemon *d)
 			  strerror(-d->rundir_fd));
 		return d->rundir_fd;
 	}
+	/* Of an attachment before this one. */
+	(void)unlinkat(d->rundir_fd, "resident", 0);
 	d->meminfo_fd = memory_open();
 	d->kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	d->log_fd = openat(d->rundir_fd, "log",
@@ -285,8 +290,9 @@ static int run_keeper(struct daemon *d, int ready_fd)
 	return keeper_run(d, ready_fd);
 }
 
-static int wait_until_ready(int ready_fd)
+static int wait_until_ready(int ready_fd, pid_t keeper)
 {
+	int status;
 	char line[160] = "";
 	size_t n = 0;
 
@@ -299,8 +305,13 @@ static int wait_until_ready(int ready_fd)
 			break;
 		n += (size_t)got;
 	}
-	if (line[0] != 'R')
-		return EXIT_FAILED;
+	if (line[0] != 'R') {
+		while (waitpid(keeper, &status, 0) < 0 && errno == EINTR)
+			;
+		return WIFEXITED(status) && WEXITSTATUS(status) == DAEMON_NO_FALLBACK
+			       ? DAEMON_NO_FALLBACK
+			       : EXIT_FAILED;
+	}
 	printf("%s", line + 1);
 	return EXIT_DONE;
 }
@@ -321,7 +332,7 @@ static int start(struct daemon *d)
 		_exit(run_keeper(d, ready[1]));
 	}
 	close(ready[1]);
-	return wait_until_ready(ready[0]);
+	return wait_until_ready(ready[0], pid);
 }
 
 /* Options of this program itself; what is left is for options_parse_argv. */
@@ -331,13 +342,24 @@ static bool take_own_option(struct arguments *args, const char *arg)
 		args->boot = true;
 	else if (strcmp(arg, "--print-config") == 0)
 		args->print_config = true;
+	else if (strcmp(arg, "--fallback") == 0)
+		args->fallback = true;
 	else if (strncmp(arg, "--cmdline=", 10) == 0)
 		args->cmdline = arg + 10;
+	else if (strncmp(arg, "--transports=", 13) == 0)
+		args->transports = arg + 13;
 	else if (strncmp(arg, "--conf=", 7) == 0)
 		args->conf = arg + 7;
 	else
 		return false;
 	return true;
+}
+
+static void read_transports(struct options *o, const char *path)
+{
+	cleanup_free char *text = read_file(path ? path : DEFAULT_TRANSPORTS, NULL);
+
+	options_map_transports(o, text ? text : "");
 }
 
 static int read_options(struct daemon *d, struct arguments *args, int argc, char **argv)
@@ -355,7 +377,12 @@ static int read_options(struct daemon *d, struct arguments *args, int argc, char
 		log_error("%s: not together with --boot or --print-config", argv[1]);
 		return -EINVAL;
 	}
-	return read_boot_options(&d->options, args);
+	n = read_boot_options(&d->options, args);
+	if (n == 0 && args->fallback)
+		n = options_use_fallback(&d->options);
+	if (n == 0 && args->boot)
+		read_transports(&d->options, args->transports);
+	return n;
 }
 
 int main(int argc, char **argv)

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -269,6 +270,17 @@ static bool on_idle(void *ctx)
 	return !s->is_leaving && serve_servers_will_do(s);
 }
 
+/* The kernel that the image must have modules for; NULL: any.  In a boot only. */
+static const char *wanted_kernel(const struct serve *s)
+{
+	static struct utsname host;
+
+	if (!s->d->is_boot || s->o->kernel_check == CHECK_WARN ||
+	    s->o->kernel_check == CHECK_OFF || uname(&host) < 0)
+		return NULL;
+	return host.release;
+}
+
 struct openimage_trust serve_trust(const struct serve *s)
 {
 	struct openimage_trust trust = {
@@ -276,6 +288,7 @@ struct openimage_trust serve_trust(const struct serve *s)
 		.public_key = s->d->public_key,
 		.public_key_bytes = s->d->public_key_bytes,
 		.min_version = s->o->min_version,
+		.kernel = wanted_kernel(s),
 	};
 
 	memcpy(trust.digest, s->o->digest, sizeof trust.digest);
@@ -514,6 +527,15 @@ static void end_fetching(struct serve *s)
 	daemon_tell(s->d->serve_end, KEEPER_NET_DONE, "");
 }
 
+/* A file to wait for, by units of the root that know nothing of hydroot. */
+static void mark_resident(const struct serve *s)
+{
+	int err = rundir_write(s->d->rundir_fd, "resident", "");
+
+	if (err < 0)
+		log_warning("/run/hydroot/%s/resident: %s", s->o->name, strerror(-err));
+}
+
 void serve_finish_handover(struct serve *s, enum handover_method method)
 {
 	s->record->method = method;
@@ -537,6 +559,8 @@ static void hand_over(struct serve *s)
 	if (method == HANDOVER_NONE) {
 		log_notice("%s after %.1f s; the daemon goes on serving the device",
 			   attach_state_name(s->state), s->seconds_resident);
+		serve_write_status(s);
+		mark_resident(s);
 		return;
 	}
 	s->record->method = method;
@@ -645,6 +669,8 @@ static void stop(struct serve *s)
 	recheck_stop(s->recheck);
 	if (s->handover_done || s->state == STATE_FAILED)
 		serve_write_status(s);
+	if (s->handover_done)
+		mark_resident(s);
 	/* Nobody can be asked for it any more. */
 	if (s->handover_done || s->state == STATE_FAILED)
 		(void)!serve_write_report(s);
@@ -735,8 +761,7 @@ int serve_run(struct daemon *d)
 	} else if (start(s) == 0) {
 		run(s);
 	}
-	run(s);
-	status = s->state == STATE_FAILED ? 1 : 0;
+	status = s->state != STATE_FAILED ? 0 : s->no_fallback ? DAEMON_NO_FALLBACK : 1;
 	stop(s);
 	free(s);
 	return status;

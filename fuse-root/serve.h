@@ -90,6 +90,7 @@ struct serve {
 	bool awaits_boot; /* fill=boot, and the boot is not complete: the fill is paused */
 	enum handover_method handover_method;
 	bool handover_done;
+	bool no_fallback; /* failed for want of memory, with low-memory=fail */
 	char error[256];
 	struct { /* mode full: when something last came */
 		int64_t since_ms;

@@ -165,6 +165,7 @@ int serve_preflight(struct serve *s)
 			 : "it cannot be streamed from a server without ranges: more "
 			   "memory, or another server");
 	log_error("%s", s->error);
+	s->no_fallback = s->o->low_memory == LOW_MEMORY_FAIL;
 	return -ENOMEM;
 }
 
@@ -267,5 +268,6 @@ bool serve_full_goes_on(struct serve *s)
 		 : engine.error[0] ? engine.error
 				   : src->servers[0].last_error);
 	log_error("%s", s->error);
+	s->no_fallback = s->is_held && s->o->low_memory == LOW_MEMORY_FAIL;
 	return false;
 }

@@ -184,6 +184,13 @@ int img_check_meta(const struct img *img, const void *meta, size_t n_bytes) _mus
  */
 void img_meta_architecture(const void *meta, size_t n_bytes,
 			   char ret[IMG_ARCHITECTURE_BYTES]);
+/*
+ * Does a META that passed img_check_meta list kernel `release`, or no kernels at all?  If not, `ret`
+ * says which it lists, cut where it is full.
+ */
+#define IMG_KERNELS_BYTES 128
+bool img_meta_has_kernel(const void *meta, size_t n_bytes, const char *release,
+			 char ret[IMG_KERNELS_BYTES]);
 bool img_architecture_runs_on(const char *architecture, const char *machine);
 
 /*

@@ -153,6 +153,30 @@ void img_meta_architecture(const void *meta, size_t n_bytes,
 	json_decref(root);
 }
 
+bool img_meta_has_kernel(const void *meta, size_t n_bytes, const char *release,
+			 char ret[IMG_KERNELS_BYTES])
+{
+	json_t *root = json_loadb(meta, n_bytes, JSON_REJECT_DUPLICATES, NULL);
+	const json_t *kernels = json_object_get(root, "kernels"), *value;
+	bool is_there = json_array_size(kernels) == 0;
+	size_t i, used = 0;
+
+	ret[0] = '\0';
+	json_array_foreach(kernels, i, value)
+	{
+		const char *text = json_string_value(value);
+
+		if (!text)
+			continue;
+		is_there = is_there || strcmp(text, release) == 0;
+		if (used < IMG_KERNELS_BYTES)
+			used += (size_t)snprintf(ret + used, IMG_KERNELS_BYTES - used,
+						 "%s%s", used ? ", " : "", text);
+	}
+	json_decref(root);
+	return is_there;
+}
+
 /* i386 to i686 are one, so are the many names of a 32-bit ARM. */
 static const char *family_of(const char *architecture)
 {

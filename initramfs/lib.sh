@@ -88,12 +88,12 @@ hr_can_discard()
 	[ "$hr_max" != 0 ]
 }
 
-# Mount options of a TYPE on DEVICE.  Deleted files must give their RAM back: discard, also for a
-# root that is mounted ro now and remounted rw by its own fstab.
+# Mount options of a TYPE on DEVICE, or of one that nothing is written to (ro).  Deleted files must
+# give their RAM back: discard, also for a root that is mounted ro now and remounted rw by its own fstab.
 hr_mount_options()
 {
 	hr_opts=rw
-	if hr_is_true "${hydroot_root_ro:-}" || hr_is_read_only_type "$1"; then
+	if [ "${3:-}" = ro ] || hr_is_true "${hydroot_root_ro:-}" || hr_is_read_only_type "$1"; then
 		hr_opts=ro
 	fi
 	hr_opts=$hr_opts${hydroot_rootflags:+,$hydroot_rootflags}
@@ -116,6 +116,16 @@ hr_is_read_only_type()
 	esac
 }
 
+# Where writes to a root of TYPE go: none (in place, if it can be written), tmpfs, zram
+hr_overlay_kind()
+{
+	case ${hydroot_overlay:-auto}:$1 in
+	auto:squashfs | auto:erofs | auto:iso9660) echo tmpfs ;;
+	auto:*) echo none ;;
+	*) echo "$hydroot_overlay" ;;
+	esac
+}
+
 # Mount DEVICE at DIR as the command line wants it; on failure hr_error says why.
 hr_mount_root()
 {
@@ -125,8 +135,16 @@ hr_mount_root()
 		hr_error="$1: no filesystem that is known by its magic number: give rootfstype="
 		return 1
 	fi
-	if hr_is_read_only_type "$hr_type" && [ "${hydroot_overlay:-auto}" != none ]; then
-		hr_mount_overlay "$1" "$2"
+	if [ "${hydroot_root_in:-store}" = tmpfs ]; then
+		if [ "${hydroot_mode:-}" = full ]; then
+			hr_mount_tmpfs "$1" "$2"
+			return
+		fi
+		hr_warn "root-in=tmpfs: only with mode=full: the root stays in the store"
+	fi
+	hr_kind=$(hr_overlay_kind "$hr_type")
+	if [ "$hr_kind" != none ]; then
+		hr_mount_overlay "$1" "$2" "$hr_kind"
 		return
 	fi
 	hr_opts=$(hr_mount_options "$hr_type" "$1")
@@ -143,15 +161,15 @@ hr_mount()
 	return 1
 }
 
-# A read-only filesystem gets a writable layer on tmpfs.  /run is handed over, so the layer lives
-# there, under a name that no attachment can have.
+# The filesystem of DEVICE with a writable layer of KIND over it.  /run is handed over, so the layer
+# lives there, under a name that no attachment can have.
 hr_mount_overlay()
 {
 	hr_dir=/run/hydroot/.overlay
 	mkdir -p "$hr_dir/lower" "$hr_dir/layer"
-	hr_opts=$(hr_mount_options "$hr_type" "$1")
+	hr_opts=$(hr_mount_options "$hr_type" "$1" ro)
 	hr_mount "$hr_type" "$hr_opts" "$1" "$hr_dir/lower" || return
-	hr_mount tmpfs mode=755,size=50% hydroot-layer "$hr_dir/layer" || return
+	"hr_layer_$3" "$hr_dir/layer" || return
 	mkdir -p "$hr_dir/layer/upper" "$hr_dir/layer/work"
 	chmod 755 "$hr_dir/layer/upper"
 	hr_opts=rw
@@ -163,8 +181,88 @@ hr_mount_overlay()
 	hr_mount overlay "$hr_opts" hydroot-root "$2"
 }
 
+hr_layer_tmpfs()
+{
+	hr_mount tmpfs mode=755,size=50% hydroot-layer "$1"
+}
+
+# A line of /proc/meminfo in KiB.
+hr_meminfo()
+{
+	awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo
+}
+
+# ext2 on a zram device of its own: it needs neither journal nor e2fsprogs.  As large as the RAM (but
+# an inode table has to be written), using half of it at most.
+hr_layer_zram()
+{
+	hr_mem=$(hr_meminfo MemTotal)
+	if [ "$hr_mem" -gt 33554432 ]; then hr_mem=33554432; fi
+	if ! hr_n=$(cat /sys/class/zram-control/hot_add 2>/dev/null); then
+		hr_error="overlay=zram: no zram device can be made: overlay=tmpfs works without"
+		return 1
+	fi
+	: >"/run/hydroot/.devices/zram$hr_n" || :
+	echo "$((hr_mem * 1024))" >"/sys/block/zram$hr_n/disksize" || return
+	echo "$((hr_mem * 512))" >"/sys/block/zram$hr_n/mem_limit" || :
+	if ! hr_text=$(mke2fs -F -b 4096 -m 0 -L hydroot-layer "/dev/zram$hr_n" 2>&1); then
+		hr_error="overlay=zram: mke2fs: $hr_text"
+		return 1
+	fi
+	hr_mount ext4 discard "/dev/zram$hr_n" "$1"
+}
+
+# The root of DEVICE copied into a tmpfs at DIR, the memory of the image given back.  All of it has to be there
+# twice for a moment, which must not end in the hands of the OOM killer: the tmpfs gets what is available.
+hr_mount_tmpfs()
+{
+	hr_dir=/run/hydroot/.image
+	mkdir -p "$hr_dir"
+	hr_opts=$(hr_mount_options "$hr_type" "$1" ro)
+	hr_mount "$hr_type" "$hr_opts" "$1" "$hr_dir" || return
+	hr_room=$(hr_meminfo MemAvailable)
+	hr_need=$(hr_used_kib "$hr_dir")
+	if [ "$hr_need" -ge "$hr_room" ]; then
+		hr_error="root-in=tmpfs: the root has $((hr_need / 1024)) MiB, $((hr_room / 1024)) MiB"
+		hr_error="$hr_error are available beside the image: root-in=store, or more memory"
+		return 1
+	fi
+	hr_mount tmpfs "mode=755,nr_inodes=0,size=${hr_room}k" hydroot-root "$2" || return
+	hr_say "root: copying $((hr_need / 1024)) MiB into a tmpfs"
+	if ! hr_text=$(hydroot copy-tree "$hr_dir" "$2" 2>&1); then
+		hr_error="root-in=tmpfs: ${hr_text:-copying failed}"
+		return 1
+	fi
+	umount "$hr_dir"
+	hr_free_image
+	hr_opts=rw
+	if hr_is_true "${hydroot_root_ro:-}"; then
+		hr_opts=ro
+	fi
+	mount -o "remount,$hr_opts,size=90%" "$2"
+	hr_type=tmpfs
+}
+
+hr_used_kib()
+{
+	# shellcheck disable=SC2046 # three numbers
+	set -- $(stat -f -c '%b %f %S' "$1")
+	echo $((($1 - $2) * ($3 / 512) / 2))
+}
+
+# Whoever asks for the status later gets the last one.
+hr_free_image()
+{
+	hr_text=$(cat /run/hydroot/root/status.json 2>/dev/null)
+	hydroot detach root || hr_warn "root-in=tmpfs: the image still takes memory"
+	[ -e /run/hydroot/root ] || mkdir -m 755 /run/hydroot/root
+	echo "$hr_text" >/run/hydroot/root/status.json
+	: >/run/hydroot/root/resident
+}
+
 # Does the root in DIR have the modules of the running kernel?  Without them it boots, but lacks
-# every driver that is not loaded yet.  Returns 1 only where kernel-check=fail.
+# every driver that is not loaded yet.  Returns 1 only where kernel-check=fail; images that list their
+# kernels have been compared by hydrootd.
 hr_check_kernel()
 {
 	hr_release=$(uname -r)
@@ -176,7 +274,7 @@ hr_check_kernel()
 	if [ "${hydroot_kernel_check:-warn}" = fail ]; then
 		return 1
 	fi
-	hr_warn "$hr_error (kernel-check=warn)"
+	hr_warn "$hr_error"
 }
 
 # --- the end ------------------------------------------------------------------------------------
@@ -199,11 +297,43 @@ hr_reboot_delay()
 	esac
 }
 
+# A kernel that was started to save the memory of one that crashed: it has little memory of its own
+# and something else to do.
+hr_is_kdump()
+{
+	[ -e "${hr_vmcore:-/proc/vmcore}" ]
+}
+
+# Wait N seconds, saying once a minute and for the last ten seconds how many are left.
+hr_count_down()
+{
+	hr_left=$2
+	hr_print "$1: in $hr_left s"
+	while [ "$hr_left" -gt 0 ]; do
+		hr_step=$((hr_left % 60))
+		if [ "$hr_left" -le 10 ]; then
+			hr_step=1
+		elif [ "$hr_left" -lt 70 ]; then
+			hr_step=$((hr_left - 10))
+		elif [ "$hr_step" = 0 ]; then
+			hr_step=60
+		fi
+		sleep "$hr_step"
+		hr_left=$((hr_left - hr_step))
+		if [ "$hr_left" = 10 ] || [ $((hr_left % 60)) = 0 ] && [ "$hr_left" -gt 0 ]; then
+			hr_print "$1: in $hr_left s"
+		fi
+	done
+}
+
 # The boot cannot go on: say why, then what onfail= wants.  Does not return.
 hr_fail()
 {
 	hr_kmsg "failed: $*"
 	hr_print "failed: $*"
+	if command -v hr_report >/dev/null; then
+		hr_report failed
+	fi
 	if command -v hr_on_failure >/dev/null; then
 		hr_on_failure
 	fi
@@ -216,13 +346,9 @@ hr_fail()
 		hr_print "onfail=poweroff"
 		hr_end poweroff
 		;;
-	rescue)
-		hr_print "onfail=rescue: waiting for someone; rd.shell gives a shell"
-		;;
+	rescue) hr_rescue ;;
 	*)
-		hr_delay=$(hr_reboot_delay)
-		hr_print "onfail=reboot: in $hr_delay s"
-		sleep "$hr_delay"
+		hr_count_down onfail=reboot "$(hr_reboot_delay)"
 		hr_end reboot
 		;;
 	esac
@@ -237,6 +363,39 @@ hr_end()
 	"$1" -f
 	sleep 10
 	hr_print "$1: did not work"
+}
+
+# The initramfs as a small system of its own: whatever network there is, ssh where it was built in
+# with keys, a shell on the console only with rd.shell.
+hr_rescue()
+{
+	hr_print "onfail=rescue: waiting for someone; rd.shell gives a shell"
+	mkdir -p /dev/pts
+	mount -t devpts -o mode=620,ptmxmode=666 devpts /dev/pts 2>/dev/null || :
+	while :; do
+		if command -v hr_rescue_network >/dev/null; then
+			hr_rescue_network
+		fi
+		hr_start_ssh
+		if hr_is_true "${hydroot_rd_shell:-}"; then
+			hr_shell
+		else
+			sleep 30
+		fi
+	done
+}
+
+# Once.  Keys only; host keys are made when the first one comes.
+hr_start_ssh()
+{
+	if [ -n "${hr_has_ssh:-}" ] || ! command -v dropbear >/dev/null; then
+		return
+	fi
+	mkdir -p /etc/dropbear
+	if dropbear -R -s -j -k; then
+		hr_has_ssh=1
+		hr_print "onfail=rescue: ssh answers"
+	fi
 }
 
 hr_shell()

@@ -5,6 +5,7 @@
 #
 #	tests/image.sh base	the filesystem and its kernel      (once, about a minute, as root)
 #	tests/image.sh all	also hydroot images of it, and initramfs to boot them
+#	tests/image.sh squashfs|xfs	also the same tree with that filesystem
 #	tests/image.sh demo	also an initramfs that copies first, to compare with
 #	tests/image.sh newer	also a newer kernel, with an initramfs of its own
 #
@@ -16,6 +17,7 @@
 # served/  good/debian.hri, flipped/debian.hri (one bit of one data chunk is wrong),
 #          flipped.chunk (its number), chunks (see tests/chunks.sh), bytes (size of the image)
 # boot/    initramfs.img, initramfs-netkill.img
+# squashfs/, xfs/ debian.hri
 # copyfirst/ initramfs.img: the same boot, by copying the whole image first; for comparison
 # kernel-newer/ vmlinuz, kernel, tree/lib/modules of Linux 6.12, which Debian 12 has beside its own 6.1
 # newer/   vmlinuz, initramfs.img: the same image booted with it (its modules are not in the image)
@@ -50,6 +52,42 @@ make_boot()
 	make_initramfs "$work/initramfs-netkill.img" --hook=tests/boot/netkill.hook \
 		--compress=gzip
 }
+
+# The tree of the image, mounted where the function's other arguments find it: FUNCTION TREE
+with_tree()
+{
+	local status=0
+	mkdir "$work/tree"
+	mount -o ro,loop,noload "$base/rootfs.ext4" "$work/tree"
+	"$1" "$work/tree" || status=$?
+	umount "$work/tree"
+	rmdir "$work/tree"
+	return $status
+}
+
+squashfs_of() { mksquashfs "$1" "$work/fs" -comp zstd -Xcompression-level 3 -quiet -no-progress >&2; }
+
+xfs_of()
+{
+	truncate -s 1G "$work/fs"
+	mkfs.xfs -q -s size=4096 "$work/fs"
+	mkdir "$work/new"
+	mount -o loop "$work/fs" "$work/new"
+	cp -a "$1/." "$work/new/"
+	umount "$work/new"
+	rmdir "$work/new"
+}
+
+make_filesystem() # KIND
+{
+	say "making a $1 of the tree"
+	with_tree "${1}_of"
+	"$BUILD/hydroot-image" build "$work/fs" "$work/debian.hri"
+	rm "$work/fs"
+}
+
+make_squashfs() { make_filesystem squashfs; }
+make_xfs() { make_filesystem xfs; }
 
 # The other way to boot from RAM: all of the image is copied into zram by curl, zstd and dd.
 make_copyfirst()
@@ -155,18 +193,21 @@ kernel_of=$base
 kept base make_base tests/image/* build/tests/io
 case ${1-} in
 base) ;;
-all | demo | newer)
+all | demo | newer | squashfs | xfs)
 	kept served make_image "$base/manifest" "$BUILD/hydroot-image" tests/flip.sh tests/chunks.sh
 	kept boot make_boot "$base/manifest" "$BUILD/hydrootd" "$BUILD/hydroot" tests/boot/*.hook \
-		kmod-hints/modules.list initramfs/lib.sh initramfs/standalone/* initramfs/*.rules
+		kmod-hints/modules.list kmod-hints/lists.sh initramfs/*.sh initramfs/standalone/* initramfs/*.rules
+	case $1 in squashfs | xfs)
+		kept "$1" "make_$1" "$base/manifest" "$BUILD/hydroot-image" ;;
+	esac
 	[ "$1" != demo ] || kept copyfirst make_copyfirst "$base/manifest" tests/boot/copyfirst.init tests/image.sh
 	[ "$1" = newer ] || exit 0
 	kept kernel-newer make_newer_kernel tests/image.sh
 	kept newer make_newer_boot "$IMAGES/kernel-newer/kernel" "$BUILD/hydrootd" "$BUILD/hydroot" \
-		tests/boot/*.hook kmod-hints/modules.list initramfs/lib.sh initramfs/standalone/* initramfs/*.rules
+		tests/boot/*.hook kmod-hints/modules.list initramfs/*.sh initramfs/standalone/* initramfs/*.rules
 	;;
 *)
-	say "usage: tests/image.sh base|all|demo|newer"
+	say "usage: tests/image.sh base|all|squashfs|xfs|demo|newer"
 	exit 2
 	;;
 esac

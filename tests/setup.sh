@@ -52,6 +52,7 @@ packages()
 	umoci			# OCI layouts as input
 	xz-utils		# compressed input
 	fakeroot		# owners and devices of a tree, without root
+	attr			# setfattr: attributes of a tree
 	libcap2-bin		# setcap: capabilities in a tree
 	faketime		# the same image on another day
 	debhelper		# the Debian packages

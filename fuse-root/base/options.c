@@ -24,7 +24,9 @@ static const char *const mode_words[] = {"hybrid", "full", "stream", NULL};
 static const char *const fill_words[] = {"now", "boot", "manual", NULL};
 static const char *const onfail_words[] = {"reboot", "poweroff", "rescue", NULL};
 static const char *const policy_words[] = {"order", "spread", NULL};
-static const char *const check_words[] = {"warn", "fail", "off", NULL};
+static const char *const check_words[] = {"warn", "fail", "off", "auto", NULL};
+static const char *const overlay_words[] = {"auto", "tmpfs", "zram", "none", NULL};
+static const char *const root_in_words[] = {"store", "tmpfs", NULL};
 static const char *const low_memory_words[] = {"stream", "fallback", "fail", NULL};
 
 _Static_assert(sizeof(enum option_mode) == sizeof(unsigned),
@@ -36,6 +38,10 @@ _Static_assert(sizeof(enum option_onfail) == sizeof(unsigned),
 _Static_assert(sizeof(enum option_policy) == sizeof(unsigned),
 	       "word_parse stores an unsigned");
 _Static_assert(sizeof(enum option_check) == sizeof(unsigned),
+	       "word_parse stores an unsigned");
+_Static_assert(sizeof(enum option_overlay) == sizeof(unsigned),
+	       "word_parse stores an unsigned");
+_Static_assert(sizeof(enum option_root_in) == sizeof(unsigned),
 	       "word_parse stores an unsigned");
 _Static_assert(sizeof(enum option_low_memory) == sizeof(unsigned),
 	       "word_parse stores an unsigned");
@@ -144,20 +150,26 @@ const struct option_key option_keys[] = {
 	 .metavar = "ACTION", .accepted = "reboot, poweroff, rescue",
 	 .words = onfail_words, .flags = OPT_BOOT,
 	 .meaning = "what to do when the image cannot be booted"},
-	{"kernel-check", &option_type_word, FIELD(kernel_check), .initial = "warn",
-	 .metavar = "ACTION", .accepted = "warn, fail, off", .words = check_words,
+	{"kernel-check", &option_type_word, FIELD(kernel_check), .initial = "auto",
+	 .metavar = "ACTION", .shown = "fail where the image lists its kernels, else warn",
+	 .accepted = "warn, fail, off, auto", .words = check_words,
 	 .meaning = "the root has no modules of the running kernel", .flags = OPT_BOOT},
+	{"fallback", &option_type_fallback, FIELD(fallback),
+	 .metavar = "URL[#sha256:HEX]", .shown = "none",
+	 .accepted = URL_ACCEPTED ", then #sha256:HEX unless it is signed",
+	 .meaning = "image to boot when the first cannot be used at all",
+	 .flags = OPT_BOOT},
+	{"overlay", &option_type_word, FIELD(overlay), .initial = "auto",
+	 .metavar = "KIND", .accepted = "auto, tmpfs, zram, none", .words = overlay_words,
+	 .meaning = "where writes to the root go", .flags = OPT_BOOT},
+	{"root-in", &option_type_word, FIELD(root_in), .initial = "store",
+	 .metavar = "WHERE", .accepted = "store, tmpfs", .words = root_in_words,
+	 .meaning = "tmpfs: copy the root there, in mode full", .flags = OPT_BOOT},
+	{"report", &option_type_report, FIELD(report), .metavar = "URL", .shown = "nowhere",
+	 .accepted = "http://HOST/PATH or https://HOST/PATH",
+	 .meaning = "post the status there at milestones", .flags = OPT_BOOT},
 	{"debug", &option_type_bool, FIELD(debug), .initial = "0", .accepted = "0 or 1",
 	 .shown = "off", .meaning = "log each step", .flags = OPT_BOOL},
-
-	{"fallback", .metavar = "URL[#sha256:HEX]", .flags = OPT_IGNORED | OPT_BOOT,
-	 .meaning = "image to boot when the first cannot be used at all"},
-	{"overlay", .metavar = "KIND", .shown = "auto", .flags = OPT_IGNORED | OPT_BOOT,
-	 .meaning = "where writes to the root go: auto, tmpfs, zram, none"},
-	{"root-in", .metavar = "WHERE", .shown = "store", .flags = OPT_IGNORED | OPT_BOOT,
-	 .meaning = "store, or tmpfs: mode full only, the classic RAM root"},
-	{"report", .metavar = "URL", .flags = OPT_IGNORED | OPT_BOOT,
-	 .meaning = "post the status there at milestones"},
 };
 /* clang-format on */
 
@@ -187,8 +199,7 @@ void options_init(struct options *o)
 {
 	memset(o, 0, sizeof *o);
 	for (size_t i = 0; i < n_option_keys; i++) {
-		if (option_keys[i].type)
-			set_default(o, &option_keys[i]);
+		set_default(o, &option_keys[i]);
 	}
 }
 
@@ -215,6 +226,9 @@ void option_source_init(struct option_source *s, const struct options *o,
 	memcpy(s->floor.public_key, o->public_key, sizeof o->public_key);
 	memcpy(s->floor.ca, o->ca, sizeof o->ca);
 	s->floor.min_version = o->min_version;
+	memcpy(s->floor.fallback, o->fallback, sizeof o->fallback);
+	s->floor.fallback_has_digest = o->fallback_has_digest;
+	memcpy(s->floor.fallback_digest, o->fallback_digest, sizeof o->fallback_digest);
 }
 
 static bool is_other_file(const char *was, const char *is)
@@ -284,11 +298,6 @@ int option_apply(struct options *o, const struct option_source *s,
 {
 	int err;
 
-	if (k->flags & OPT_IGNORED) {
-		option_warn(o, "%s%s: not supported by this version; ignored", s->prefix,
-			    k->name);
-		return 0;
-	}
 	err = k->type->parse(o, k, text);
 	if (err == -E2BIG) {
 		log_error("%s%s: the value is too long", s->prefix, k->name);

@@ -26,11 +26,14 @@ enum option_mode { MODE_HYBRID, MODE_FULL, MODE_STREAM };
 enum option_fill { FILL_NOW, FILL_BOOT, FILL_MANUAL };
 enum option_onfail { ONFAIL_REBOOT, ONFAIL_POWEROFF, ONFAIL_RESCUE };
 enum option_policy { POLICY_ORDER, POLICY_SPREAD };
-enum option_check { CHECK_WARN, CHECK_FAIL, CHECK_OFF };
+enum option_check { CHECK_WARN, CHECK_FAIL, CHECK_OFF, CHECK_AUTO };
+enum option_overlay { OVERLAY_AUTO, OVERLAY_TMPFS, OVERLAY_ZRAM, OVERLAY_NONE };
+enum option_root_in { ROOT_IN_STORE, ROOT_IN_TMPFS };
 enum option_low_memory { LOW_MEMORY_STREAM, LOW_MEMORY_FALLBACK, LOW_MEMORY_FAIL };
 
 struct options {
 	char name[64]; /* NAME; "root" unless given */
+	bool takes_foreign; /* URLs of other schemes, until options_map_transports */
 	bool has_url; /* servers[0] is the URL itself, not a server= */
 	unsigned n_servers; /* [0] is the URL itself, then server= in order */
 	char servers[OPTIONS_SERVERS_MAX][OPTIONS_URL_BYTES];
@@ -49,6 +52,13 @@ struct options {
 	uint64_t min_rate_bytes;
 	enum option_onfail onfail;
 	enum option_check kernel_check;
+	/* The image to boot when the first cannot be used, "" none; its digest, if given. */
+	char fallback[OPTIONS_URL_BYTES];
+	bool fallback_has_digest;
+	uint8_t fallback_digest[32];
+	enum option_overlay overlay;
+	enum option_root_in root_in;
+	char report[OPTIONS_URL_BYTES]; /* where to post the status, "" nowhere */
 	bool debug;
 	bool read_only; /* attach --read-only: the device itself */
 	/* Of a hot pack beside the image, "" none; a bare name until options_resolve_pack. */
@@ -77,6 +87,8 @@ struct options {
 	char bootif[64];
 	char nameserver[4][64];
 	unsigned n_nameserver;
+	char vlan[4][64];
+	unsigned n_vlan;
 	char panic[16];
 	char rd_break[64];
 	bool rd_shell;
@@ -108,6 +120,20 @@ int options_parse_argv(struct options *o, int argc, char **argv) _must_check_;
 
 /* A bare name in `pack` becomes the URL beside servers[0].  -E2BIG: that is too long. */
 int options_resolve_pack(struct options *o) _must_check_;
+
+/*
+ * Take the fallback in the place of the image: its URL and digest instead of all servers, digest
+ * and pack; public-key and min-version stay.  -ENOENT: there is none; -EKEYREJECTED: it has no digest
+ * and there is no public-key either.  Logs.
+ */
+int options_use_fallback(struct options *o) _must_check_;
+
+/*
+ * Put the files that the initramfs has mounted in the place of URLs of other schemes: `text` has a line
+ * "URL file:///PATH" for each.  A server that is not there is left out with a warning; the caller
+ * finds n_servers 0 when none is left.
+ */
+void options_map_transports(struct options *o, const char *text);
 
 /* KEY=VALUE lines quoted for sh, prefixed hydroot_, for the initramfs scripts to eval.  To stdout. */
 int options_print_sh(const struct options *o) _must_check_;

@@ -138,11 +138,7 @@ static void print_group(const char *title, unsigned mask, unsigned flags)
 
 void options_print_help(void)
 {
-	const unsigned mask = OPT_BOOT | OPT_IGNORED;
-
-	print_group(NULL, mask, 0);
+	print_group(NULL, OPT_BOOT, 0);
 	print_group("Keys of the boot, as rd.hydroot.KEY=VALUE or in hydroot.conf only:",
-		    mask, OPT_BOOT);
-	print_group("Keys that this version knows but ignores:", OPT_IGNORED,
-		    OPT_IGNORED);
+		    OPT_BOOT, OPT_BOOT);
 }

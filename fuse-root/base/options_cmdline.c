@@ -42,6 +42,7 @@ static const struct standard_key standard_keys[] = {
 	{"ip", MANY(ip)},
 	{"ifname", MANY(ifname)},
 	{"nameserver", MANY(nameserver)},
+	{"vlan", MANY(vlan)},
 };
 
 struct reader {
@@ -214,6 +215,7 @@ int options_parse_cmdline(struct options *o, const char *text)
 
 	if (!copy)
 		return -EINVAL;
+	o->takes_foreign = true;
 	option_source_init(&r.source, o, OUR_PREFIX);
 	while (next_word(&p, &key, &value)) {
 		if (strcmp(key, "--") == 0 && !value)
@@ -223,6 +225,7 @@ int options_parse_cmdline(struct options *o, const char *text)
 	}
 	if (r.is_ram && r.rootimage && apply_url(&r, "rootimage: ", r.rootimage))
 		ret = -EINVAL;
+	option_keep_fallback(o, &r.source.floor);
 	return ret;
 }
 
@@ -277,6 +280,7 @@ int options_parse_conf(struct options *o, const char *path, const char *text)
 	if (!copy)
 		return -EINVAL;
 	snprintf(prefix, sizeof prefix, "%s: ", path);
+	o->takes_foreign = true;
 	option_source_init(&r.source, o, prefix);
 	/*
 	 * In one file the last line wins, trust keys too: it is one hand that wrote them.

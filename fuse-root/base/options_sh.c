@@ -111,6 +111,7 @@ static void print_network(const struct options *o)
 	for (unsigned i = 0; i < o->n_ip; i++)
 		option_print_ip(i + 1, o->ip[i]);
 	print_numbered("ifname", o->ifname[0], sizeof o->ifname[0], o->n_ifname);
+	print_numbered("vlan", o->vlan[0], sizeof o->vlan[0], o->n_vlan);
 	print_bootif(o->bootif);
 	option_print_number("n-nameservers", o->n_nameserver);
 	print_list("nameservers", o->nameserver[0], sizeof o->nameserver[0],

@@ -15,7 +15,6 @@ enum option_flag {
 	OPT_BOOT = 1 << 1, /* about the boot: not an option of attach */
 	OPT_ARGV = 1 << 2, /* an option of attach only */
 	OPT_REPEATED = 1 << 3, /* each one adds */
-	OPT_IGNORED = 1 << 4, /* known, but not supported by this version */
 	OPT_STANDARD = 1 << 6, /* on the kernel command line without rd.hydroot. */
 	OPT_BOOL = 1 << 5, /* as an option it needs no value */
 };
@@ -33,7 +32,7 @@ struct option_type {
 
 struct option_key {
 	const char *name;
-	const struct option_type *type; /* NULL: OPT_IGNORED */
+	const struct option_type *type;
 	size_t offset, n_bytes; /* the field in struct options */
 	const char *initial; /* parsed by options_init; NULL: the field stays zero */
 	const char *shown; /* the default in words where `initial` does not say it */
@@ -52,7 +51,7 @@ extern const struct option_type option_type_word, option_type_bool, option_type_
 	option_type_rate, option_type_time, option_type_count, option_type_number,
 	option_type_text, option_type_algorithm, option_type_store, option_type_name,
 	option_type_url, option_type_server, option_type_digest, option_type_proxy,
-	option_type_pack;
+	option_type_pack, option_type_fallback, option_type_report;
 
 /* The trust keys as they were before a source was read. */
 struct option_trust {
@@ -61,6 +60,9 @@ struct option_trust {
 	char public_key[OPTIONS_PATH_BYTES];
 	char ca[OPTIONS_PATH_BYTES];
 	uint64_t min_version;
+	char fallback[OPTIONS_URL_BYTES];
+	bool fallback_has_digest;
+	uint8_t fallback_digest[32];
 };
 
 /* Where a value comes from. */
@@ -82,6 +84,12 @@ int option_apply(struct options *o, const struct option_source *s,
 
 /* Copy a value into a field.  -E2BIG when it does not fit. */
 int option_copy(char *dst, size_t dst_bytes, const char *text) _must_check_;
+
+/*
+ * What hydroot.conf pins by a digest, the command line cannot get around by a fallback: a warning,
+ * and the fallback of the file stays.
+ */
+void option_keep_fallback(struct options *o, const struct option_trust *floor);
 
 /* Log a warning and keep it for the status. */
 void option_warn(struct options *o, const char *fmt, ...) _printf_(2, 3);

@@ -218,18 +218,21 @@ static int name_parse(struct options *o, const struct option_key *k, const char 
 
 const struct option_type option_type_name = {name_parse, text_print};
 
-static int url_check(const char *text)
+static int url_check(const struct options *o, const char *text)
 {
 	if (strlen(text) >= OPTIONS_URL_BYTES)
 		return -E2BIG;
-	return options_url_is_valid(text) ? 0 : -EINVAL;
+	return options_url_is_valid(text) ||
+			       (o->takes_foreign && options_url_is_foreign(text))
+		       ? 0
+		       : -EINVAL;
 }
 
 /* The URL goes to the front, in the place of an earlier URL; servers stay behind it. */
 static int url_parse(struct options *o, const struct option_key *k _unused_,
 		     const char *text)
 {
-	int err = url_check(text);
+	int err = url_check(o, text);
 
 	if (err)
 		return err;
@@ -247,7 +250,7 @@ static int url_parse(struct options *o, const struct option_key *k _unused_,
 static int server_parse(struct options *o, const struct option_key *k _unused_,
 			const char *text)
 {
-	int err = url_check(text);
+	int err = url_check(o, text);
 
 	if (err)
 		return err;
@@ -327,3 +330,15 @@ static void digest_print(const struct options *o, const struct option_key *k)
 }
 
 const struct option_type option_type_digest = {digest_parse, digest_print};
+
+static int report_parse(struct options *o, const struct option_key *k, const char *text)
+{
+	if (strcmp(text, "0") == 0)
+		text = "";
+	else if (!options_url_is_valid(text) || options_url_file(text) ||
+		 strpbrk(text, "'\"\\`$"))
+		return -EINVAL;
+	return option_copy(o->report, k->n_bytes, text);
+}
+
+const struct option_type option_type_report = {report_parse, text_print};

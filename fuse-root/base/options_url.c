@@ -40,6 +40,20 @@ bool options_url_is_valid(const char *url)
 	       host[0] != ':' && is_clean(url);
 }
 
+bool options_url_is_foreign(const char *url)
+{
+	static const char *const ours[] = {"http", "https", "file"};
+	const size_t n = strspn(url, "abcdefghijklmnopqrstuvwxyz0123456789+-");
+	const char *host = url + n + 3;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		if (strlen(ours[i]) == n && memcmp(ours[i], url, n) == 0)
+			return false;
+	return n > 0 && url[0] >= 'a' && url[0] <= 'z' &&
+	       strncmp(url + n, "://", 3) == 0 && host[0] != '/' && strchr(host, '/') &&
+	       !strpbrk(url, "'\"\\`$*?[#") && !strstr(url, "/../") && is_clean(url);
+}
+
 bool options_url_is_proxy(const char *text)
 {
 	static const char *const schemes[] = {

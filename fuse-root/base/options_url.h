@@ -10,6 +10,12 @@
 /* http or https with a host, or file:///; with a path, without blanks and control characters. */
 bool options_url_is_valid(const char *url);
 
+/*
+ * Of a scheme that only the initramfs can bring: SCHEME://HOST/PATH in lower case, without what
+ * means something to sh.
+ */
+bool options_url_is_foreign(const char *url);
+
 /* The path of a file: URL, or NULL: it is another. */
 const char *options_url_file(const char *url);
 

@@ -17,9 +17,9 @@
 #define DEFAULT_DIR "/run/hydroot"
 #define NAME_BYTES_MAX 63u
 
-static const char *const known_files[] = {"control", "status.json", ".status.json",
-					  "log",     "log.old",	    "trace",
-					  ".trace",  "report",	    ".report"};
+static const char *const known_files[] = {
+	"control", "status.json", ".status.json", "log",      "log.old",  "trace",
+	".trace",  "report",	  ".report",	  "resident", ".resident"};
 
 bool rundir_name_is_valid(const char *name)
 {

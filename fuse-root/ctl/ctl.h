@@ -26,6 +26,7 @@ int cmd_resume(int argc, char **argv);
 int cmd_set(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
+int cmd_copy_tree(int argc, char **argv);
 int cmd_detach(int argc, char **argv);
 
 /* One subcommand's --help, to stdout. */

@@ -146,6 +146,21 @@ static int check_architecture(struct attempt *a, const uint8_t *meta, size_t n_b
 	return -EKEYREJECTED;
 }
 
+/* A root without the modules of the running kernel lacks every driver that is not loaded yet. */
+static int check_kernel(struct attempt *a, const uint8_t *meta, size_t n_bytes)
+{
+	const char *kernel = a->config->trust.kernel;
+	char listed[IMG_KERNELS_BYTES];
+
+	if (!kernel || img_meta_has_kernel(meta, n_bytes, kernel, listed))
+		return 0;
+	snprintf(a->why, a->why_bytes,
+		 "META: refused: the image is for kernel %s, this is %s: boot that, or "
+		 "kernel-check=warn",
+		 listed, kernel);
+	return -EKEYREJECTED;
+}
+
 /* A part of the image file: out of the first bytes, or fetched.  *ret_copy is malloc'ed if so. */
 static int get_part(struct attempt *a, const struct openimage *o, uint64_t src_off,
 		    uint64_t n_bytes, const uint8_t **ret, uint8_t **ret_copy)
@@ -189,6 +204,8 @@ static int check_meta_and_table(struct attempt *a, struct openimage *o,
 	if (err < 0)
 		return refuse(a, "META", err);
 	err = check_architecture(a, meta, info->meta_bytes);
+	if (err == 0)
+		err = check_kernel(a, meta, info->meta_bytes);
 	if (err < 0)
 		return err;
 	err = img_set_table(o->img, table, info->table_bytes);

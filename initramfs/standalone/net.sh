@@ -3,13 +3,14 @@
 # shellcheck disable=SC2154 # net_* are set by eval, hr_* in lib.sh
 # shellcheck disable=SC2034 # hr_error is for init
 #
-# net.sh - the network of the stand-alone initramfs: ip=, BOOTIF=, ifname=, nameserver=
+# net.sh - the network of the stand-alone initramfs: ip=, BOOTIF=, ifname=, vlan=, nameserver=
 #
-# Sourced by init after lib.sh.  Without ip= the first interface with a link that gets a lease
-# wins.  The state of an interface is left in /run/net-DEVICE.conf, /etc/resolv.conf is written,
+# Sourced by init after lib.sh and transport.sh.  Without ip= the first interface with a link that gets an
+# address, by DHCP or router advertisements, and reaches a server wins.  The state of an interface is left in /run/net-DEVICE.conf, /etc/resolv.conf is written,
 # and no DHCP client stays behind: the root's own network manager renews the lease.
 
 net_timeout=${net_timeout:-180}		# seconds for the whole network, carriers included
+hr_interfaces=${hr_interfaces:-/run/hydroot/.interfaces} # what was configured, for handover.sh
 net_dhcp_tries=3			# of 2 s each, per interface and round
 
 # --- interfaces ---------------------------------------------------------------------------------
@@ -74,6 +75,87 @@ net_rename()
 			hr_warn "ifname=$net_pair: no interface with that address"
 		fi
 	done
+}
+
+# The number of a VLAN by its name, as in vlan5, vlan0005, eth0.5, eth0.0005; 1: no such
+net_vlan_id()
+{
+	net_id=${1##*[!0-9]}
+	while [ "${net_id#0}" != "$net_id" ]; do
+		net_id=${net_id#0}
+	done
+	[ -n "$net_id" ] && [ "$net_id" -lt 4095 ] && echo "$net_id"
+}
+
+# vlan=NAME:DEVICE
+net_vlans()
+{
+	net_i=0
+	while [ "$net_i" -lt "${hydroot_n_vlan:-0}" ]; do
+		net_i=$((net_i + 1))
+		eval "net_pair=\$hydroot_vlan_$net_i"
+		net_name=${net_pair%%:*}
+		if ! net_number=$(net_vlan_id "$net_name"); then
+			hr_error="vlan=$net_pair: no number from 1 to 4094 at the end of the name"
+			return 1
+		fi
+		until net_under=$(net_find "${net_pair#*:}") && [ -n "$net_under" ]; do
+			if ! net_in_time; then
+				hr_error="vlan=$net_pair: no such interface: $(net_links | tr '\n' ' ')"
+				return 1
+			fi
+			sleep 0.2
+		done
+		[ ! -e "/sys/class/net/$net_name" ] || continue
+		modprobe -q 8021q 2>/dev/null
+		ip link set "$net_under" up
+		if ! ip link add link "$net_under" name "$net_name" type vlan id "$net_number"; then
+			hr_error="vlan=$net_pair: cannot be made: does the kernel have 8021q?"
+			return 1
+		fi
+		ip link set "$net_name" up
+		echo "$net_under" >>"$hr_interfaces"
+	done
+}
+
+# Where one has to get to: HOST PORT of the proxy or of the first server on the network.
+net_target()
+{
+	for net_url in ${hydroot_proxy:-} ${hydroot_servers:-}; do
+		case $net_url in
+		file:*) continue ;;
+		https:*) net_port=443 ;;
+		nfs:*) net_port=2049 ;;
+		*) net_port=80 ;;
+		esac
+		net_host=${net_url#*://}
+		net_host=${net_host%%/*}
+		net_host=${net_host##*@}
+		case $net_host in
+		\[*\]:*) net_port=${net_host##*:} net_host=${net_host%:*} ;;
+		\[*\]) ;;
+		*:*) net_port=${net_host##*:} net_host=${net_host%:*} ;;
+		esac
+		net_host=${net_host#\[}
+		echo "${net_host%\]} $net_port"
+		return
+	done
+	return 1
+}
+
+# Does somebody answer there?
+net_reaches()
+{
+	net_where=$(net_target) || return 0
+	net_host=$(hr_resolve "${net_where% *}")
+	[ -n "$net_host" ] && timeout 5 nc -w 3 "$net_host" "${net_where#* }" </dev/null >/dev/null 2>&1
+}
+
+# With an address on DEVICE: is that the interface?  Where there is no choice, or none was better, it is.
+net_is_the_one()
+{
+	[ -n "$net_device" ] || [ -n "$net_any" ] || [ "$(net_candidates '' | wc -l)" -lt 2 ] ||
+		net_reaches
 }
 
 net_links_up()
@@ -203,18 +285,27 @@ net_try()
 net_configure()
 {
 	net_how=$1
-	net_seen=
+	net_seen='' net_any='' net_tried=''
 	while net_in_time; do
 		net_links_up
 		for net_dev in $(net_candidates "$net_device"); do
 			net_seen=$net_dev
 			if net_try "$net_how" "$net_dev"; then
+				if ! net_is_the_one; then
+					hr_say "network: $net_dev: no server answers there"
+					ip addr flush dev "$net_dev" scope global
+					net_tried=1
+					continue
+				fi
+				echo "$net_dev" >>"$hr_interfaces"
 				hr_say "network: $net_dev: $(net_describe "$net_dev") ($net_how)"
 				return 0
 			fi
 			[ "$net_how" != static ] || return
 			net_say_waiting "$net_dev: no answer yet ($net_how)"
 		done
+		# All were looked at: hydrootd will say what is wrong with the server.
+		net_any=$net_tried
 		[ -n "$net_seen" ] || net_say_waiting "${net_device:-no interface}: no link yet"
 		sleep 0.1
 	done
@@ -252,12 +343,19 @@ net_up()
 	done
 	ip link set lo up
 	net_rename
+	net_vlans || return
 	net_n=1
 	net_count=${hydroot_n_ip:-0}
 	while :; do
 		net_read_ip "$net_n"
 		if [ -z "$net_device" ] && [ -n "${hydroot_bootif_mac:-}" ]; then
 			net_device=BOOTIF
+		fi
+		if [ -z "$net_device" ] && [ "${hydroot_n_vlan:-0}" -gt 0 ]; then
+			net_device=${hydroot_vlan_1%%:*}
+		fi
+		if [ "$net_count" = 0 ]; then
+			net_autoconf=either6
 		fi
 		net_what=$(net_method)
 		case $net_what in

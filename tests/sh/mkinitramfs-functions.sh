@@ -8,7 +8,7 @@ requires busybox
 
 ask() # SNIPPET: run with lib.sh and net.sh at hand
 {
-	busybox sh -c ". initramfs/lib.sh; . initramfs/standalone/net.sh
+	busybox sh -c ". initramfs/lib.sh; . initramfs/transport.sh; . initramfs/standalone/net.sh
 		hr_console=/dev/stdout; $1"
 }
 
@@ -76,3 +76,59 @@ method off '' off
 method auto6 '' auto6
 method unknown '' ibft
 asked 52:54:00:ab:cd:ef 'net_plain_mac 52-54-00-AB-cd-EF'
+
+# VLANs, by all four kinds of names; where the network has to lead to.
+for name in vlan5 vlan0005 eth0.5 eth0.0005; do
+	asked 5 "net_vlan_id $name"
+done
+asked '' 'net_vlan_id vlan'
+asked '' 'net_vlan_id vlan4095'
+asked '' 'net_vlan_id vlan0'
+target() # WANTED SERVERS [PROXY]
+{
+	asked "$1" "hydroot_servers='$2' hydroot_proxy='${3:-}'; net_target"
+}
+target '10.0.0.1 80' 'file:///x http://10.0.0.1/i'
+target 'h 8080' 'http://u:p@h:8080/i http://b/i'
+target 'h 443' 'https://h/i'
+target '2001:db8::1 81' 'http://[2001:db8::1]:81/i'
+target '2001:db8::1 80' 'http://[2001:db8::1]/i'
+target 'p 3128' 'http://h/i' 'http://p:3128'
+target '' 'file:///x'
+
+# Of two interfaces the one that reaches the server; with one there is no choice to make.
+choose() # SETTINGS
+{
+	ask "net_timeout=3; net_seconds() { echo 1; }; net_links_up() { :; }; net_deadline=2
+		net_candidates() { echo a; echo b; }; net_try() { now=\$2; }
+		net_describe() { :; }; hr_say() { :; }; ip() { :; };
+		net_device=; $1; net_configure dhcp; printf %s \"\$net_dev\"" 2>/dev/null
+}
+assert_equal "the one that reaches it" b "$(choose 'net_reaches() { [ $now = b ]; }')"
+assert_equal "nobody reaches it" a "$(choose 'net_reaches() { false; }')"
+
+# Where writes go.
+asked none 'hr_overlay_kind ext4'
+asked tmpfs 'hr_overlay_kind erofs'
+asked zram 'hydroot_overlay=zram; hr_overlay_kind ext4'
+asked none 'hydroot_overlay=none; hr_overlay_kind squashfs'
+asked ro,discard "$can hr_mount_options ext4 x ro"
+
+# Images on a network filesystem: what is mounted where, by a hook, and what is told to hydrootd.
+mkdir -p "$T/hooks"
+cat >"$T/hooks/glusterfs" <<'END'
+[ "$1 $2" = 'g.example /vol/images' ] && touch "$3/i.hri"
+END
+transports() # SERVERS
+{
+	sed "s|/run/hydroot|$T|g" initramfs/transport.sh >"$T/transport.sh"
+	busybox sh -c ". initramfs/lib.sh; hr_transport_dir=$T/hooks; . $T/transport.sh
+		hr_console=/dev/stdout; hr_mount() { echo \"\$@\" >>$T/mounts; }
+		hydroot_servers='$1'; hr_mount_transports" | cat >"$T/out"
+}
+transports 'http://h/i nfs://10.0.0.9/export/deep/i.hri glusterfs://g.example/vol/images/i.hri x://h/i'
+assert_equal "what hydrootd is told" "nfs://10.0.0.9/export/deep/i.hri file://$T/.transport/1/i.hri
+glusterfs://g.example/vol/images/i.hri file://$T/.transport/2/i.hri" "$(cat "$T/.transports")"
+assert_contains "nfs" "^nfs ro,.*addr=10.0.0.9 10.0.0.9:/export/deep $T/.transport/1\$" "$T/mounts"
+assert "the hook ran" test -e "$T/.transport/2/i.hri"
+assert_contains "an unknown one" 'transport: x://h: no such transport: put a hook at' "$T/out"

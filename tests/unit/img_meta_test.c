@@ -138,12 +138,36 @@ static void length_and_digest(void **state _unused_)
 	fixture_free(&f);
 }
 
+static bool has_kernel(const char *meta, char ret[IMG_KERNELS_BYTES])
+{
+	return img_meta_has_kernel(meta, strlen(meta), "6.1.0-9", ret);
+}
+
+/* An image that lists none says nothing about kernels. */
+static void kernels_are_compared(void **state _unused_)
+{
+	char listed[IMG_KERNELS_BYTES], many[4096];
+	size_t n = (size_t)snprintf(many, sizeof many, "{\"kernels\":[\"6.1.0-10\"");
+
+	assert_true(has_kernel("{\"kernels\":[\"5.10.0\",\"6.1.0-9\"]}", listed));
+	assert_true(has_kernel("{\"kernels\":[]}", listed));
+	assert_true(has_kernel(FIXTURE_META, listed));
+	assert_false(has_kernel("{\"kernels\":[\"5.10.0\",\"6.1.0-91\"]}", listed));
+	assert_string_equal(listed, "5.10.0, 6.1.0-91");
+	for (int i = 0; i < 100; i++)
+		n += (size_t)snprintf(many + n, sizeof many - n, ",\"6.1.0-10\"");
+	snprintf(many + n, sizeof many - n, "]}");
+	assert_false(has_kernel(many, listed));
+	assert_int_equal(strlen(listed), IMG_KERNELS_BYTES - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good),	      cmocka_unit_test(architectures),
-		cmocka_unit_test(refused),    cmocka_unit_test(name_too_long),
-		cmocka_unit_test(depth_bomb), cmocka_unit_test(length_and_digest),
+		cmocka_unit_test(kernels_are_compared), cmocka_unit_test(good),
+		cmocka_unit_test(architectures),	cmocka_unit_test(refused),
+		cmocka_unit_test(name_too_long),	cmocka_unit_test(depth_bomb),
+		cmocka_unit_test(length_and_digest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,7 +46,7 @@ static void defaults_are_documented_ones(void **state _unused_)
 	assert_int_equal(o.attach_timeout_ms, 300000);
 	assert_int_equal(o.min_rate_bytes, 1024);
 	assert_int_equal(o.onfail, ONFAIL_REBOOT);
-	assert_int_equal(o.kernel_check, CHECK_WARN);
+	assert_int_equal(o.kernel_check, CHECK_AUTO);
 	assert_int_equal(o.n_servers, 0);
 	assert_false(o.has_digest || o.debug || o.read_only || o.is_root || o.root_ro);
 }
@@ -127,7 +127,7 @@ static void last_one_wins(void **state _unused_)
 static void wrong_value_leaves_default_and_warning(void **state _unused_)
 {
 	assert_int_equal(cmdline("rd.hydroot.mode=fast rd.hydroot.connections=0 "
-				 "rd.hydroot.timeout=soon rd.hydroot.server=ftp://x/y "
+				 "rd.hydroot.timeout=soon rd.hydroot.server=ftp:/x/y "
 				 "rd.hydroot.store-limit=-1 rd.hydroot.debug=maybe"),
 			 0);
 	assert_int_equal(o.mode, MODE_HYBRID);
@@ -181,18 +181,128 @@ static void packs_beside_the_image(void **state _unused_)
 	}
 }
 
-static void unknown_and_unsupported_keys_are_warnings(void **state _unused_)
+static void unknown_keys_are_warnings(void **state _unused_)
 {
 	assert_int_equal(
-		cmdline("rd.hydroot.modus=full rd.hydroot.report=x rd.hydroot.name=x "
+		cmdline("rd.hydroot.modus=full rd.hydroot.overlays=x rd.hydroot.name=x "
 			"rd.hydrootx=1 hydroot.mode=full"),
 		0);
 	assert_int_equal(o.n_warnings, 3);
 	assert_non_null(strstr(o.warnings[0], "rd.hydroot.modus: no such key"));
-	assert_non_null(
-		strstr(o.warnings[1], "report: not supported by this version; ignored"));
+	assert_non_null(strstr(o.warnings[1], "rd.hydroot.overlays: no such key"));
 	assert_string_equal(o.name, "root");
 	assert_int_equal(o.mode, MODE_HYBRID);
+}
+
+#define FALLBACK_HEX "00000000000000000000000000000000000000000000000000000000000000ab"
+
+#define OTHER_HEX "11111111111111111111111111111111111111111111111111111111111111cd"
+
+static void fallback_takes_the_place_of_the_image(void **state _unused_)
+{
+	assert_int_equal(
+		cmdline("root=hydroot:http://a/i rd.hydroot.server=http://b/i "
+			"rd.hydroot.pack=x.hot rd.hydroot.min-version=3 "
+			"rd.hydroot.digest=sha256:" OTHER_HEX
+			" rd.hydroot.fallback=file:///f.hri#sha256:" FALLBACK_HEX),
+		0);
+	assert_int_equal(o.n_warnings, 0);
+	assert_string_equal(o.servers[0], "http://a/i");
+	assert_int_equal(options_use_fallback(&o), 0);
+	assert_int_equal(o.n_servers, 1);
+	assert_string_equal(o.servers[0], "file:///f.hri");
+	assert_true(o.has_digest);
+	assert_int_equal(o.digest[31], 0xab);
+	assert_string_equal(o.pack, "");
+	assert_int_equal(o.min_version, 3);
+}
+
+/* Neither digest nor key: nobody vouches for it.  Nor does the digest of the other image. */
+static void fallback_must_be_trusted(void **state _unused_)
+{
+	assert_int_equal(cmdline("root=hydroot:http://a/i"), 0);
+	assert_int_equal(options_use_fallback(&o), -ENOENT);
+	assert_int_equal(
+		cmdline("rd.hydroot.fallback=http://f/i rd.hydroot.digest=sha256:" OTHER_HEX),
+		0);
+	assert_int_equal(options_use_fallback(&o), -EKEYREJECTED);
+	assert_string_equal(o.servers[0], "http://a/i");
+	snprintf(o.public_key, sizeof o.public_key, "/k");
+	assert_int_equal(options_use_fallback(&o), 0);
+	assert_false(o.has_digest);
+}
+
+static void wrong_fallbacks_are_warnings(void **state _unused_)
+{
+	static const char *const wrong[] = {
+		"f.hri",
+		"http://f/i#",
+		"http://f/i#md5:0",
+		"http://f/i#sha256:12",
+		"#sha256:" FALLBACK_HEX,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		char text[160];
+
+		snprintf(text, sizeof text, "rd.hydroot.fallback=%s", wrong[i]);
+		assert_int_equal(cmdline(text), 0);
+		assert_int_equal(o.n_warnings, i + 1);
+		assert_string_equal(o.fallback, "");
+	}
+}
+
+static void fallback_cannot_get_around_a_pinned_digest(void **state _unused_)
+{
+	assert_int_equal(options_parse_conf(&o, "c",
+					    "digest=sha256:" OTHER_HEX
+					    "\nfallback=http://c/i#sha256:" FALLBACK_HEX),
+			 0);
+	assert_int_equal(
+		cmdline("rd.hydroot.fallback=http://evil/i#sha256:" FALLBACK_HEX), 0);
+	assert_int_equal(o.n_warnings, 1);
+	assert_string_equal(o.fallback, "http://c/i");
+	assert_int_equal(cmdline("rd.hydroot.fallback=http://d/i#sha256:" OTHER_HEX), 0);
+	assert_int_equal(o.n_warnings, 1);
+	assert_string_equal(o.fallback, "http://d/i");
+}
+
+static void mounted_images_take_the_place_of_foreign_urls(void **state _unused_)
+{
+	assert_int_equal(
+		cmdline("root=hydroot:nfs://s/e/i.hri rd.hydroot.server=glusterfs://g/v/i.hri "
+			"rd.hydroot.server=http://h/i.hri rd.hydroot.server=nfs://s/e/i"),
+		0);
+	assert_int_equal(o.n_servers, 4);
+	options_map_transports(&o,
+			       "nfs://s/e/i.hri.old file:///wrong\nnfs://s/e/i.hri "
+			       "file:///m/1/i.hri\nglusterfs://g/v/i.hri http://evil/\n\n"
+			       "nfs://s/e/i file:///m/4/i");
+	assert_int_equal(o.n_servers, 3);
+	assert_string_equal(o.servers[0], "file:///m/1/i.hri");
+	assert_string_equal(o.servers[1], "http://h/i.hri");
+	assert_string_equal(o.servers[2], "file:///m/4/i");
+	assert_int_equal(o.n_warnings, 1);
+	assert_non_null(strstr(o.warnings[0], "glusterfs://g/v/i.hri: not mounted"));
+	options_map_transports(&o, "");
+	assert_int_equal(o.n_servers, 3);
+}
+
+static void foreign_urls_are_for_the_boot(void **state _unused_)
+{
+	static const char *const wrong[] = {"nfs:///i",	     "nfs://h",	     "NFS://h/i",
+					    "nfs://h/$(id)", "nfs://h/../i", "1://h/i",
+					    "nfs:/h/i"};
+	char arg[] = "nfs://s/e/i.hri", *argv[] = {arg};
+
+	assert_int_equal(options_parse_argv(&o, 1, argv), -EINVAL);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		char text[64];
+
+		snprintf(text, sizeof text, "rd.hydroot.server=%s", wrong[i]);
+		assert_int_equal(cmdline(text), 0);
+		assert_int_equal(o.n_servers, 0);
+	}
 }
 
 static void warnings_have_an_end(void **state _unused_)
@@ -469,7 +579,13 @@ int main(void)
 		TEST(wrong_value_leaves_default_and_warning),
 		TEST(empty_values_are_wrong_values),
 		TEST(packs_beside_the_image),
-		TEST(unknown_and_unsupported_keys_are_warnings),
+		TEST(unknown_keys_are_warnings),
+		TEST(fallback_takes_the_place_of_the_image),
+		TEST(fallback_must_be_trusted),
+		TEST(mounted_images_take_the_place_of_foreign_urls),
+		TEST(foreign_urls_are_for_the_boot),
+		TEST(wrong_fallbacks_are_warnings),
+		TEST(fallback_cannot_get_around_a_pinned_digest),
 		TEST(warnings_have_an_end),
 		TEST(trust_keys_must_be_right),
 		TEST(cmdline_cannot_weaken_trust),

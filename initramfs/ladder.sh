@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # hr_* are set in lib.sh, hydroot_* by hydrootd --print-config
+#
+# ladder.sh - from one image to the next until there is a root: the servers, then the fallback
+#
+# Sourced after lib.sh.  What comes after the last rung, onfail=, is hr_fail in lib.sh.  An initramfs
+# system may define hr_check_root DIR, which judges a mounted root and sets hr_error, and sets
+# hr_network_failed to the reason when there is no network: then only a fallback file: is tried.
+
+# A URL without what might open a door.
+hr_public_url()
+{
+	echo "$1" | sed 's|?.*|?...|; s|^\([a-z0-9+]*://\)[^/]*@|\1|'
+}
+
+# Mount a root at DIR: 0, with hr_device; else 1 and hr_error.
+hr_boot_root()
+{
+	if [ -n "${hr_network_failed:-}" ]; then
+		hr_error=$hr_network_failed
+	elif hr_try "$1" "$(hr_public_url "${hydroot_servers%% *}")"; then
+		return 0
+	fi
+	if [ "$hr_attach_status" = 3 ]; then
+		hr_error="$hr_error (low-memory=fail: no fallback)"
+		return 1
+	fi
+	[ -n "${hydroot_fallback:-}" ] || return 1
+	case ${hr_network_failed:+failed}:$hydroot_fallback in
+	failed:file:*) ;;
+	failed:*) return 1 ;;
+	esac
+	hr_print "image: $(hr_public_url "${hydroot_servers%% *}"): cannot be used: $hr_error"
+	hr_print "fallback: trying $(hr_public_url "$hydroot_fallback")"
+	if ! hr_try "$1" "$(hr_public_url "$hydroot_fallback")" --fallback; then
+		hr_error="fallback: $hr_error"
+		return 1
+	fi
+	hr_warn "fallback: booting $(hr_public_url "$hydroot_fallback")"
+}
+
+hr_attach_status=0
+
+# One rung: attach, mount, judge; all undone where one of them fails.
+hr_try()
+{
+	hr_say "attach: $2"
+	if ! hr_attach "${3:-}"; then
+		hr_error="attach: $hr_error"
+		hr_undo "$1"
+		return 1
+	fi
+	hr_say "attach: $hr_device is ready"
+	if command -v hr_report >/dev/null; then
+		hr_report attached
+	fi
+	if hr_mount_root "$hr_device" "$1" && hr_check_kernel "$1" &&
+		{ ! command -v hr_check_root >/dev/null || hr_check_root "$1"; }; then
+		hr_say "root: $hr_device is mounted ($hr_type)"
+		return 0
+	fi
+	hr_error="root: $hr_error"
+	hr_undo "$1"
+	return 1
+}
+
+# hydrootd's messages go to the console, the device's path comes on its output: a file, because a
+# pipe would be waited for until the daemon ends.
+hr_attach()
+{
+	hr_attach_status=0
+	hr_device=
+	rm -f /run/hydroot/root/status.json
+	hydrootd --boot ${1:+"$1"} >/run/hydroot/.device || hr_attach_status=$?
+	if [ "$hr_attach_status" != 0 ]; then
+		hr_error=$(hr_status_error)
+		return 1
+	fi
+	read -r hr_device </run/hydroot/.device || :
+	if [ ! -b "$hr_device" ]; then
+		hr_error="'$hr_device' is no block device"
+		return 1
+	fi
+}
+
+# What the daemon said last of itself.
+hr_status_error()
+{
+	hr_text=$(sed -n 's/.*"error": *"\(\([^"\\]\|\\.\)*\)".*/\1/p' \
+		/run/hydroot/root/status.json 2>/dev/null | tail -n 1)
+	echo "${hr_text:-hydrootd gave up, see above}"
+}
+
+# Take back whatever there is of a root at DIR.
+hr_undo()
+{
+	for hr_dir in "$1" /run/hydroot/.overlay/layer /run/hydroot/.overlay/lower \
+		/run/hydroot/.image; do
+		umount "$hr_dir" 2>/dev/null || :
+	done
+	if [ -n "${hr_device:-}" ]; then
+		hydroot detach root >/dev/null 2>&1 ||
+			hr_warn "$hr_device: cannot be detached: its memory stays in use"
+	fi
+	hr_device=
+}

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # hr_* are set in lib.sh, hydroot_* by hydrootd --print-config
+#
+# transport.sh - images on a network filesystem: nfs://SERVER/EXPORT/FILE.hri, and others by hooks
+#
+# Sourced after lib.sh.  For each URL that hydrootd cannot fetch by itself the filesystem is mounted
+# read-only, and the file /run/hydroot/.transports tells hydrootd where the image is.  hydrootd
+# opens it when it starts; the mount is then taken out of sight, and ends with the daemon.
+
+hr_transports=${hr_transports:-/run/hydroot/.transports}
+hr_transport_dir=${hr_transport_dir:-/etc/hydroot/transport.d}
+
+# Mount all that the command line names.  What fails is said; it is hydrootd that says when nothing is left.
+hr_mount_transports()
+{
+	: >"$hr_transports"
+	hr_n=0
+	for hr_url in ${hydroot_servers:-} "${hydroot_fallback%%#*}"; do
+		case $hr_url in
+		'' | http://* | https://* | file://*) continue ;;
+		esac
+		hr_n=$((hr_n + 1))
+		hr_scheme=${hr_url%%://*}
+		hr_rest=${hr_url#*://}
+		hr_host=${hr_rest%%/*}
+		hr_path=/${hr_rest#*/}
+		hr_dir=/run/hydroot/.transport/$hr_n
+		mkdir -p "$hr_dir"
+		if hr_mount_transport; then
+			echo "$hr_url file://$hr_dir/${hr_path##*/}" >>"$hr_transports"
+			hr_say "transport: $hr_scheme://$hr_host: mounted"
+		else
+			hr_warn "transport: $hr_scheme://$hr_host${hr_path%/*}: ${hr_error:-not mounted}"
+		fi
+	done
+}
+
+# hr_scheme, hr_host, hr_path: the URL; the folder of the image is to be at hr_dir.
+hr_mount_transport()
+{
+	hr_error=
+	if [ -e "$hr_transport_dir/$hr_scheme" ]; then
+		hr_text=$(sh "$hr_transport_dir/$hr_scheme" "$hr_host" "${hr_path%/*}" "$hr_dir" \
+			2>&1 </dev/null) && return
+		hr_error="$hr_transport_dir/$hr_scheme: ${hr_text:-failed}"
+		return 1
+	fi
+	if [ "$hr_scheme" = nfs ]; then
+		hr_mount_nfs
+		return
+	fi
+	hr_error="no such transport: put a hook at $hr_transport_dir/$hr_scheme"
+	return 1
+}
+
+# The kernel's NFS takes text options, but an address instead of a name.
+hr_mount_nfs()
+{
+	modprobe -q -a nfs nfsv4 nfsv3 2>/dev/null
+	hr_address=$(hr_resolve "$hr_host")
+	for hr_opts in vers=4.2 vers=4.0 vers=3,nolock,mountproto=tcp; do
+		hr_opts=ro,nosuid,nodev,$hr_opts,addr=$hr_address
+		if hr_mount nfs "$hr_opts" "$hr_host:${hr_path%/*}" "$hr_dir"; then
+			return
+		fi
+	done
+	return 1
+}
+
+# The first address of a name; an address is its own.
+hr_resolve()
+{
+	case $1 in
+	*[!0-9.]*) ;;
+	*) echo "$1"; return ;;
+	esac
+	nslookup "$1" 2>/dev/null | awk '/^Name:/ { found = 1 }
+		found && /^Address/ { sub(/^Address[^:]*: */, ""); print $1; exit }'
+}
+
+# Just before switch_root.  The daemon has its file open: the filesystem goes with the last who uses it.
+hr_leave_transports()
+{
+	for hr_dir in /run/hydroot/.transport/*; do
+		umount -l "$hr_dir" 2>/dev/null || :
+		rmdir "$hr_dir" 2>/dev/null || :
+	done
+}

@@ -1,0 +1,107 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The failure ladder of the initramfs, under busybox's shell with a made-up hydrootd: what is tried
+# after what, what is said, what is undone, and what onfail= does at the end
+. "$(dirname "$0")/../lib.sh"
+requires busybox
+
+# DEFINITIONS go before hr_boot_root; into $T/out: the console, then "status STATUS".
+ladder() # DEFINITIONS
+{
+	busybox sh -c ". initramfs/lib.sh; . initramfs/ladder.sh
+		hr_console=/dev/stdout
+		hr_attach()
+		{
+			echo \"called \$*\"
+			hr_attach_status=0 hr_device=/dev/x hr_error='no server answers'
+			\${1:+eval} attach_is_good \$1 || { hr_attach_status=\${code:-1}; return 1; }
+		}
+		attach_is_good() { [ \"\$1\" = --fallback ]; }
+		exec 3>&1; hydroot() { echo \"hydroot \$*\" >&3; }
+		umount() { :; }
+		hr_mount_root() { hr_type=ext4; }
+		hr_check_kernel() { :; }
+		hydroot_servers='http://u:secret@a/i.hri?token=1 http://b/i.hri'
+		hydroot_fallback='http://f/i.hri#sha256:ab'
+		$1
+		hr_boot_root /nowhere; echo \"status \$? \$hr_error\"" 2>&1 | cat >"$T/out"
+}
+
+says() { assert_contains "$1" "$2" "$T/out"; }
+not() { refute "$1" grep -qE -- "$2" "$T/out"; }
+
+ladder ''
+says "first the servers" '^called $'
+says "the reason" 'hydroot: image: .*i.hri[?.]*: cannot be used: attach: no server answers$'
+says "the next rung" 'hydroot: fallback: trying http://f/i.hri'
+says "the fallback" '^called --fallback$'
+says "it boots" '^status 0'
+not "a password" secret
+not "a token" token
+
+ladder 'attach_is_good() { true; }'
+says "the first is good" '^status 0'
+not "a fallback" fallback
+
+ladder 'code=3'
+says "low-memory=fail" '^status 1 .*low-memory=fail'
+not "a fallback" '--fallback'
+
+ladder 'attach_is_good() { false; }'
+says "both fail" '^status 1 fallback: attach: no server answers'
+
+ladder 'hydroot_fallback=; attach_is_good() { false; }'
+says "there is none" '^status 1 attach: no server answers'
+not "a fallback" fallback
+
+# A root that cannot be mounted, or has the wrong kernel, is given back before the next is tried.
+ladder 'attach_is_good() { true; }; hr_mount_root() { hr_error=broken; n=1$n; [ $n = 11 ]; }'
+says "what was undone" '^hydroot detach root$'
+says "the reason" 'image: .*: cannot be used: root: broken$'
+says "the second is mounted" '^status 0'
+ladder 'attach_is_good() { true; }; hr_check_kernel() { hr_error=kernel; return 1; }'
+says "kernel-check" '^status 1 fallback: root: kernel'
+
+# Without a network only a fallback on a disk can help.
+ladder 'hr_network_failed="network: no link"'
+says "no network" '^status 1 network: no link'
+not "an attempt" '^called'
+ladder 'hr_network_failed="network: no link"; hydroot_fallback=file:///d/i.hri'
+says "a fallback on a disk" '^called --fallback'
+says "the reason" 'image: .*: cannot be used: network: no link'
+
+# The daemon's last word, out of its status.
+mkdir -p "$T/run"
+echo '{"servers":[{"last_error": "x"}], "error": "image: \"a\" refused"}' >"$T/run/status.json"
+error=$(sed "s|/run/hydroot/root|$T/run|" initramfs/ladder.sh >"$T/ladder.sh"
+	busybox sh -c ". initramfs/lib.sh; . $T/ladder.sh; hr_status_error")
+assert_equal "error" 'image: \"a\" refused' "$error"
+
+# onfail=: the countdown, with a clock that does not wait.
+last() # SETTINGS: what is said at the end
+{
+	timeout 20 busybox sh -c ". initramfs/lib.sh; hr_console=/dev/stdout
+		sleep() { slept=\$((\${slept:-0} + \$1)); [ \"\$1\" != 3600 ] || exit 0; }
+		hr_end() { echo \"end \$1 after \${slept:-0}\"; exit 0; }
+		hr_start_ssh() { echo ssh; exit 0; }; mount() { :; }; mkdir() { :; }
+		$1; hr_fail the reason" 2>&1 | cat >"$T/out"
+}
+last 'hydroot_onfail_delay=200'
+says "why" 'hydroot: failed: the reason$'
+says "the countdown" 'onfail=reboot: in 180 s$'
+says "the countdown" 'onfail=reboot: in 10 s$'
+says "the end" '^end reboot after 200$'
+last 'hydroot_onfail=poweroff'
+says "the end" '^end poweroff after 0$'
+last 'hydroot_onfail=rescue; hr_on_failure() { :; }'
+says "rescue" '^ssh$'
+not "an end" '^end'
+for seconds in 0 1 9 10 11 59 60 61 69 70 71 120 600; do
+	last "hydroot_onfail_delay=$seconds"
+	says "waits $seconds" "^end reboot after $seconds\$"
+done
+
+# A crash kernel.
+assert_equal "kdump" "0 1" "$(busybox sh -c ". initramfs/lib.sh
+	hr_vmcore=/proc/self/stat; hr_is_kdump; a=\$?; hr_vmcore=$T/none; hr_is_kdump; echo \$a \$?")"
