@@ -728,7 +728,6 @@ int serve_run(struct daemon *d)
 	} else if (start(s) == 0) {
 		run(s);
 	}
-	run(s);
 	status = s->state == STATE_FAILED ? 1 : 0;
 	stop(s);
 	free(s);
