@@ -16,7 +16,7 @@ start_nginx good "$IMAGES/served/good"
 
 start_hydroot_guest g "$IMAGES/boot/initramfs-netkill.img" \
 	"http://$GUEST_HOST:${nginx_port[bad]}/debian.hri" \
-	"rd.hydroot.rate=3M rd.hydroot.server=http://$GUEST_HOST:${nginx_port[good]}/debian.hri"
+	"rd.hydroot.rate=500K rd.hydroot.server=http://$GUEST_HOST:${nginx_port[good]}/debian.hri"
 wait_login g
 note "login"
 console_has g 'netkill: killed' || fail "the hook found no network process to kill"
@@ -35,6 +35,10 @@ guest g 10 'cat >/run/kill.sh <<"END"
 END
 	setsid sh /run/kill.sh >/dev/null 2>&1 </dev/null &'
 guest g 60 'tar cf - /usr/lib/python3* /usr/lib/git-core 2>/run/tar.errors | wc -c' >/dev/null
+killed_often() { [ "$(guest g 10 'cat /run/killed')" -ge 5 ]; }
+wait_for 100 "five deaths of the network process" killed_often
+# So slow until here that a slow guest, too, has something left to fetch.
+guest_hydroot g 10 'set root rate=3M'
 refute "a read failed" guest g 5 'grep -i "input/output" /run/tar.errors'
 guest_hydroot g 130 'wait root --for=resident --timeout=2m' || fail "not resident in two minutes"
 note "resident, the network process was killed $(guest g 5 'cat /run/killed') times more"
