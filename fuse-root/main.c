@@ -39,7 +39,7 @@ struct arguments {
 static void print_help(void)
 {
 	printf("Usage: hydrootd [--name=NAME] [--read-only] [--KEY=VALUE ...] URL [URL ...]\n"
-	       "       hydrootd --boot [--fallback] [--cmdline=FILE] [--conf=FILE]\n"
+	       "       hydrootd --boot [--use-fallback] [--cmdline=FILE] [--conf=FILE]\n"
 	       "       hydrootd --print-config [--cmdline=FILE] [--conf=FILE]\n"
 	       "\n"
 	       "Presents a remote hydroot image as a block device, fills it in the background,\n"
@@ -48,7 +48,7 @@ static void print_help(void)
 	       "  --boot             take URL and keys from the kernel command line and the\n"
 	       "                     configuration file\n"
 	       "  --print-config     print what --boot would use, for sh, and exit\n"
-	       "  --fallback         with --boot: the fallback instead of the image\n"
+	       "  --use-fallback     with --boot: the fallback instead of the image\n"
 	       "  --cmdline=FILE     instead of " DEFAULT_CMDLINE "\n"
 	       "  --conf=FILE        instead of " DEFAULT_CONF "\n"
 	       "  --transports=FILE  instead of " DEFAULT_TRANSPORTS "\n"
@@ -342,7 +342,7 @@ static bool take_own_option(struct arguments *args, const char *arg)
 		args->boot = true;
 	else if (strcmp(arg, "--print-config") == 0)
 		args->print_config = true;
-	else if (strcmp(arg, "--fallback") == 0)
+	else if (strcmp(arg, "--use-fallback") == 0)
 		args->fallback = true;
 	else if (strncmp(arg, "--cmdline=", 10) == 0)
 		args->cmdline = arg + 10;

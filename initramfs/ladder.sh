@@ -33,7 +33,7 @@ hr_boot_root()
 	esac
 	hr_print "image: $(hr_public_url "${hydroot_servers%% *}"): cannot be used: $hr_error"
 	hr_print "fallback: trying $(hr_public_url "$hydroot_fallback")"
-	if ! hr_try "$1" "$(hr_public_url "$hydroot_fallback")" --fallback; then
+	if ! hr_try "$1" "$(hr_public_url "$hydroot_fallback")" --use-fallback; then
 		hr_error="fallback: $hr_error"
 		return 1
 	fi

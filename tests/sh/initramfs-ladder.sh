@@ -17,7 +17,7 @@ ladder() # DEFINITIONS
 			hr_attach_status=0 hr_device=/dev/x hr_error='no server answers'
 			\${1:+eval} attach_is_good \$1 || { hr_attach_status=\${code:-1}; return 1; }
 		}
-		attach_is_good() { [ \"\$1\" = --fallback ]; }
+		attach_is_good() { [ \"\$1\" = --use-fallback ]; }
 		exec 3>&1; hydroot() { echo \"hydroot \$*\" >&3; }
 		umount() { :; }
 		hr_mount_root() { hr_type=ext4; }
@@ -35,7 +35,7 @@ ladder ''
 says "first the servers" '^called $'
 says "the reason" 'hydroot: image: .*i.hri[?.]*: cannot be used: attach: no server answers$'
 says "the next rung" 'hydroot: fallback: trying http://f/i.hri'
-says "the fallback" '^called --fallback$'
+says "the fallback" '^called --use-fallback$'
 says "it boots" '^status 0'
 not "a password" secret
 not "a token" token
@@ -46,7 +46,7 @@ not "a fallback" fallback
 
 ladder 'code=3'
 says "low-memory=fail" '^status 1 .*low-memory=fail'
-not "a fallback" '--fallback'
+not "a fallback" '--use-fallback'
 
 ladder 'attach_is_good() { false; }'
 says "both fail" '^status 1 fallback: attach: no server answers'
@@ -68,7 +68,7 @@ ladder 'hr_network_failed="network: no link"'
 says "no network" '^status 1 network: no link'
 not "an attempt" '^called'
 ladder 'hr_network_failed="network: no link"; hydroot_fallback=file:///d/i.hri'
-says "a fallback on a disk" '^called --fallback'
+says "a fallback on a disk" '^called --use-fallback'
 says "the reason" 'image: .*: cannot be used: network: no link'
 
 # The daemon's last word, out of its status.
