@@ -761,7 +761,9 @@ int serve_run(struct daemon *d)
 	} else if (start(s) == 0) {
 		run(s);
 	}
-	status = s->state != STATE_FAILED ? 0 : s->no_fallback ? DAEMON_NO_FALLBACK : 1;
+	status = s->state == STATE_FAILED ? 1 : 0;
+	if (status && s->no_fallback && d->is_boot)
+		status = DAEMON_NO_FALLBACK;
 	stop(s);
 	free(s);
 	return status;
