@@ -3,6 +3,7 @@
 # timeout: 300
 # The serving process is killed again and again while chunks leave the store (mode stream), over a device of slots,
 # and over a store in a file: no request fails, every byte is right, what was changed while it ran stays so.
+# The load must not write more than the cache takes, so it is not for machines much faster than two cores under load.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 requires root fuse loop zram nginx jq hydrootd
