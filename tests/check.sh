@@ -30,7 +30,7 @@ build()
 	return 1
 }
 
-tests_in() { find "tests/$1" -name "${2-*.sh}" -type f 2>/dev/null | LC_ALL=C sort; }
+tests_in() { find "tests/$1" -name "${2-*.sh}" -xtype f 2>/dev/null | LC_ALL=C sort; }
 
 unit_tests() { find "$1/tests/unit" -name '*_test' -type f 2>/dev/null | LC_ALL=C sort; }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 150
-# sanitizers: asan
+# sanitizers: none
 # https with a CA of one's own: a client certificate where the server wants one, a bearer token and a
 # password for their server; what is wrong is named before anything is attached.
 # shellcheck source=tests/lib.sh

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 120
-# sanitizers: asan
+# sanitizers: none
 # Through a proxy that wants a password, http and https alike; the failure names the proxy.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

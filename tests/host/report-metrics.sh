@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 180
-# sanitizers: asan
+# sanitizers: none
 # Metrics and report of a real attachment: while it fills, while no server is there, after the handover.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

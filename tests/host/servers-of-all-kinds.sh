@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 150
-# sanitizers: asan
+# sanitizers: none
 # An image from a file, from an IPv6 address, through servers that say no for a while, and what a
 # captive portal is called.
 # shellcheck source=tests/lib.sh

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 240
-# sanitizers: asan
+# sanitizers: none
 # A hot pack beside the image is used when it is signed, whole and of this image; else it costs one line, and the
 # pack in the image is used.
 # shellcheck source=tests/lib.sh

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 300
-# sanitizers: asan
+# sanitizers: none
 # A store on a block device: foreign data is left alone, a device that is too small or in use is refused, a
 # partition is found by its label, another image starts afresh.
 # shellcheck source=tests/lib.sh

@@ -1,0 +1,1 @@
+../boot/serve-kill.sh
