@@ -22,7 +22,10 @@
 
 static void set_url(struct server *s, const char *url)
 {
-	snprintf(s->wanted_url, sizeof s->wanted_url, "%s", url);
+	const size_t n = strnlen(url, sizeof s->wanted_url - 1);
+
+	memcpy(s->wanted_url, url, n);
+	s->wanted_url[n] = '\0';
 	options_url_public(url, s->url, sizeof s->url);
 }
 
