@@ -273,6 +273,8 @@ int fuseproto_open(struct fuseproto *p, int dev_fd)
 	/* libfuse wants to hear what the mount was told. */
 	snprintf(arg1, sizeof arg1, "-omax_read=%u", READ_BYTES_MAX);
 	p->session = fuse_session_new(&args, &operations, sizeof operations, p);
+	fuse_opt_free_args(
+		&args); /* libfuse has put arguments of its own in their place */
 	/* libfuse takes the descriptor over when it is given in this form. */
 	snprintf(mountpoint, sizeof mountpoint, "/dev/fd/%d", dev_fd);
 	if (!p->session || fuse_session_mount(p->session, mountpoint) != 0) {

@@ -74,22 +74,40 @@ static int process_init(struct process *ret, bool read_only)
 	return fuseproto_open(&ret->proto, dup(dev_fd));
 }
 
-/* Memory of the process goes; what outlives it stays. */
+static size_t map_bytes(void)
+{
+	return chunkmap_memory_bytes((uint64_t)N_BLOCKS * BLOCK, CHUNK);
+}
+
+static size_t underway_memory_bytes(void)
+{
+	return underway_bytes(THREADS, READS, WRITE_MAX);
+}
+
+/*
+ * Memory of the process goes; what outlives it stays as it was.  Requests that wait are given back to
+ * libfuse, which frees them only with an answer: it goes nowhere, and leaves no trace in what stays.
+ */
 static void process_fini(struct process *old)
 {
-	static struct readpath
-		*with_reads[32]; /* a pool cannot be freed while it is in use */
-	static unsigned n;
+	static uint8_t map_then[1 << 16], underway_then[1 << 20];
+	int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-	/* First: what libfuse has of a request that waits is given up with it. */
+	assert_in_range(map_bytes(), 1, sizeof map_then);
+	assert_in_range(underway_memory_bytes(), 1, sizeof underway_then);
+	memcpy(map_then, map_memory, map_bytes());
+	memcpy(underway_then, underway_memory, underway_memory_bytes());
+	assert_int_equal(dup2(nowhere, old->proto.dev_fd), old->proto.dev_fd);
+	close(nowhere);
+	readpath_fail_all(old->proto.rp, -EIO);
+
 	fuseproto_fini(&old->proto);
 	writepath_free(old->proto.wp);
-	if (chunkmap_take_all_waiters(old->cm))
-		with_reads[n++ % ARRAY_SIZE(with_reads)] = old->proto.rp;
-	else
-		readpath_free(old->proto.rp);
+	readpath_free(old->proto.rp);
 	chunkmap_free(old->cm);
 	underway_fini(&old->underway);
+	memcpy(map_memory, map_then, map_bytes());
+	memcpy(underway_memory, underway_then, underway_memory_bytes());
 }
 
 static void *shared(size_t n_bytes)
@@ -112,8 +130,8 @@ static int setup(void **state _unused_)
 	store = store_fault_new(store);
 	kernel_fd = pair[0];
 	dev_fd = pair[1];
-	map_memory = shared(chunkmap_memory_bytes((uint64_t)N_BLOCKS * BLOCK, CHUNK));
-	underway_memory = shared(underway_bytes(THREADS, READS, WRITE_MAX));
+	map_memory = shared(map_bytes());
+	underway_memory = shared(underway_memory_bytes());
 	return process_init(&p, false) < 0 ? -1 : shake_hands();
 }
 
@@ -123,8 +141,8 @@ static int teardown(void **state _unused_)
 	store_free(store);
 	close(kernel_fd);
 	close(dev_fd);
-	munmap(map_memory, chunkmap_memory_bytes((uint64_t)N_BLOCKS * BLOCK, CHUNK));
-	munmap(underway_memory, underway_bytes(THREADS, READS, WRITE_MAX));
+	munmap(map_memory, map_bytes());
+	munmap(underway_memory, underway_memory_bytes());
 	return 0;
 }
 
