@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * temptree.c - mkdtemp, and a process that removes what it made
+ * temptree.c - a process that makes a folder, and removes it when we are gone
  *
  * A tree cannot be nameless as a file can, and a signal handler cannot remove one.  So a
- * child is started first: it has all signals blocked, waits until the pipe that we hold open
- * closes, and removes.  Tools that still write are killed by the same death (child.c), so
- * it tries more than once.
+ * child is started first, with all signals blocked: it makes the folder, so that there is
+ * never one without a remover, waits until the socket that we hold open closes, and removes.
+ * Tools that still write are killed by the same death (child.c), so it tries more than once.
  */
 #include "imgfmt/tool/temptree.h"
 
@@ -14,6 +14,7 @@
 #include <ftw.h>
 #include <libgen.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -51,37 +52,61 @@ static void remove_tree(const char *path)
 	}
 }
 
-/* All signals are blocked, and stay so. */
-static void run_remover(const char *path, int pipe_fd)
+/* All signals are blocked, and stay so.  Tells the folder's name, and waits for the other end to close. */
+static void run_remover(char *path, int fd)
 {
+	ssize_t n_bytes = (ssize_t)strlen(path);
 	char byte;
 
 	/* Whoever waits for the end of our output must not wait for this. */
 	close(STDIN_FILENO);
 	close(STDOUT_FILENO);
 	close(STDERR_FILENO);
-	while (read(pipe_fd, &byte, 1) < 0 && errno == EINTR)
-		;
+	if (!mkdtemp(path))
+		_exit(errno);
+	if (send(fd, path, (size_t)n_bytes, MSG_NOSIGNAL) == n_bytes)
+		while (read(fd, &byte, 1) < 0 && errno == EINTR)
+			;
 	remove_tree(path);
 	_exit(0);
 }
 
-static int start_remover(struct temptree *t)
+/* The name as the remover has made it; else it says by its exit status why there is no folder. */
+static int hear_name(struct temptree *t, const char *output_path)
 {
+	ssize_t n_bytes = (ssize_t)strlen(t->path);
+	int status = 0;
+
+	if (recv(t->alive_fd, t->path, (size_t)n_bytes, MSG_WAITALL) == n_bytes)
+		return EXIT_DONE;
+	while (waitpid(t->remover, &status, 0) < 0 && errno == EINTR)
+		;
+	t->remover = 0;
+	return tool_fail(output_path, "cannot create a folder beside it: %s",
+			 WIFEXITED(status) ? strerror(WEXITSTATUS(status))
+					   : "its process was ended");
+}
+
+static int start_remover(struct temptree *t, const char *output_path)
+{
+	sigset_t all, old;
 	int fds[2];
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return tool_fail_errno(t->path, "cannot make a pipe");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return tool_fail_errno(output_path, "cannot make a socket pair");
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
 	t->remover = fork();
 	if (t->remover == 0) {
 		close(fds[1]);
 		run_remover(t->path, fds[0]);
 	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
 	close(fds[0]);
 	t->alive_fd = fds[1];
 	if (t->remover < 0)
-		return tool_fail_errno(t->path, "cannot start a process");
-	return EXIT_DONE;
+		return tool_fail_errno(output_path, "cannot start a process");
+	return hear_name(t, output_path);
 }
 
 static bool make_names(const char *output_path, struct temptree *t)
@@ -110,19 +135,11 @@ static int make_root(struct temptree *t)
 int temptree_new(const char *output_path, struct temptree *ret)
 {
 	struct temptree t = TEMPTREE_NONE;
-	sigset_t all, old;
-	int r = EXIT_DONE;
+	int r;
 
 	if (!make_names(output_path, &t))
 		return tool_fail(output_path, "out of memory");
-	/* Between the folder's birth and its remover's nothing may end us. */
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &old);
-	if (!mkdtemp(t.path))
-		r = tool_fail_errno(output_path, "cannot create a folder beside it");
-	else
-		r = start_remover(&t);
-	sigprocmask(SIG_SETMASK, &old, NULL);
+	r = start_remover(&t, output_path);
 	if (r == EXIT_DONE)
 		r = make_root(&t);
 	if (r == EXIT_DONE)
@@ -140,8 +157,6 @@ void temptree_free(struct temptree *t)
 	if (t->remover > 0)
 		while (waitpid(t->remover, NULL, 0) < 0 && errno == EINTR)
 			;
-	else if (t->path)
-		rmdir(t->path);
 	t->remover = 0;
 	free(t->path);
 	free(t->root);
