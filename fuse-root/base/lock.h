@@ -4,14 +4,19 @@
  *
  * Order, outermost first; a thread that holds one may only take one further down:
  *
- *	chunkmap	state of every chunk, demand queue, waiters (map/chunkmap.c)
- *	engine		jobs handed to workers, their results, statistics (engine/engine.c)
+ *	chunkmap	state of every chunk, demand queue, waiters (map/)
+ *	readpath	how long reads waited, when the next one expires (face/readpath.c)
+ *	underway	notes of reads that wait for an answer (face/underway.c)
+ *	trace		what was read, in order (face/trace.c)
+ *	engine		pause, rate and hold of the fill, statistics (engine/engine.c)
+ *	workers		jobs handed to workers, their results (engine/workers.c)
  *	ahead		the table of sequential readers (engine/ahead.c)
  *	cache		what the store takes, who waits for room (engine/cache.c)
  *	slots		which slot holds what (store/store_slots.c)
- *	pool		free lists (base/bufpool.c)
- *	source		what status() shows of the servers (source/)
+ *	aio		free contexts of libaio (store/aio.c)
  *	journal		what is recorded of a persistent store (store/journal.c)
+ *	pool		free lists (base/bufpool.c)
+ *	servers		what status() shows of the servers (source/servers.c)
  *
  * In fact none of them nests today: sections are short, and nothing under a lock does I/O,
  * allocates, logs, calls back or sleeps.  A failing pthread call is our own bug: abort.

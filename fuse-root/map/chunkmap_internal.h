@@ -2,8 +2,11 @@
 /*
  * chunkmap_internal.h - what the files of the chunk map share; for chunkmap*.c and its tests only
  *
- * chunkmap.c has readers, writers and fetches, chunkmap_pack.c the hot pack, chunkmap_evict.c the
- * way back, chunkmap_recover.c what a process that died has left.  Every function here needs the lock but those that only compute.
+ * chunkmap.c has the map and its transitions, chunkmap_wait.c readers and demand, chunkmap_write.c
+ * writers, chunkmap_fetch.c fetches, chunkmap_pack.c the hot pack, chunkmap_evict.c the way back,
+ * chunkmap_present.c what a persistent store has, chunkmap_recover.c what a process that died has
+ * left, chunkmap_check.c what must always hold.  Every function here needs the lock but those that
+ * only compute.
  */
 #ifndef MAP_CHUNKMAP_INTERNAL_H
 #define MAP_CHUNKMAP_INTERNAL_H
@@ -19,8 +22,8 @@
 /* Bits of `packed` may be set; the store may have something of a pack where no bit says so. */
 #define MARK_PACKED 0x10u
 #define MARK_PROMISED 0x20u /* bits of `promised` may be set */
-#define MARK_DIRTY                                                                       \
-	0x40u /* READY only: bits of `valid` say which blocks were written here */
+/* READY only: bits of `valid` say which blocks were written here. */
+#define MARK_DIRTY 0x40u
 /* Instead of a state: ABSENT to everybody, and CLAIMED, but a persistent store may have it. */
 #define STATE_PRESENT 3u
 #define MARK_ZERO 0x80u /* READY only: what was not written here is not in the store */
@@ -45,12 +48,12 @@ struct chunkmap {
 	pthread_cond_t writer_left; /* a registered writer has ended */
 	pthread_cond_t storing_ended;
 	uint8_t *marks; /* a chunk: state and marks */
-	uint8_t *
-		valid; /* a bit a block; where the chunk is READY: written here, if DIRTY */
+	/* A bit a block; where the chunk is READY: written here, if DIRTY. */
+	uint8_t *valid;
 	uint8_t *packed; /* a bit a block: valid, from the hot pack, to be compared */
 	uint8_t *promised; /* a bit a block: the hot pack brings it soon */
-	uint32_t *
-		stamps; /* a chunk: clock of its last use; not shared, it may be forgotten */
+	/* A chunk: clock of its last use; not shared, because it may be forgotten. */
+	uint32_t *stamps;
 	uint32_t clock;
 	struct queue demand;
 	struct chunk_waiter *waiters[WAITER_BUCKETS]; /* oldest first */
@@ -72,6 +75,12 @@ static inline bool is_present(const struct chunkmap *cm, uint64_t ci)
 static inline enum chunk_state state_of(const struct chunkmap *cm, uint64_t ci)
 {
 	return is_present(cm, ci) ? CHUNK_ABSENT : cm->marks[ci] & STATE_MASK;
+}
+
+/* Somebody may claim it. */
+static inline bool is_fetchable(const struct chunkmap *cm, uint64_t ci)
+{
+	return state_of(cm, ci) != CHUNK_READY && !(cm->marks[ci] & MARK_CLAIMED);
 }
 
 static inline uint64_t first_block_of(const struct chunkmap *cm, uint64_t ci)
@@ -104,6 +113,8 @@ static inline uint8_t *bits_of(const struct chunkmap *cm, uint8_t *bits, uint64_
 /* Take and give back the lock; in debug builds the map is checked each time it is given back. */
 void chunkmap_enter(struct chunkmap *cm);
 void chunkmap_leave(struct chunkmap *cm);
+/* Everything that must hold whenever the lock is free; nothing in production. */
+void chunkmap_check_locked(struct chunkmap *cm);
 
 /* The only way to change marks that bits hang on: nothing else is written before or after it. */
 void chunkmap_set_marks_locked(struct chunkmap *cm, uint64_t ci, unsigned marks);
@@ -125,6 +136,7 @@ void chunkmap_note_clean_locked(struct chunkmap *cm, uint64_t ci, uint64_t befor
 /* Blocks [first, end) of chunk ci have become valid. */
 void chunkmap_make_valid_locked(struct chunkmap *cm, uint64_t ci, uint64_t first,
 				uint64_t end);
+bool chunkmap_all_valid_locked(struct chunkmap *cm, uint64_t first, uint64_t end);
 /* Every block of chunk ci is valid. */
 void chunkmap_make_ready_locked(struct chunkmap *cm, uint64_t ci);
 /* A chunk that was PRESENT is ABSENT and unclaimed; any other stays as it is. */
@@ -135,6 +147,7 @@ bool chunkmap_awaits_check_locked(struct chunkmap *cm, const struct chunk_writer
 void chunkmap_touch_locked(struct chunkmap *cm, uint64_t ci);
 
 bool chunkmap_has_waiters_locked(struct chunkmap *cm, uint64_t ci);
+/* Unlinks all waiters of ci and puts them in front of `list`. */
 struct chunk_waiter *chunkmap_take_waiters_locked(struct chunkmap *cm, uint64_t ci,
 						  struct chunk_waiter *list);
 void chunkmap_demand_locked(struct chunkmap *cm, uint64_t ci, bool before_others);
