@@ -65,9 +65,10 @@ PROGRAMS := $(BUILD)/hydroot-image $(BUILD)/hydrootd $(BUILD)/hydroot $(BUILD)/h
 all: $(PROGRAMS)
 
 help:
-	@echo 'all  check  check-unit  check-host  check-boot  demo  setup  lint  format  analyze'
-	@echo 'install  install-initramfs-tools  install-dracut  install-mkinitcpio'
-	@echo 'clean        variables: V=1 WERROR=1 SAN=… CC CFLAGS PREFIX DESTDIR'
+	@echo 'all  clean  install  install-initramfs-tools  install-dracut  install-mkinitcpio'
+	@echo 'setup  check  check-unit  check-host  check-boot  check-asan  check-tsan  check-fuzz  check-slow'
+	@echo 'demo  figures  bench-image  bench-levels  bench-read  chunk-table  lint  format  analyze'
+	@echo 'variables: V=1 WERROR=1 SAN=… CC CFLAGS PREFIX DESTDIR'
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

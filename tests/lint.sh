@@ -38,16 +38,18 @@ check_spdx()
 		done
 }
 
-# imgfmt <- fuse-root: base <- {map, source, store} <- engine <- face
+# imgfmt <- fuse-root: base <- {map, source, store} <- engine <- face <- {ctl, what lies in fuse-root itself}
 check_includes()
 {
 	grep -nE '^#include "(fuse-root/|\.\./|(base|map|source|store|engine|face)/)' \
 		imgfmt/*.[ch] imgfmt/tool/*.[ch] 2>/dev/null | sed 's/$/   (upward include)/'
 	upward base 'map|source|store|engine|face|ctl'
-	upward map 'engine|face|ctl'
-	upward source 'engine|face|ctl'
-	upward store 'engine|face|ctl'
+	upward map 'source|store|engine|face|ctl'
+	upward source 'map|store|engine|face|ctl'
+	upward store 'map|source|engine|face|ctl'
 	upward engine 'face|ctl'
+	upward face ctl
+	upward ctl 'map|source|engine'
 	# imgfmt's inner headers are its own.
 	grep -rnE '^#include "imgfmt/' fuse-root kmod-hints --include='*.[ch]' |
 		grep -vE '"imgfmt/(imgfmt|base)\.h"' | sed 's/$/   (inner header of imgfmt)/'
