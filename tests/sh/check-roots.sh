@@ -4,6 +4,7 @@
 # hydroot-check says of each fixture kernel which modes and stores work, what is missing, and what
 # to enable
 . "$(dirname "$0")/../lib.sh"
+requires jq
 
 roots=tests/fixtures/roots
 
@@ -24,9 +25,28 @@ does()
 
 lines() { grep -cE '^[a-z_0-9-]+: ' "$T/out" || true; }
 
+# The same answers by --json, and as many misses of each kind as there are lines.
+check_json() # CODE
+{
+	local text release
+	release=$(sed -n 's/^kernel //p' "$T/out")
+	text=$(sed -nE 's/^(hybrid|full|stream|handover [a-z]+|store [a-z]+) +//p' "$T/out" |
+		sed 's/^does not work.*/false/; s/^works$/true/; s/^no$/false/; s/^yes$/true/' | xargs)
+	expect_exit "$1" hydroot-check --root "$roots/$kernel" --json
+	assert_equal "schema of $kernel" 1 "$(jq .schema "$T/out")"
+	assert_equal "release of $kernel" "$release" "$(jq -r .kernel "$T/out")"
+	assert_equal "JSON of $kernel" "$text" "$(jq -c '[.modes.hybrid, .modes.full, .modes.stream,
+		.handover.dm, .handover.loop, .stores.zram, .stores.memory, .stores.disk][]' "$T/out" | xargs)"
+	assert_equal "types in the JSON of $kernel" true "$(jq '(.missing | type == "array") and
+		all(.missing[]; (.subject | type == "string") and (.required | type == "boolean")) and
+		all(.modes_by_store[][]; type == "boolean") and all(.enable[]; type == "string")' "$T/out")"
+}
+
 check() # CODE FOLDER
 {
 	kernel=$2
+	expect_exit "$1" hydroot-check --root "$roots/$2"
+	check_json "$1"
 	expect_exit "$1" hydroot-check --root "$roots/$2"
 }
 
