@@ -113,7 +113,7 @@ INSTALL ?= install
 
 install: all
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(DATADIR)/hydroot \
-		$(DATADIR)/hydroot/initramfs/standalone $(LIBDIR)/udev/rules.d $(UNITDIR) $(addprefix $(MANDIR)/man,1 5 7 8))
+		$(DATADIR)/hydroot/initramfs/standalone $(DATADIR)/hydroot/initramfs/transport.d $(LIBDIR)/udev/rules.d $(UNITDIR) $(addprefix $(MANDIR)/man,1 5 7 8))
 	$(INSTALL) -m 755 $(BUILD)/hydroot-image $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 755 $(BUILD)/hydrootd $(BUILD)/hydroot $(BUILD)/hydroot-check \
 		initramfs/standalone/hydroot-mkinitramfs $(DESTDIR)$(SBINDIR)
@@ -126,6 +126,7 @@ install: all
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs/standalone
 	$(INSTALL) -m 644 initramfs/*.sh initramfs/60-hydroot.rules \
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs
+	$(INSTALL) -m 644 initramfs/transport.d/* $(DESTDIR)$(DATADIR)/hydroot/initramfs/transport.d
 	sed '$(PLACES)' initramfs/build.sh >$(DESTDIR)$(DATADIR)/hydroot/initramfs/build.sh
 	chmod 644 $(DESTDIR)$(DATADIR)/hydroot/initramfs/build.sh
 	$(INSTALL) -m 644 initramfs/60-hydroot.rules $(DESTDIR)$(LIBDIR)/udev/rules.d

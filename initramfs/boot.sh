@@ -1,15 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
+# shellcheck disable=SC1091 # the initramfs's own paths
 # shellcheck disable=SC2154 # hydroot_* are set by hydrootd --print-config
 #
-# boot.sh - the steps from the configuration to the mounted root, for the adapters of the
-# distributions' initramfs systems
+# boot.sh - the steps of a boot, the same in every initramfs system
 #
-# Sourced after lib.sh, POSIX sh, no side effects.  An adapter calls hr_config, brings the network
-# up where hr_wants_network says so, and then hr_root DIR.  A step that fails ends in hr_fail,
-# which does what onfail= says and does not return.
+# Sourced, POSIX sh; brings all other files of the shared core with it.  An initramfs system calls, in
+# this order: hr_config, hr_begin, hr_modules, its network (or hr_network, which is net.sh), hr_boot DIR, and
+# just before the switch hr_leave.  A step that fails ends in hr_fail, which does what onfail= says and
+# does not return.
 
 hr_lib=${hr_lib:-/lib/hydroot}
+
+. "$hr_lib/lib.sh"
+. "$hr_lib/ladder.sh"
+. "$hr_lib/transport.sh"
+. "$hr_lib/report.sh"
+. "$hr_lib/progress.sh"
+. "$hr_lib/handover.sh"
+# Where busybox has no udhcpc the initramfs system brings the network up by its own means.
+if [ -e "$hr_lib/net.sh" ]; then
+	. "$hr_lib/net.sh"
+fi
+
+hr_interfaces=${hr_interfaces:-/run/hydroot/.interfaces} # over which the boot goes, one a line
+hr_hook_dirs=${hr_hook_dirs:-/lib/hydroot/hooks /etc/hydroot/hooks.d}
+
+# --- beginning ----------------------------------------------------------------------------------
 
 # Is the root of this boot hydroot's?  Says nothing.
 hr_is_ours()
@@ -31,6 +48,21 @@ hr_config()
 	fi
 }
 
+hr_begin()
+{
+	hr_say "start: kernel $(uname -r)"
+	hr_is_kdump && hr_stand_aside
+	hr_clock
+}
+
+# A crashed kernel's memory is to be saved, by a hook at the stage kdump or by nobody.
+hr_stand_aside()
+{
+	hr_print "/proc/vmcore: a crash kernel: hydroot stands aside"
+	hr_stage kdump
+	hr_end reboot
+}
+
 # A dead battery gives 1970, before every certificate's first day.
 hr_clock()
 {
@@ -39,6 +71,27 @@ hr_clock()
 		date -s "@$hr_built" >/dev/null
 		hr_say "clock: was before the build of this initramfs, set to that"
 	fi
+}
+
+# Hooks see the stage's name in $stage, may redefine functions and set variables.  Where hr_has_breaks is
+# set the initramfs system does by itself what it knows of rd.break=.
+hr_stage()
+{
+	stage=$1
+	for hr_dir in $hr_hook_dirs; do
+		for hr_hook in "$hr_dir"/*; do
+			# shellcheck disable=SC1090 # whatever the admin gave
+			[ ! -e "$hr_hook" ] || . "$hr_hook"
+		done
+	done
+	case ${hydroot_rd_break:-}:${hr_has_breaks:-} in
+	"$stage":*) ;;
+	1: | pre-pivot:) [ "$stage" = pre-switch ] || return 0 ;;
+	pre-mount:) [ "$stage" = pre-attach ] || return 0 ;;
+	*) return 0 ;;
+	esac
+	hr_print "rd.break: a shell at $stage; leaving it goes on"
+	hr_shell
 }
 
 # What must be there before anything asks for it; the rest comes by hardware or by need.
@@ -51,10 +104,12 @@ hr_modules()
 	[ ! -d /sys/class/infiniband ] || modprobe -q ib_ipoib 2>/dev/null
 }
 
-# An image on a local disk needs no network, unless ip= asks for one.
+# --- network ------------------------------------------------------------------------------------
+
+# An image on a local disk needs no network, unless ip= or vlan= asks for one.
 hr_wants_network()
 {
-	[ "${hydroot_n_ip:-0}" = 0 ] || return 0
+	[ "$((${hydroot_n_ip:-0} + ${hydroot_n_vlan:-0}))" = 0 ] || return 0
 	for hr_url in ${hydroot_servers:-http:}; do
 		case $hr_url in
 		file:* | /*) ;;
@@ -64,18 +119,29 @@ hr_wants_network()
 	return 1
 }
 
-# Has an interface a global address?  Answers with its name.
-hr_has_address()
+# By net.sh.  Without network there may still be a fallback on a disk.
+hr_network()
 {
-	ip -o addr show scope global up 2>/dev/null | while read -r _ hr_name _ hr_address _; do
-		case $hr_name in
-		lo) ;;
-		*)
-			echo "$hr_name $hr_address"
-			break
-			;;
-		esac
-	done | grep . 2>/dev/null
+	hr_stage pre-network
+	! hr_wants_network || net_up || hr_network_failed=$hr_error
+}
+
+# Interfaces with a global address, one a line.
+hr_addressed()
+{
+	ip -o addr show scope global up 2>/dev/null | while read -r _ hr_name _; do
+		hr_name=${hr_name%:}
+		[ "$hr_name" = lo ] || echo "${hr_name%%@*}"
+	done | sort -u
+}
+
+# For an initramfs system that has brought the network up by its own means.
+hr_take_network()
+{
+	mkdir -p "${hr_interfaces%/*}"
+	hr_addressed >"$hr_interfaces"
+	hr_resolv_conf
+	[ -s "$hr_interfaces" ]
 }
 
 # Name servers in the words of nameserver=, ipconfig's state and systemd-networkd's, one a line.
@@ -113,18 +179,14 @@ hr_resolv_conf()
 	done >/etc/resolv.conf
 }
 
-# hydrootd's messages go to the console, the device's path comes on its output: a file, because a
-# pipe would be waited for until the daemon ends.  Sets hr_device.
-hr_attach()
+# --- the root -----------------------------------------------------------------------------------
+
+# Device and root, mounted at DIR.
+hr_boot()
 {
-	mkdir -p /run/hydroot
-	hr_say "attach: starting hydrootd"
-	hydrootd --boot >/run/hydroot/.device 2>"$hr_console" </dev/null ||
-		hr_fail "attach: hydrootd gave up, see above"
-	hr_device=
-	read -r hr_device </run/hydroot/.device
-	[ -b "$hr_device" ] || hr_fail "attach: '$hr_device' is no block device"
-	hr_say "attach: $hr_device is ready"
+	hr_stage pre-attach
+	hr_mount_transports
+	hr_boot_root "$1" || hr_fail "$hr_error"
 }
 
 # For the root's udev, which may know nothing of hydroot.
@@ -134,12 +196,12 @@ hr_udev_rules()
 	cp "$hr_lib/60-hydroot.rules" /run/udev/rules.d/
 }
 
-# Attach and mount at DIR.
-hr_root()
+# The last thing before the switch to the root at DIR.
+hr_leave()
 {
-	hr_attach
-	hr_mount_root "$hr_device" "$1" || hr_fail "root: $hr_error"
-	hr_say "root: $hr_device is mounted (${hr_type:-})"
-	hr_check_kernel "$1" || hr_fail "root: $hr_error"
+	hr_stage pre-switch
 	hr_udev_rules
+	hr_prepare_handover "$(sort -u "$hr_interfaces" 2>/dev/null)" "$1"
+	hr_report switch_root 1
+	hr_leave_transports
 }

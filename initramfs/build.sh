@@ -13,10 +13,16 @@ hb_conf=${HYDROOT_CONF:-/etc/hydroot}
 # shellcheck source=kmod-hints/lists.sh
 . "$hb_share/lists.sh"
 
-# Commands that lib.sh, boot.sh and the adapters call.
+# Commands that the scripts call, and those that are taken where the machine has them: what for, says
+# README.md.  tests/sh/initramfs-commands.sh knows whether one is missing.
 # shellcheck disable=SC2034 # read by the adapters
-hb_commands="cat cp date dd grep ip mkdir mount od poweroff readlink reboot rm setsid sleep sync tr
-umount uname"
+hb_commands="cat chmod cp date dd df find grep ip ln mkdir modprobe mount od poweroff readlink reboot rm rmdir
+sed setsid sleep sort sync timeout tr umount uname wc"
+# shellcheck disable=SC2034
+hb_wanted_commands="cttyhack curl getent mke2fs nc nslookup"
+# For net.sh, by busybox.
+# shellcheck disable=SC2034
+hb_network_commands="hostname udhcpc"
 
 # The first of the files that exists.
 hb_first()
@@ -52,11 +58,11 @@ hb_libgcc()
 		/usr/lib64/libgcc_s.so.1 /usr/lib/libgcc_s.so.1
 }
 
-# SRC DST: scripts and rules.
+# SRC DST: scripts and rules; all but this one.
 hb_scripts()
 {
-	for hb_file in lib.sh boot.sh 60-hydroot.rules; do
-		echo "$hb_share/initramfs/$hb_file /usr/lib/hydroot/$hb_file"
+	for hb_file in "$hb_share"/initramfs/*.sh "$hb_share/initramfs/60-hydroot.rules"; do
+		[ "${hb_file##*/}" = build.sh ] || echo "$hb_file /usr/lib/hydroot/${hb_file##*/}"
 	done
 }
 
@@ -102,6 +108,15 @@ hb_configuration()
 	} | sort -u
 }
 
+# Paths of what the hooks in transport.d call, to be copied with their libraries: a hook's list is a
+# script beside it, NAME.files.
+hb_transport_files()
+{
+	for hb_file in "$hb_conf"/transport.d/*.files; do
+		[ ! -f "$hb_file" ] || sh "$hb_file"
+	done
+}
+
 # Is there something in it that not everybody may read?  Then the initramfs must be so too.
 hb_has_secrets()
 {
@@ -119,6 +134,12 @@ hb_modules()
 hb_modules_to_load()
 {
 	hints_names "$hb_share/modules.list" load
+}
+
+# hb_net_drivers MODULES_DIR: what class:net stands for, for a builder without a way of its own
+hb_net_drivers()
+{
+	hints_net_drivers "$1"
 }
 
 # For modprobe.d.

@@ -4,117 +4,240 @@
 #
 # handover.sh - between switch_root and residence: nobody may touch the boot's network meanwhile
 #
-# Sourced after lib.sh and transport.sh.  All is done by files in /run that the root's own programs read, and all of
-# them are removed by one unit of the root's own systemd, when the daemon has left the file
+# Sourced by boot.sh.  All is done by files in /run that the root's own programs read, and all of
+# them are removed by one unit of the root's own systemd (release.sh), when the daemon has left the file
 # /run/hydroot/root/resident.  A root without systemd gets the files, but nobody to remove them.
 
 hr_run=${hr_run:-/run}			# for tests
 hr_units=$hr_run/systemd/system
+hr_scripts=$hr_run/hydroot/.scripts
 
-# Post the status, best effort, in the background.  By curl where the initramfs has it, else by nc, which
-# speaks http only: busybox's wget of Debian 12 crashes when it posts.
-hr_report()
-{
-	[ -n "${hydroot_report:-}" ] || return 0
-	hr_text=$(hydroot status root --json 2>/dev/null) || hr_text='{"schema":1}'
-	printf '%s\n' "$hr_text" >"$hr_run/hydroot/.report-$1"
-	hr_post "$(hr_report_url "$1")" "$hr_run/hydroot/.report-$1" >/dev/null 2>&1 </dev/null &
-}
-
-# hr_post URL FILE
-hr_post()
-{
-	if command -v curl >/dev/null; then
-		curl -fsS -m 10 -o /dev/null --data-binary "@$2" "$1"
-		return
-	fi
-	case $1 in
-	http://*) ;;
-	*) return 1 ;;
-	esac
-	hr_rest=${1#http://}
-	hr_host=${hr_rest%%/*}
-	hr_port=80
-	case $hr_host in
-	*\]:* | [!\[]*:*) hr_port=${hr_host##*:} hr_host=${hr_host%:*} ;;
-	esac
-	hr_host=${hr_host#\[}
-	hr_host=${hr_host%\]}
-	{
-		printf 'POST /%s HTTP/1.0\r\nHost: %s\r\n' "${hr_rest#*/}" "${hr_rest%%/*}"
-		printf 'Content-Type: application/json\r\nContent-Length: %s\r\n\r\n' \
-			"$(wc -c <"$2")"
-		cat "$2"
-		sleep 2 # for the answer: some servers drop a request whose sender has gone
-	} | timeout 10 nc -w 5 "$(hr_resolve "$hr_host")" "$hr_port"
-}
-
-hr_report_url()
-{
-	case $hydroot_report in
-	*\?*) echo "$hydroot_report&event=$1" ;;
-	*) echo "$hydroot_report?event=$1" ;;
-	esac
-}
-
-# What the root finds: interfaces (names, separated by blanks) that are to be left alone, and the units.
+# What the root at DIR finds: interfaces (names, separated by blanks) that are to be kept, and the units.
 hr_prepare_handover()
 {
-	for hr_if in $1; do
+	hr_copy_scripts
+	hr_copy_busybox
+	for hr_if in $(hr_with_lower "$1"); do
+		hr_keep_name "$hr_if"
 		hr_keep_networkd "$hr_if"
 		hr_keep_network_manager "$hr_if"
+		hr_keep_lease "$hr_if"
 	done
+	hr_keep_names_of_hosts "${2:-}"
 	hr_keep_ifupdown
 	hr_keep_awake
 	hr_write_units
-	hr_write_release
 }
 
-hr_address_of()
+# What runs in the root is a part of this initramfs.
+hr_copy_scripts()
 {
-	cat "${hr_sys:-/sys}/class/net/$1/address" 2>/dev/null
+	mkdir -p "$hr_scripts"
+	for hr_file in lib report progress release nosleep; do
+		cp "$hr_lib/$hr_file.sh" "$hr_scripts/"
+	done
+	{
+		echo "hr_quiet='${hr_quiet:-}'"
+		echo "hydroot_report='${hydroot_report:-}'"
+		echo 'hr_busybox=/run/hydroot/.tools/busybox'
+		echo "[ -x \"\$hr_busybox\" ] || hr_busybox=''"
+	} >"$hr_scripts/settings"
+}
+
+# The file of a command; busybox's own shell answers `command -v` with the bare name.
+hr_file_of()
+{
+	hr_rest=$PATH:
+	while [ -n "$hr_rest" ]; do
+		hr_file=${hr_rest%%:*}/$1
+		hr_rest=${hr_rest#*:}
+		if [ -f "$hr_file" ] && [ -x "$hr_file" ]; then
+			echo "$hr_file"
+			return
+		fi
+	done
+	return 1
+}
+
+# A program without an interpreter in its head needs no library.
+hr_is_static()
+{
+	! dd if="$1" bs=4096 count=1 2>/dev/null | grep -q '/ld[-.a-z0-9]*\.so'
+}
+
+# For leases and the last report.  A mount of its own, because /run may not allow to run anything.
+hr_copy_busybox()
+{
+	hr_busybox=$(hr_file_of busybox) || return 0
+	if ! hr_is_static "$hr_busybox"; then
+		hr_busybox=
+		return
+	fi
+	if [ -z "${hydroot_report:-}" ] && ! grep -qs "^PROTO='dhcp'" "$hr_run"/net-*.conf; then
+		hr_busybox=
+		return
+	fi
+	mkdir -p "$hr_run/hydroot/.tools"
+	hr_mount tmpfs mode=755,nosuid,nodev,size=8m hydroot-tools "$hr_run/hydroot/.tools" || return 0
+	cp "$hr_busybox" "$hr_run/hydroot/.tools/busybox"
+}
+
+# The interfaces and those below them, of a VLAN, bond or bridge.
+hr_with_lower()
+{
+	for hr_if in $1; do
+		echo "$hr_if"
+		for hr_file in "${hr_sys:-/sys}/class/net/$hr_if"/lower_*; do
+			[ ! -e "$hr_file" ] || echo "${hr_file##*/lower_}"
+		done
+	done | sort -u
 }
 
 # By address: a name may be changed by udev.  Only an address of Ethernet is short enough to last.
-hr_match_of()
+hr_match_of() # INTERFACE KEY: the second is what a name is called in that kind of file
 {
-	hr_mac=$(hr_address_of "$1")
+	hr_mac=
+	{ read -r hr_mac <"${hr_sys:-/sys}/class/net/$1/address"; } 2>/dev/null || :
 	case $hr_mac in
 	??:??:??:??:??:??) echo "MACAddress=$hr_mac" ;;
-	*) echo "Name=$1" ;;
+	*) echo "$2=$1" ;;
 	esac
 }
 
-hr_keep_networkd()
+hr_keep_name()
 {
 	mkdir -p "$hr_run/systemd/network"
-	printf '[Match]\n%s\n\n[Link]\nUnmanaged=yes\n' "$(hr_match_of "$1")" \
-		>"$hr_run/systemd/network/00-hydroot-$1.network"
 	printf '[Match]\n%s\n\n[Link]\nNamePolicy=keep\nMACAddressPolicy=none\n' \
-		"$(hr_match_of "$1")" >"$hr_run/systemd/network/00-hydroot-$1.link"
+		"$(hr_match_of "$1" OriginalName)" >"$hr_run/systemd/network/00-hydroot-$1.link"
 }
 
+# hr_lease DEVICE KEY: what dhcp.sh or net.sh noted, or nothing
+hr_lease()
+{
+	[ -e "$hr_run/net-$1.conf" ] || return 0
+	sed -n "s/^$2='\(.*\)'\$/\1/p" "$hr_run/net-$1.conf"
+}
+
+hr_has_lease()
+{
+	case $(hr_lease "$1" PROTO) in
+	dhcp) return 0 ;;
+	?*) return 1 ;;
+	esac
+	ip -o addr show dev "$1" scope global 2>/dev/null | grep -q dynamic
+}
+
+# networkd keeps what it finds, renews the lease as the same client, and gives its name servers to
+# the root.  Without a lease there is nothing to renew, and it only knows the name servers.
+hr_keep_networkd()
+{
+	{
+		printf '[Match]\n%s\n' "$(hr_match_of "$1" Name)"
+		# A VLAN has the address of what is below it.
+		if [ -e "${hr_sys:-/sys}/class/net/$1/device" ]; then echo 'Kind=!*'; else echo "Name=$1"; fi
+		printf '\n[Network]\nKeepConfiguration=yes\n'
+		if hr_has_lease "$1"; then
+			echo 'DHCP=yes'
+		else
+			ip -o addr show dev "$1" scope global 2>/dev/null | hr_addresses
+		fi
+		for hr_server in $(hr_name_servers | hr_once); do
+			echo "DNS=$hr_server"
+		done
+		printf '\n[DHCPv4]\nClientIdentifier=mac\n'
+	} >"$hr_run/systemd/network/00-hydroot-$1.network"
+}
+
+# Each line once, in their order.
+hr_once()
+{
+	hr_seen=' '
+	while read -r hr_line; do
+		case $hr_seen in
+		*" $hr_line "*) continue ;;
+		esac
+		hr_seen="$hr_seen$hr_line "
+		echo "$hr_line"
+	done
+}
+
+# Of what ip -o prints: those that do not come by router advertisements.
+hr_addresses()
+{
+	while read -r _ _ hr_family hr_address hr_rest; do
+		case $hr_family:$hr_rest in
+		inet6:*dynamic*) ;;
+		inet*:*) echo "Address=$hr_address" ;;
+		esac
+	done
+}
+
+# NetworkManager leaves the interface alone, but knows the name servers.
 hr_keep_network_manager()
 {
 	mkdir -p "$hr_run/NetworkManager/conf.d"
-	printf '[device-hydroot-%s]\nmatch-device=interface-name:%s\nmanaged=0\n' "$1" "$1" \
-		>"$hr_run/NetworkManager/conf.d/00-hydroot-$1.conf"
+	{
+		printf '[device-hydroot-%s]\nmatch-device=interface-name:%s\nmanaged=0\n' "$1" "$1"
+		hr_servers=$(hr_name_servers | hr_once | tr '\n' ',')
+		[ -z "$hr_servers" ] ||
+			printf '\n[global-dns-domain-*]\nservers=%s\n' "${hr_servers%,}"
+	} >"$hr_run/NetworkManager/conf.d/00-hydroot-$1.conf"
 }
 
-# hr_drop_in UNIT LINE...: becomes a [Unit] section that goes with the rest
+# Where networkd does not do it, a DHCP client of our own renews the lease; it changes nothing.
+hr_keep_lease()
+{
+	[ -n "$hr_busybox" ] && [ "$(hr_lease "$1" PROTO)" = dhcp ] || return 0
+	mkdir -p "$hr_units/multi-user.target.wants"
+	ln -sf ../hydroot-lease@.service "$hr_units/multi-user.target.wants/hydroot-lease@$1.service"
+	cat >"$hr_units/hydroot-lease@.service" <<-END
+		[Unit]
+		Description=Renew the lease of %i, over which the root comes
+		ConditionPathExists=!/run/hydroot/root/resident
+		After=systemd-networkd.service
+
+		[Service]
+		ExecCondition=/bin/sh -c '! systemctl -q is-active systemd-networkd.service'
+		EnvironmentFile=/run/net-%i.conf
+		ExecStart=/run/hydroot/.tools/busybox udhcpc -f -i %i -r \$IPV4ADDR -s /run/hydroot/.tools/lease
+		Restart=on-failure
+		RestartSec=60
+	END
+	cat >"$hr_run/hydroot/.tools/lease" <<-'END'
+		#!/run/hydroot/.tools/busybox sh
+		case $1 in
+		bound | renew)
+			[ "$ip" = "$IPV4ADDR" ] ||
+				echo "DHCP gives $ip now: $IPV4ADDR stays until the root is resident"
+			;;
+		esac
+	END
+	chmod 755 "$hr_run/hydroot/.tools/lease"
+}
+
+# A root at DIR that has no resolv.conf at all gets that of the boot.
+hr_keep_names_of_hosts()
+{
+	if [ -n "$1" ] && [ -s /etc/resolv.conf ] && [ ! -e "$1/etc/resolv.conf" ] &&
+		[ ! -h "$1/etc/resolv.conf" ]; then
+		cp /etc/resolv.conf "$1/etc/resolv.conf" 2>/dev/null || :
+	fi
+}
+
+# hr_drop_in UNIT LINE...: a drop-in that goes with the rest
 hr_drop_in()
 {
 	hr_file=$hr_units/$1.d/00-hydroot.conf
 	mkdir -p "$hr_units/$1.d"
 	shift
-	printf '%s\n' '[Unit]' "$@" >"$hr_file"
+	printf '%s\n' "$@" >"$hr_file"
 }
 
 # ifupdown knows no file that would keep it from one interface: it starts when the root is resident.
 hr_keep_ifupdown()
 {
 	for hr_unit in networking.service ifup@.service; do
-		hr_drop_in "$hr_unit" "ConditionPathExists=/run/hydroot/root/resident"
+		hr_drop_in "$hr_unit" '[Unit]' 'ConditionPathExists=/run/hydroot/root/resident'
 	done
 }
 
@@ -123,69 +246,66 @@ hr_keep_awake()
 {
 	for hr_unit in systemd-suspend systemd-hibernate systemd-hybrid-sleep \
 		systemd-suspend-then-hibernate; do
-		hr_unit=$hr_unit.service
-		hr_drop_in "$hr_unit" "# The root still comes over the network, which sleep would end." \
-			"AssertPathExists=/run/hydroot/root/resident"
+		hr_drop_in "$hr_unit.service" '[Service]' \
+			'ExecStartPre=/bin/sh /run/hydroot/.scripts/nosleep.sh'
 	done
 }
 
+# hydroot-resident.target waits, whoever starts it: what is Wanted by it and what is After it comes then.
+# The path starts it without making the boot wait.
 hr_write_units()
 {
-	mkdir -p "$hr_units/paths.target.wants"
+	mkdir -p "$hr_units/paths.target.wants" "$hr_units/sysinit.target.wants"
 	cat >"$hr_units/hydroot-resident.target" <<-END
 		[Unit]
 		Description=The root is in memory, its server is not needed any more
+		Requires=hydroot-wait-resident.service
 		Wants=hydroot-release.service
-		After=hydroot-release.service
+		After=hydroot-wait-resident.service hydroot-release.service
 	END
 	cat >"$hr_units/hydroot-resident.path" <<-END
 		[Unit]
-		Description=Wait for the root to be in memory
+		Description=See that the root is in memory
 
 		[Path]
 		PathExists=/run/hydroot/root/resident
 		Unit=hydroot-resident.target
 	END
-	cat >"$hr_units/hydroot-release.service" <<-END
+	cat >"$hr_units/hydroot-wait-resident.service" <<-END
 		[Unit]
-		Description=Give the boot interface to the system's own network configuration
+		Description=Wait for the root to be in memory
 
 		[Service]
 		Type=oneshot
 		RemainAfterExit=yes
-		ExecStart=/bin/sh /run/hydroot/.release
+		ExecStart=/bin/sh -c 'until [ -e /run/hydroot/root/resident ]; do sleep 1; done'
+		TimeoutStartSec=infinity
+	END
+	cat >"$hr_units/hydroot-release.service" <<-END
+		[Unit]
+		Description=Give the boot interface to the system's own network configuration
+		Requires=hydroot-wait-resident.service
+		After=hydroot-wait-resident.service
+		AssertPathExists=/run/hydroot/root/resident
+
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		ExecStart=/bin/sh /run/hydroot/.scripts/release.sh
 		TimeoutStartSec=2min
 	END
-	ln -sf ../hydroot-resident.path "$hr_units/paths.target.wants/hydroot-resident.path"
-}
+	cat >"$hr_units/hydroot-progress.service" <<-END
+		[Unit]
+		Description=Say how much of the root is in memory
+		DefaultDependencies=no
+		ConditionPathExists=!/run/hydroot/root/resident
+		Conflicts=shutdown.target
+		Before=shutdown.target
 
-# The script of that unit, run by the root's sh: everything above goes, and who reads it is told.
-hr_write_release()
-{
-	mkdir -p "$hr_run/hydroot"
-	{
-		echo "report_url='$(if [ -n "${hydroot_report:-}" ]; then hr_report_url resident; fi)'"
-		cat <<-'END'
-			status=/run/hydroot/root/status.json
-			rm -f /run/systemd/network/00-hydroot-*.network \
-				/run/systemd/network/00-hydroot-*.link \
-				/run/NetworkManager/conf.d/00-hydroot-*.conf \
-				/run/systemd/system/*.d/00-hydroot.conf
-			systemctl daemon-reload
-			if systemctl -q is-active systemd-networkd; then networkctl reload; fi
-			if systemctl -q is-active NetworkManager; then nmcli general reload; fi
-			if systemctl -q is-enabled networking 2>/dev/null; then
-				systemctl --no-block start networking
-			fi
-			[ -n "$report_url" ] || exit 0
-			if command -v curl >/dev/null; then
-				curl -fsS -m 10 -o /dev/null --data-binary @$status "$report_url"
-			elif command -v wget >/dev/null; then
-				wget -q -T 10 -O /dev/null --post-file=$status "$report_url"
-			else
-				echo "report=: neither curl nor wget is in the root"
-			fi
-			exit 0
-		END
-	} >"$hr_run/hydroot/.release"
+		[Service]
+		Type=exec
+		ExecStart=/bin/sh -c 'cd /run/hydroot/.scripts && . ./settings && . ./lib.sh && . ./progress.sh && hr_watch_root'
+	END
+	ln -sf ../hydroot-resident.path "$hr_units/paths.target.wants/hydroot-resident.path"
+	ln -sf ../hydroot-progress.service "$hr_units/sysinit.target.wants/hydroot-progress.service"
 }

@@ -4,9 +4,9 @@
 #
 # ladder.sh - from one image to the next until there is a root: the servers, then the fallback
 #
-# Sourced after lib.sh.  What comes after the last rung, onfail=, is hr_fail in lib.sh.  An initramfs
-# system may define hr_check_root DIR, which judges a mounted root and sets hr_error, and sets
-# hr_network_failed to the reason when there is no network: then only a fallback file: is tried.
+# Sourced by boot.sh.  What comes after the last rung, onfail=, is hr_fail in lib.sh.  An initramfs
+# system sets hr_network_failed to the reason when there is no network: then only a fallback file: is
+# tried.
 
 # A URL without what might open a door.
 hr_public_url()
@@ -52,11 +52,8 @@ hr_try()
 		return 1
 	fi
 	hr_say "attach: $hr_device is ready"
-	if command -v hr_report >/dev/null; then
-		hr_report attached
-	fi
-	if hr_mount_root "$hr_device" "$1" && hr_check_kernel "$1" &&
-		{ ! command -v hr_check_root >/dev/null || hr_check_root "$1"; }; then
+	hr_report attached
+	if hr_mount_root "$hr_device" "$1" && hr_check_kernel "$1" && hr_check_root "$1"; then
 		hr_say "root: $hr_device is mounted ($hr_type)"
 		return 0
 	fi
@@ -72,7 +69,11 @@ hr_attach()
 	hr_attach_status=0
 	hr_device=
 	rm -f /run/hydroot/root/status.json
-	hydrootd --boot ${1:+"$1"} >/run/hydroot/.device || hr_attach_status=$?
+	hr_watch_attach &
+	hr_watcher=$!
+	hydrootd --boot ${1:+"$1"} >/run/hydroot/.device 2>"$hr_console" </dev/null ||
+		hr_attach_status=$?
+	kill "$hr_watcher" 2>/dev/null || :
 	if [ "$hr_attach_status" != 0 ]; then
 		hr_error=$(hr_status_error)
 		return 1
@@ -88,7 +89,7 @@ hr_attach()
 hr_status_error()
 {
 	hr_text=$(sed -n 's/.*"error": *"\(\([^"\\]\|\\.\)*\)".*/\1/p' \
-		/run/hydroot/root/status.json 2>/dev/null | tail -n 1)
+		/run/hydroot/root/status.json 2>/dev/null | sed '$!d')
 	echo "${hr_text:-hydrootd gave up, see above}"
 }
 
@@ -99,6 +100,7 @@ hr_undo()
 		/run/hydroot/.image; do
 		umount "$hr_dir" 2>/dev/null || :
 	done
+	hr_free_layer
 	if [ -n "${hr_device:-}" ]; then
 		hydroot detach root >/dev/null 2>&1 ||
 			hr_warn "$hr_device: cannot be detached: its memory stays in use"

@@ -10,6 +10,9 @@
 
 hr_console=${hr_console:-/dev/console}
 
+# What was mounted and made for the layer over a root, for hr_undo in ladder.sh.
+hr_layer_device=/run/hydroot/.overlay/device
+
 hr_is_true()
 {
 	case ${1:-} in
@@ -51,6 +54,64 @@ hr_warn()
 {
 	hr_kmsg "warning: $*"
 	hr_print "warning: $*"
+}
+
+# --- names of hosts -----------------------------------------------------------------------------
+
+# The first address of a name, or nothing; an address, of IPv6 also in brackets, is its own.
+hr_resolve()
+{
+	hr_name=${1#\[}
+	hr_name=${hr_name%\]}
+	case $hr_name in
+	*:*) echo "$hr_name" ;;
+	*[!0-9.]*) hr_in_hosts "$hr_name" || hr_ask_name_server "$hr_name" ;;
+	*) echo "$hr_name" ;;
+	esac
+}
+
+hr_in_hosts()
+{
+	[ -e "${hr_hosts:-/etc/hosts}" ] || return 1
+	while read -r hr_address hr_names; do
+		for hr_other in ${hr_names%%#*}; do
+			if [ "$hr_other" = "$1" ]; then
+				echo "$hr_address"
+				return
+			fi
+		done
+	done <"${hr_hosts:-/etc/hosts}"
+	return 1
+}
+
+hr_ask_name_server()
+{
+	if command -v getent >/dev/null; then
+		getent ahosts "$1" | {
+			read -r hr_address _
+			echo "$hr_address"
+		}
+	elif command -v nslookup >/dev/null; then
+		nslookup "$1" 2>/dev/null | hr_first_answer
+	fi
+}
+
+# Of what nslookup prints: the first "Address: A" or "Address 1: A" that comes after "Name:".
+hr_first_answer()
+{
+	hr_is_answer=
+	while read -r hr_key hr_value hr_rest; do
+		case $hr_is_answer$hr_key in
+		Name:) hr_is_answer=1 ;;
+		1Address | 1Address:)
+			case $hr_value in
+			[0-9]:) hr_value=${hr_rest%% *} ;;
+			esac
+			echo "$hr_value"
+			return
+			;;
+		esac
+	done
 }
 
 # --- the root -----------------------------------------------------------------------------------
@@ -151,10 +212,11 @@ hr_mount_root()
 	hr_mount "$hr_type" "$hr_opts" "$1" "$2"
 }
 
-# mount -t TYPE -o OPTIONS DEVICE DIR
+# mount -t TYPE -o OPTIONS DEVICE DIR, within $hr_limit seconds if that is set
 hr_mount()
 {
-	if hr_text=$(mount -t "$1" -o "$2" "$3" "$4" 2>&1); then
+	# shellcheck disable=SC2086 # words, or nothing
+	if hr_text=$(${hr_limit:+timeout -s KILL $hr_limit} mount -t "$1" -o "$2" "$3" "$4" 2>&1); then
 		return 0
 	fi
 	hr_error="$3: mount as $1 ($2): ${hr_text:-failed}"
@@ -189,20 +251,31 @@ hr_layer_tmpfs()
 # A line of /proc/meminfo in KiB.
 hr_meminfo()
 {
-	awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo
+	while read -r hr_key hr_value _; do
+		if [ "$hr_key" = "$1:" ]; then
+			echo "$hr_value"
+			return
+		fi
+	done </proc/meminfo
 }
 
 # ext2 on a zram device of its own: it needs neither journal nor e2fsprogs.  As large as the RAM (but
 # an inode table has to be written), using half of it at most.
 hr_layer_zram()
 {
+	if ! command -v mke2fs >/dev/null; then
+		hr_error="overlay=zram: mke2fs is not in the initramfs: overlay=tmpfs works without"
+		return 1
+	fi
 	hr_mem=$(hr_meminfo MemTotal)
 	if [ "$hr_mem" -gt 33554432 ]; then hr_mem=33554432; fi
 	if ! hr_n=$(cat /sys/class/zram-control/hot_add 2>/dev/null); then
 		hr_error="overlay=zram: no zram device can be made: overlay=tmpfs works without"
 		return 1
 	fi
-	: >"/run/hydroot/.devices/zram$hr_n" || :
+	echo "$hr_n" >"$hr_layer_device"
+	mkdir -p /run/hydroot/.devices
+	true >"/run/hydroot/.devices/zram$hr_n"
 	echo "$((hr_mem * 1024))" >"/sys/block/zram$hr_n/disksize" || return
 	echo "$((hr_mem * 512))" >"/sys/block/zram$hr_n/mem_limit" || :
 	if ! hr_text=$(mke2fs -F -b 4096 -m 0 -L hydroot-layer "/dev/zram$hr_n" 2>&1); then
@@ -210,6 +283,17 @@ hr_layer_zram()
 		return 1
 	fi
 	hr_mount ext4 discard "/dev/zram$hr_n" "$1"
+}
+
+# The zram device of the layer, if there is one, gives its memory back.
+hr_free_layer()
+{
+	{ read -r hr_n <"$hr_layer_device"; } 2>/dev/null || return 0
+	rm -f "$hr_layer_device" "/run/hydroot/.devices/zram$hr_n"
+	{
+		echo 1 >"/sys/block/zram$hr_n/reset"
+		echo "$hr_n" >/sys/class/zram-control/hot_remove
+	} 2>/dev/null || hr_warn "/dev/zram$hr_n: cannot be removed: its memory stays in use"
 }
 
 # The root of DEVICE copied into a tmpfs at DIR, the memory of the image given back.  All of it has to be there
@@ -245,9 +329,11 @@ hr_mount_tmpfs()
 
 hr_used_kib()
 {
-	# shellcheck disable=SC2046 # three numbers
-	set -- $(stat -f -c '%b %f %S' "$1")
-	echo $((($1 - $2) * ($3 / 512) / 2))
+	df -Pk "$1" | {
+		read -r _
+		read -r _ _ hr_used _
+		echo "$hr_used"
+	}
 }
 
 # Whoever asks for the status later gets the last one.
@@ -257,7 +343,7 @@ hr_free_image()
 	hydroot detach root || hr_warn "root-in=tmpfs: the image still takes memory"
 	[ -e /run/hydroot/root ] || mkdir -m 755 /run/hydroot/root
 	echo "$hr_text" >/run/hydroot/root/status.json
-	: >/run/hydroot/root/resident
+	true >/run/hydroot/root/resident
 }
 
 # Does the root in DIR have the modules of the running kernel?  Without them it boots, but lacks
@@ -275,6 +361,55 @@ hr_check_kernel()
 		return 1
 	fi
 	hr_warn "$hr_error"
+}
+
+# The path below DIR to which PATH leads when DIR is the root, all symbolic links followed; 1: a loop
+hr_path_in_root()
+{
+	hr_done='' hr_todo=$2 hr_n_links=0
+	while [ -n "$hr_todo" ]; do
+		hr_part=${hr_todo%%/*}
+		hr_todo=${hr_todo#"$hr_part"}
+		hr_todo=${hr_todo#/}
+		case $hr_part in
+		'' | .) continue ;;
+		..)
+			hr_done=${hr_done%/*}
+			continue
+			;;
+		esac
+		if [ ! -h "$1$hr_done/$hr_part" ]; then
+			hr_done=$hr_done/$hr_part
+			continue
+		fi
+		hr_n_links=$((hr_n_links + 1))
+		[ "$hr_n_links" -le 40 ] || return 1
+		hr_link=$(readlink "$1$hr_done/$hr_part")
+		case $hr_link in
+		/*) hr_done= ;;
+		esac
+		hr_todo=$hr_link/$hr_todo
+	done
+	echo "$1$hr_done"
+}
+
+# Can the root in DIR be switched to?  Sets hr_init.
+hr_check_root()
+{
+	for hr_dir in dev proc sys run; do
+		if [ ! -d "$1/$hr_dir" ]; then
+			hr_error="/$hr_dir: not in the image: make that directory"
+			return 1
+		fi
+	done
+	for hr_init in ${hydroot_init:-/sbin/init /usr/lib/systemd/systemd /etc/init /bin/init}; do
+		if hr_file=$(hr_path_in_root "$1" "$hr_init") && [ -f "$hr_file" ] &&
+			[ -x "$hr_file" ]; then
+			return 0
+		fi
+	done
+	hr_error="${hydroot_init:-/sbin/init}: not an executable file in the image: give init="
+	return 1
 }
 
 # --- the end ------------------------------------------------------------------------------------
@@ -326,13 +461,13 @@ hr_count_down()
 	done
 }
 
-# The boot cannot go on: say why, then what onfail= wants.  Does not return.
+# The boot cannot go on: say why, then do what onfail= wants.  Does not return.
 hr_fail()
 {
 	hr_kmsg "failed: $*"
 	hr_print "failed: $*"
 	if command -v hr_report >/dev/null; then
-		hr_report failed
+		hr_report failed 2
 	fi
 	if command -v hr_on_failure >/dev/null; then
 		hr_on_failure
@@ -352,9 +487,6 @@ hr_fail()
 		hr_end reboot
 		;;
 	esac
-	while :; do
-		sleep 3600
-	done
 }
 
 hr_end()
@@ -363,6 +495,9 @@ hr_end()
 	"$1" -f
 	sleep 10
 	hr_print "$1: did not work"
+	while :; do
+		sleep 3600
+	done
 }
 
 # The initramfs as a small system of its own: whatever network there is, ssh where it was built in
@@ -401,5 +536,9 @@ hr_start_ssh()
 hr_shell()
 {
 	# shellcheck disable=SC2094 # a terminal is read and written
-	setsid cttyhack sh <"$hr_console" >"$hr_console" 2>&1 || :
+	if command -v cttyhack >/dev/null; then
+		setsid cttyhack sh <"$hr_console" >"$hr_console" 2>&1 || :
+	else
+		setsid sh <"$hr_console" >"$hr_console" 2>&1 || :
+	fi
 }

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
+# shellcheck disable=SC2034 # hr_limit is read in lib.sh
 # shellcheck disable=SC2154 # hr_* are set in lib.sh, hydroot_* by hydrootd --print-config
 #
 # transport.sh - images on a network filesystem: nfs://SERVER/EXPORT/FILE.hri, and others by hooks
 #
-# Sourced after lib.sh.  For each URL that hydrootd cannot fetch by itself the filesystem is mounted
+# Sourced by boot.sh.  For each URL that hydrootd cannot fetch by itself the filesystem is mounted
 # read-only, and the file /run/hydroot/.transports tells hydrootd where the image is.  hydrootd
 # opens it when it starts; the mount is then taken out of sight, and ends with the daemon.
 
 hr_transports=${hr_transports:-/run/hydroot/.transports}
 hr_transport_dir=${hr_transport_dir:-/etc/hydroot/transport.d}
+hr_transport_seconds=${hr_transport_seconds:-60}	# for a hook, and for each way to mount NFS
 
 # Mount all that the command line names.  What fails is said; it is hydrootd that says when nothing is left.
 hr_mount_transports()
 {
-	: >"$hr_transports"
+	mkdir -p /run/hydroot
+	true >"$hr_transports"
 	hr_n=0
 	for hr_url in ${hydroot_servers:-} "${hydroot_fallback%%#*}"; do
 		case $hr_url in
@@ -41,8 +44,8 @@ hr_mount_transport()
 {
 	hr_error=
 	if [ -e "$hr_transport_dir/$hr_scheme" ]; then
-		hr_text=$(sh "$hr_transport_dir/$hr_scheme" "$hr_host" "${hr_path%/*}" "$hr_dir" \
-			2>&1 </dev/null) && return
+		hr_text=$(timeout "$hr_transport_seconds" sh "$hr_transport_dir/$hr_scheme" \
+			"$hr_host" "${hr_path%/*}" "$hr_dir" 2>&1 </dev/null) && return
 		hr_error="$hr_transport_dir/$hr_scheme: ${hr_text:-failed}"
 		return 1
 	fi
@@ -54,29 +57,26 @@ hr_mount_transport()
 	return 1
 }
 
-# The kernel's NFS takes text options, but an address instead of a name.
+# The kernel's NFS takes text options, but an address instead of a name.  A server that goes away later
+# must end in an error after 30 s, so that hydrootd can turn to another.
 hr_mount_nfs()
 {
 	modprobe -q -a nfs nfsv4 nfsv3 2>/dev/null
 	hr_address=$(hr_resolve "$hr_host")
+	if [ -z "$hr_address" ]; then
+		hr_error="$hr_host: no address is known by that name"
+		return 1
+	fi
 	for hr_opts in vers=4.2 vers=4.0 vers=3,nolock,mountproto=tcp; do
-		hr_opts=ro,nosuid,nodev,$hr_opts,addr=$hr_address
+		hr_opts=ro,nosuid,nodev,soft,timeo=100,retrans=2,$hr_opts,addr=$hr_address
+		hr_limit=$hr_transport_seconds
 		if hr_mount nfs "$hr_opts" "$hr_host:${hr_path%/*}" "$hr_dir"; then
+			hr_limit=
 			return
 		fi
 	done
+	hr_limit=
 	return 1
-}
-
-# The first address of a name; an address is its own.
-hr_resolve()
-{
-	case $1 in
-	*[!0-9.]*) ;;
-	*) echo "$1"; return ;;
-	esac
-	nslookup "$1" 2>/dev/null | awk '/^Name:/ { found = 1 }
-		found && /^Address/ { sub(/^Address[^:]*: */, ""); print $1; exit }'
 }
 
 # Just before switch_root.  The daemon has its file open: the filesystem goes with the last who uses it.

@@ -9,22 +9,19 @@
 # Sourced by the run hook; run with the folder to mount at by hydroot-root.service.
 
 PATH=${PATH:-/usr/sbin:/usr/bin}:/usr/lib/hydroot/bin
-. /usr/lib/hydroot/lib.sh
 . /usr/lib/hydroot/boot.sh
-. /usr/lib/hydroot/net.sh
 
 hydroot_mount()
 {
-	hr_clock
+	hr_begin
 	hr_modules
 	udevadm settle --timeout=10 2>/dev/null || :
-	if hr_wants_network; then
-		net_up || hr_fail "$hr_error"
-	fi
-	hr_root "$1"
+	hr_network
+	hr_boot "$1"
 }
 
 if [ "${1:-}" = mount ]; then
 	hr_config || exit 0
 	hydroot_mount "$2"
+	hr_leave "$2"
 fi

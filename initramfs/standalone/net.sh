@@ -5,12 +5,15 @@
 #
 # net.sh - the network of the stand-alone initramfs: ip=, BOOTIF=, ifname=, vlan=, nameserver=
 #
-# Sourced by init after lib.sh and transport.sh.  Without ip= the first interface with a link that gets an
-# address, by DHCP or router advertisements, and reaches a server wins.  The state of an interface is left in /run/net-DEVICE.conf, /etc/resolv.conf is written,
-# and no DHCP client stays behind: the root's own network manager renews the lease.
+# Sourced by boot.sh.  Without ip= the first interface with a link that gets an address, by DHCP or
+# router advertisements, and reaches a server wins.  The state of an interface is left in
+# /run/net-DEVICE.conf, /etc/resolv.conf is written, and no DHCP client stays behind: handover.sh
+# sees to it that the lease is renewed in the root.  An initramfs system without a udev defines
+# hr_coldplug, which loads drivers for hardware that has come up meanwhile.
 
 net_timeout=${net_timeout:-180}		# seconds for the whole network, carriers included
-hr_interfaces=${hr_interfaces:-/run/hydroot/.interfaces} # what was configured, for handover.sh
+net_resolv_conf=${net_resolv_conf:-/etc/resolv.conf}
+net_state=${net_state:-/run}		# where net-DEVICE.conf goes
 net_dhcp_tries=3			# of 2 s each, per interface and round
 
 # --- interfaces ---------------------------------------------------------------------------------
@@ -146,7 +149,7 @@ net_target()
 # Does somebody answer there?
 net_reaches()
 {
-	net_where=$(net_target) || return 0
+	net_where=$(net_target) && command -v nc >/dev/null || return 0
 	net_host=$(hr_resolve "${net_where% *}")
 	[ -n "$net_host" ] && timeout 5 nc -w 3 "$net_host" "${net_where#* }" </dev/null >/dev/null 2>&1
 }
@@ -234,7 +237,7 @@ net_static()
 		ip "$net_family" route add "$net_all" via "$net_gateway" dev "$1" || return
 	fi
 	for net_dns in $net_dns0 $net_dns1; do
-		echo "nameserver $net_dns" >>/etc/resolv.conf
+		echo "nameserver $net_dns" >>"$net_resolv_conf"
 	done
 	[ -z "$net_hostname" ] || hostname "$net_hostname"
 	{
@@ -246,7 +249,7 @@ net_static()
 		echo "IPV4DNS0='$net_dns0'"
 		echo "IPV4DNS1='$net_dns1'"
 		echo "HOSTNAME='$net_hostname'"
-	} >"/run/net-$1.conf"
+	} >"$net_state/net-$1.conf"
 }
 
 # Fields of the N-th ip= into net_*.
@@ -290,11 +293,10 @@ net_configure()
 		net_links_up
 		for net_dev in $(net_candidates "$net_device"); do
 			net_seen=$net_dev
+			net_names=$(cat "$net_resolv_conf" 2>/dev/null)
 			if net_try "$net_how" "$net_dev"; then
 				if ! net_is_the_one; then
-					hr_say "network: $net_dev: no server answers there"
-					ip addr flush dev "$net_dev" scope global
-					net_tried=1
+					net_reject "$net_dev"
 					continue
 				fi
 				echo "$net_dev" >>"$hr_interfaces"
@@ -307,14 +309,39 @@ net_configure()
 		# All were looked at: hydrootd will say what is wrong with the server.
 		net_any=$net_tried
 		[ -n "$net_seen" ] || net_say_waiting "${net_device:-no interface}: no link yet"
+		net_look_for_hardware
 		sleep 0.1
 	done
 	return 1
 }
 
+# An address, but no server: it goes, with its name servers, which may know nothing of ours.
+net_reject()
+{
+	hr_say "network: $1: no server answers there"
+	ip addr flush dev "$1" scope global
+	rm -f "$net_state/net-$1.conf"
+	printf '%s\n' "$net_names" >"$net_resolv_conf"
+	net_tried=1
+}
+
+# USB and slow buses: once in two seconds, while there is nothing to try.
+net_look_for_hardware()
+{
+	[ -z "$net_seen" ] && command -v hr_coldplug >/dev/null || return 0
+	net_now=$(net_seconds)
+	if [ "$net_now" -ge "${net_next_look:-0}" ]; then
+		net_next_look=$((net_now + 2))
+		hr_coldplug
+	fi
+}
+
 net_describe()
 {
-	net_address=$(ip addr show dev "$1" | awk '/inet/ && !/scope link/ { print $2; exit }')
+	net_address=$(ip -o addr show dev "$1" scope global | {
+		read -r _ _ _ net_address _
+		echo "$net_address"
+	})
 	echo "${net_address:-no address}${net_gateway:+ via $net_gateway}"
 }
 
@@ -337,10 +364,11 @@ net_reason()
 net_up()
 {
 	net_deadline=$(($(net_seconds) + net_timeout))
-	: >/etc/resolv.conf
+	mkdir -p "${hr_interfaces%/*}"
+	[ ! -h "$net_resolv_conf" ] || rm -f "$net_resolv_conf"
 	for net_dns in ${hydroot_nameservers:-}; do
-		echo "nameserver $net_dns" >>/etc/resolv.conf
-	done
+		echo "nameserver $net_dns"
+	done >"$net_resolv_conf"
 	ip link set lo up
 	net_rename
 	net_vlans || return
@@ -374,4 +402,13 @@ net_up()
 		net_n=$((net_n + 1))
 		[ "$net_n" -le "$net_count" ] || break
 	done
+}
+
+# While the rescue system waits: a cable may be put in, a DHCP server come back.
+hr_rescue_network()
+{
+	if [ -n "${hr_network_failed:-}" ] && net_up; then
+		hr_network_failed=
+		hr_print "onfail=rescue: the network is up"
+	fi
 }

@@ -47,7 +47,8 @@ hb_programs >"$tmp/programs"
 grep -qx ".*/sbin/hydrootd /usr/sbin/hydrootd" "$tmp/programs" || fail "$(cat "$tmp/programs")"
 
 mkdir "$tmp/bin"
-cp /bin/sh "$tmp/bin/busybox"
+printf '#!/bin/sh\nprintf "%%s\\n" nc sed udhcpc\n' >"$tmp/bin/busybox"
+chmod 755 "$tmp/bin/busybox"
 # mkinitcpio's functions, by what their manual says of their arguments.
 # shellcheck disable=SC2317 # called by what is sourced
 mkinitcpio() # SYSTEMD
@@ -75,7 +76,9 @@ mkinitcpio() # SYSTEMD
 		help | grep -q 'root=hydroot:URL' || fail "help says nothing"
 		build || fail "build"
 	)
-	for f in lib.sh boot.sh net.sh dhcp.sh mkinitcpio.sh; do
+	grep -q '^link /usr/lib/hydroot/bin/udhcpc busybox$' "$tmp/calls" || fail "mkinitcpio: no udhcpc"
+	! grep -q '^link /usr/lib/hydroot/bin/curl ' "$tmp/calls" || fail "mkinitcpio: curl of busybox"
+	for f in lib.sh boot.sh ladder.sh net.sh dhcp.sh mkinitcpio.sh; do
 		grep -q "^file .* /usr/lib/hydroot/$f\$" "$tmp/calls" || fail "mkinitcpio: no $f"
 	done
 	grep -q '^module zram$' "$tmp/calls" || fail "mkinitcpio: no zram"

@@ -12,26 +12,59 @@ echo 80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:00:00:01 >"$T/sys/class/
 
 prepare() # SETTINGS
 {
-	busybox sh -c ". initramfs/lib.sh; hr_run=$T/run hr_sys=$T/sys; . initramfs/handover.sh
-		$1; hr_prepare_handover 'eth0 ib0'" || fail "hr_prepare_handover"
+	busybox sh -c "hr_lib=initramfs; hr_run=$T/run hr_sys=$T/sys; . initramfs/boot.sh
+		hr_mount() { :; }; hr_name_servers() { echo 10.0.0.3; echo 10.0.0.2; echo 10.0.0.3; }
+		ip()
+		{
+			case \$5 in
+			ib0) echo '3: ib0 inet 10.5.0.2/24 brd 10.5.0.255 scope global ib0' ;;
+			esac
+		}
+		$1; hr_prepare_handover 'eth0 ib0' '$T/root'" || fail "hr_prepare_handover"
 }
+mkdir -p "$T/root/etc" "$T/sys/class/net/eth0/device"
+printf "PROTO='dhcp'\nIPV4ADDR='10.0.0.9'\n" >"$T/run/net-eth0.conf"
 prepare "hydroot_report='http://h/r?n=1'"
 run=$T/run
 assert_contains "networkd" '^MACAddress=52:54:00:12:34:56$' "$run/systemd/network/00-hydroot-eth0.network"
-assert_contains "networkd" '^Unmanaged=yes$' "$run/systemd/network/00-hydroot-eth0.network"
+network=$run/systemd/network/00-hydroot-eth0.network
+assert_contains "networkd keeps" '^KeepConfiguration=yes$' "$network"
+assert_contains "networkd renews" '^DHCP=yes$' "$network"
+assert_contains "as the same client" '^ClientIdentifier=mac$' "$network"
+assert_equal "name servers" "DNS=10.0.0.3 DNS=10.0.0.2" "$(grep ^DNS "$network" | xargs)"
+assert_contains "a VLAN above is not meant" '^Kind=!\*$' "$network"
 assert_contains "its name" '^NamePolicy=keep$' "$run/systemd/network/00-hydroot-eth0.link"
 assert_contains "InfiniBand" '^Name=ib0$' "$run/systemd/network/00-hydroot-ib0.network"
+assert_contains "its name" '^OriginalName=ib0$' "$run/systemd/network/00-hydroot-ib0.link"
+assert_contains "static" '^Address=10.5.0.2/24$' "$run/systemd/network/00-hydroot-ib0.network"
+refute "static, with DHCP" grep -q ^DHCP= "$run/systemd/network/00-hydroot-ib0.network"
+assert_contains "NetworkManager's name servers" '^servers=10.0.0.3,10.0.0.2$' \
+	"$run/NetworkManager/conf.d/00-hydroot-eth0.conf"
+assert "a unit renews the lease" test -h "$run/systemd/system/multi-user.target.wants/hydroot-lease@eth0.service"
+refute "one renews no lease" test -e "$run/systemd/system/multi-user.target.wants/hydroot-lease@ib0.service"
+assert "a busybox of its own" test -x "$run/hydroot/.tools/busybox"
 assert_contains "NetworkManager" '^managed=0$' "$run/NetworkManager/conf.d/00-hydroot-eth0.conf"
-for unit in networking ifup@ systemd-suspend systemd-hibernate; do
+for unit in networking ifup@; do
 	assert_contains "$unit" '=/run/hydroot/root/resident$' \
 		"$run/systemd/system/$unit.service.d/00-hydroot.conf"
 done
+for unit in systemd-suspend systemd-hibernate; do
+	assert_contains "$unit" 'nosleep\.sh$' "$run/systemd/system/$unit.service.d/00-hydroot.conf"
+done
+# Sleep is refused on the console, too; afterwards it is not.
+mkdir -p "$run/hydroot/root"
+expect_exit 1 env hr_run="$run" hr_console="$T/console" sh "$run/hydroot/.scripts/nosleep.sh"
+assert_contains "why" 'sleep is refused: the root still comes over the network' "$T/console"
+touch "$run/hydroot/root/resident"
+expect_exit 0 env hr_run="$run" hr_console="$T/console" sh "$run/hydroot/.scripts/nosleep.sh"
 assert "the path is started" test -e "$run/systemd/system/paths.target.wants/hydroot-resident.path"
 if command -v systemd-analyze >/dev/null; then
 	cp -r "$run/systemd/system" "$T/units"
+	sed -i 's|/run/hydroot/.tools/busybox|/bin/true|' "$T"/units/*.service
 	SYSTEMD_UNIT_PATH="$T/units:" systemd-analyze verify --man=no --recursive-errors=no \
 		"$T/units/hydroot-resident.path" "$T/units/hydroot-resident.target" \
-		"$T/units/hydroot-release.service" >"$T/out" 2>&1 || true
+		"$T/units/hydroot-release.service" "$T/units/hydroot-wait-resident.service" \
+		"$T/units/hydroot-progress.service" "$T/units/multi-user.target.wants"/* >"$T/out" 2>&1 || true
 	refute "systemd finds fault: $(cat "$T/out")" grep -q 'units/hydroot-.*: ' "$T/out"
 fi
 
@@ -41,28 +74,45 @@ for tool in systemctl networkctl nmcli curl; do
 	printf '#!/bin/sh\necho "%s $*" >>%s/calls\n' "$tool" "$T" >"$T/bin/$tool"
 	chmod +x "$T/bin/$tool"
 done
-sed "s|/run/|$run/|g" "$run/hydroot/.release" >"$T/release"
-expect_exit 0 env PATH="$T/bin:$PATH" sh "$T/release"
+echo '{"state":"resident"}' >"$run/hydroot/root/status.json"
+release() { expect_exit 0 env PATH="$T/bin:$PATH" hr_run="$run" sh "$run/hydroot/.scripts/release.sh"; }
+release
 assert_equal "what is left" "" "$(find "$run" -name '00-hydroot*')"
 assert_contains "networkd is told" '^networkctl reload$' "$T/calls"
 assert_contains "ifupdown starts" '^systemctl --no-block start networking$' "$T/calls"
-assert_contains "the report" '^curl .*@.*/status.json http://h/r\?n=1&event=resident$' "$T/calls"
+refute "networkd's file is left" test -e "$run/systemd/network/zz-hydroot-eth0.network"
+assert "allow-hotplug" test -e "$run/network/restart-hotplug"
+assert_contains "the report" '^curl .*--data-binary @- http://h/r\?n=1&event=resident$' "$T/calls"
 
 # Without report= nothing is posted.
 rm "$T/calls"
 prepare 'hydroot_report='
-sed "s|/run/|$run/|g" "$run/hydroot/.release" >"$T/release"
-expect_exit 0 env PATH="$T/bin:$PATH" sh "$T/release"
+echo '{"state":"resident"}' >"$run/hydroot/root/status.json"
+release
 refute "a report" grep -q ^curl "$T/calls"
 
-# The initramfs posts by itself, to a server that wants every line in its place.
+# With networkd alone the interface must not lose its address.
+prepare 'hydroot_report='
+printf '#!/bin/sh\ncase "$*" in *NetworkManager | *networking) exit 1 ;; esac\n' >"$T/bin/systemctl"
+release
+assert_contains "networkd keeps it, behind others" '^DHCP=yes$' "$run/systemd/network/zz-hydroot-eth0.network"
+assert_equal "what is left" "" "$(find "$run" -name '00-hydroot*')"
+
+# The initramfs posts by itself, to a server that wants every line in its place; so does a root without
+# curl and wget, by the busybox that was kept for it.
 rm "$T/bin/curl"
 start_nginx web "$T"
-echo '{"schema":1}' >"$T/body"
 mkdir "$T/tools"
-for tool in nc timeout sleep wc cat; do ln -s "$(command -v busybox)" "$T/tools/$tool"; done
+for tool in nc timeout sleep wc cat grep; do ln -s "$(command -v busybox)" "$T/tools/$tool"; done
 busybox=$(command -v busybox)
+post() # URL
+{
+	PATH=$T/tools $busybox sh -c "hr_lib=./initramfs; . ./initramfs/boot.sh; hr_busybox=${2-}
+		hr_post '$1' '{\"schema\":1}'" >"$T/answer" 2>&1 || true
+}
 # shellcheck disable=SC2154 # nginx_port is set by start_nginx
-PATH=$T/tools $busybox sh -c ". ./initramfs/lib.sh; . ./initramfs/transport.sh; . ./initramfs/handover.sh
-	hr_post 'http://127.0.0.1:${nginx_port[web]}/r?n=1&event=failed' $T/body" >"$T/answer" 2>&1 || true
+post "http://127.0.0.1:${nginx_port[web]}/r?n=1&event=failed"
 assert_contains "posted" '"POST /r\?n=1&event=failed HTTP/1\.0"' "$(nginx_log web)"
+rm "$T/tools/nc"
+post "http://127.0.0.1:${nginx_port[web]}/r?event=resident" "$busybox"
+assert_contains "posted from the root" '"POST /r\?event=resident HTTP/1\.0"' "$(nginx_log web)"

@@ -9,7 +9,7 @@ requires busybox
 # DEFINITIONS go before hr_boot_root; into $T/out: the console, then "status STATUS".
 ladder() # DEFINITIONS
 {
-	busybox sh -c ". initramfs/lib.sh; . initramfs/ladder.sh
+	busybox sh -c "hr_lib=initramfs; . initramfs/boot.sh
 		hr_console=/dev/stdout
 		hr_attach()
 		{
@@ -22,6 +22,7 @@ ladder() # DEFINITIONS
 		umount() { :; }
 		hr_mount_root() { hr_type=ext4; }
 		hr_check_kernel() { :; }
+		hr_check_root() { :; }
 		hydroot_servers='http://u:secret@a/i.hri?token=1 http://b/i.hri'
 		hydroot_fallback='http://f/i.hri#sha256:ab'
 		$1
@@ -60,6 +61,8 @@ ladder 'attach_is_good() { true; }; hr_mount_root() { hr_error=broken; n=1$n; [ 
 says "what was undone" '^hydroot detach root$'
 says "the reason" 'image: .*: cannot be used: root: broken$'
 says "the second is mounted" '^status 0'
+ladder 'attach_is_good() { true; }; hr_check_root() { hr_error=noinit; return 1; }'
+says "a root without init" '^status 1 fallback: root: noinit'
 ladder 'attach_is_good() { true; }; hr_check_kernel() { hr_error=kernel; return 1; }'
 says "kernel-check" '^status 1 fallback: root: kernel'
 
@@ -81,7 +84,7 @@ assert_equal "error" 'image: \"a\" refused' "$error"
 # onfail=: the countdown, with a clock that does not wait.
 last() # SETTINGS: what is said at the end
 {
-	timeout 20 busybox sh -c ". initramfs/lib.sh; hr_console=/dev/stdout
+	timeout 20 busybox sh -c "hr_lib=initramfs; . initramfs/boot.sh; hr_console=/dev/stdout
 		sleep() { slept=\$((\${slept:-0} + \$1)); [ \"\$1\" != 3600 ] || exit 0; }
 		hr_end() { echo \"end \$1 after \${slept:-0}\"; exit 0; }
 		hr_start_ssh() { echo ssh; exit 0; }; mount() { :; }; mkdir() { :; }
@@ -97,6 +100,11 @@ says "the end" '^end poweroff after 0$'
 last 'hydroot_onfail=rescue; hr_on_failure() { :; }'
 says "rescue" '^ssh$'
 not "an end" '^end'
+# The report gets its two seconds before the machine goes away.
+last 'hydroot_onfail=poweroff hydroot_report=http://h/; hydroot() { echo {}; }
+	hr_post() { command sleep 1; echo posted $1 >&3; }; sleep() { command sleep $1; }; exec 3>&1'
+assert_equal "posted before the end" "posted http://h/?event=failed
+end poweroff after 0" "$(grep -E '^(posted|end)' "$T/out")"
 for seconds in 0 1 9 10 11 59 60 61 69 70 71 120 600; do
 	last "hydroot_onfail_delay=$seconds"
 	says "waits $seconds" "^end reboot after $seconds\$"

@@ -55,8 +55,8 @@ build "$T/one" "${with[@]}"
 contents "$T/one" >"$T/list"
 in_modules=usr/lib/modules/$version/kernel
 for f in init usr/sbin/hydrootd usr/bin/busybox usr/sbin/modprobe usr/bin/udhcpc \
-	etc/hydroot/hydroot.conf etc/hydroot/image.pub etc/hydroot/build-time etc/x/y \
-	usr/lib/hydroot/lib.sh usr/lib/hydroot/hooks/10-hook $in_modules/fs/fuse/fuse.ko \
+	etc/hydroot/hydroot.conf etc/hydroot/image.pub usr/lib/hydroot/build-time etc/x/y \
+	usr/lib/hydroot/lib.sh usr/lib/hydroot/handover.sh usr/lib/hydroot/hooks/10-hook $in_modules/fs/fuse/fuse.ko \
 	$in_modules/drivers/block/zram.ko $in_modules/drivers/net/ethernet/intel/e1000.ko; do
 	has "$T/list" "$f"
 done

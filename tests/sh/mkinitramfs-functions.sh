@@ -4,11 +4,11 @@
 # What the initramfs scripts decide by themselves, asked under busybox's shell with made-up
 # devices: filesystem by magic number, mount options, delay before a reboot, forms of ip=
 . "$(dirname "$0")/../lib.sh"
-requires busybox
+requires busybox dash
 
 ask() # SNIPPET: run with lib.sh and net.sh at hand
 {
-	busybox sh -c ". initramfs/lib.sh; . initramfs/transport.sh; . initramfs/standalone/net.sh
+	busybox sh -c "hr_lib=initramfs; . initramfs/boot.sh; . initramfs/standalone/net.sh
 		hr_console=/dev/stdout; $1"
 }
 
@@ -77,6 +77,42 @@ method auto6 '' auto6
 method unknown '' ibft
 asked 52:54:00:ab:cd:ef 'net_plain_mac 52-54-00-AB-cd-EF'
 
+# Addresses are their own, names are looked up in hosts before a server is asked.
+printf '10.9.8.7 far web # x\n2001:db8::7 six\n' >"$T/hosts"
+resolve() { asked "$1" "hr_hosts=$T/hosts; hr_ask_name_server() { echo asked; }; hr_resolve '$2'"; }
+resolve 10.0.0.1 10.0.0.1
+resolve 2001:db8::1 2001:db8::1
+resolve 2001:db8::1 '[2001:db8::1]'
+resolve 10.9.8.7 web
+resolve 2001:db8::7 six
+resolve asked x
+printf 'Server:\t\t9.9.9.9\nAddress:\t9.9.9.9:53\n\nName:\th\nAddress: 10.0.0.8\nAddress: 10.0.0.9\n' >"$T/ns"
+asked 10.0.0.8 "hr_first_answer <$T/ns"
+printf 'Server: 9.9.9.9\nAddress 1: 9.9.9.9\n\nName: h\nAddress 1: 10.0.0.8 h\n' >"$T/ns"
+asked 10.0.0.8 "hr_first_answer <$T/ns"
+
+# Which file a path is when the root is another, links followed from within.
+mkdir -p "$T/r/usr/bin" "$T/r/usr/lib/systemd" "$T/r/dev" "$T/r/proc" "$T/r/sys"
+ln -s usr/bin "$T/r/sbin"
+ln -s /usr/lib/systemd/systemd "$T/r/usr/bin/init"
+ln -s loop "$T/r/loop"
+ln -s ../../../bin/sh "$T/r/out"
+asked "$T/r/usr/lib/systemd/systemd" "hr_path_in_root $T/r /sbin/init"
+asked "$T/r/bin/sh" "hr_path_in_root $T/r /out"
+asked 1 "hr_path_in_root $T/r /loop; echo \$?"
+asked "1 /run: not in the image: make that directory" "hr_check_root $T/r; echo \$? \"\$hr_error\""
+mkdir "$T/r/run"
+asked "1 /sbin/init: not an executable file in the image: give init=" \
+	"hr_check_root $T/r; echo \$? \"\$hr_error\""
+printf x >"$T/r/usr/lib/systemd/systemd"
+asked 1 "hr_check_root $T/r; echo \$?"
+chmod 755 "$T/r/usr/lib/systemd/systemd"
+asked "0 /sbin/init" "hr_check_root $T/r; echo \$? \$hr_init"
+
+# KiB in use, as du would say it, without stat.
+[ "$(ask "hr_used_kib $T")" -gt 0 ] || fail "hr_used_kib says nothing"
+[ "$(ask "hr_meminfo MemTotal")" -gt 1000 ] || fail "hr_meminfo says nothing"
+
 # VLANs, by all four kinds of names; where the network has to lead to.
 for name in vlan5 vlan0005 eth0.5 eth0.0005; do
 	asked 5 "net_vlan_id $name"
@@ -105,6 +141,20 @@ choose() # SETTINGS
 		net_device=; $1; net_configure dhcp; printf %s \"\$net_dev\"" 2>/dev/null
 }
 assert_equal "the one that reaches it" b "$(choose 'net_reaches() { [ $now = b ]; }')"
+# Name servers of an interface that is given up go with it.
+echo 'nameserver 1.1.1.1' >"$T/resolv"
+asked 'nameserver 1.1.1.1' "net_resolv_conf=$T/resolv; net_state=$T; net_timeout=3
+	net_seconds() { echo 1; }; net_links_up() { :; }; net_deadline=2; net_candidates() { echo a; echo b; }
+	net_try() { now=\$2; [ \$2 = b ] || echo 'nameserver 6.6.6.6' >>$T/resolv; }
+	net_describe() { :; }; hr_say() { :; }; ip() { :; }; net_device=; hr_interfaces=$T/ifs
+	net_reaches() { [ \$now = b ]; }; net_configure dhcp; cat $T/resolv"
+assert_equal "interfaces" b "$(cat "$T/ifs")"
+
+# A machine without an interface: its hardware is looked for again.
+asked 'looked' "net_seconds() { echo \$((now = \${now:-0} + 1)); }; net_deadline=1; net_links_up() { :; }
+	net_in_time() { [ -z \"\$found\" ]; }; net_candidates() { :; }; net_device=; found=
+	hr_coldplug() { echo looked; found=1; }; net_configure dhcp"
+
 assert_equal "nobody reaches it" a "$(choose 'net_reaches() { false; }')"
 
 # Where writes go.
@@ -122,13 +172,30 @@ END
 transports() # SERVERS
 {
 	sed "s|/run/hydroot|$T|g" initramfs/transport.sh >"$T/transport.sh"
-	busybox sh -c ". initramfs/lib.sh; hr_transport_dir=$T/hooks; . $T/transport.sh
+	busybox sh -c "hr_lib=initramfs; hr_transports=$T/.transports hr_transport_dir=$T/hooks
+		. initramfs/boot.sh; . $T/transport.sh
 		hr_console=/dev/stdout; hr_mount() { echo \"\$@\" >>$T/mounts; }
 		hydroot_servers='$1'; hr_mount_transports" | cat >"$T/out"
 }
 transports 'http://h/i nfs://10.0.0.9/export/deep/i.hri glusterfs://g.example/vol/images/i.hri x://h/i'
 assert_equal "what hydrootd is told" "nfs://10.0.0.9/export/deep/i.hri file://$T/.transport/1/i.hri
 glusterfs://g.example/vol/images/i.hri file://$T/.transport/2/i.hri" "$(cat "$T/.transports")"
-assert_contains "nfs" "^nfs ro,.*addr=10.0.0.9 10.0.0.9:/export/deep $T/.transport/1\$" "$T/mounts"
+assert_contains "nfs" "^nfs ro,.*soft,timeo=100,retrans=2,.*addr=10.0.0.9 10.0.0.9:/export/deep $T/.transport/1\$" "$T/mounts"
 assert "the hook ran" test -e "$T/.transport/2/i.hri"
 assert_contains "an unknown one" 'transport: x://h: no such transport: put a hook at' "$T/out"
+
+# A hook that hangs, and a mount that hangs, end.
+printf 'sleep 100\n' >"$T/hooks/hanging"
+hanging() { asked "$1" "hr_transport_seconds=1 hr_transport_dir=$T/hooks hr_scheme=hanging hr_host=h hr_path=/p hr_dir=/d
+	$2; echo \"\$? \$hr_error\""; }
+hanging "1 $T/hooks/hanging: failed" hr_mount_transport
+mkdir "$T/slow"
+printf '#!/bin/sh\nsleep 100\n' >"$T/slow/mount"
+chmod 755 "$T/slow/mount"
+mounted=$(PATH=$T/slow:$PATH dash -c "hr_lib=initramfs; . initramfs/boot.sh; hr_limit=1
+	hr_mount nfs ro h:/p /nowhere || echo \"\$hr_error\"")
+assert_contains "a mount that hangs" '^h:/p: mount as nfs \(ro\): ' <(echo "$mounted")
+# The overlay's zram goes back with the rest of a root that cannot be used.
+asked "removed 7" "hr_layer_device=$T/layer; echo 7 >$T/layer
+	hr_warn() { echo removed \$*; }; hr_free_layer | sed 's|/dev/zram\(.*\): cannot.*|\1|'"
+refute "the note of the layer" test -e "$T/layer"

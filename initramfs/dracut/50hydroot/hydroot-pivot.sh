@@ -1,9 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC1091 # dracut's own paths
 #
-# hydroot-pivot.sh - pre-pivot hook: hooks of the admin, as in the other initramfs systems
+# hydroot-pivot.sh - pre-pivot hook: what the root needs to know of this boot
+#
+# The profile for all interfaces was for this initramfs only.
 
-for hydroot_hook in /lib/hydroot/hooks/*; do
-	# shellcheck disable=SC1090,SC2034 # whatever was given
-	[ ! -e "$hydroot_hook" ] || stage=pre-switch . "$hydroot_hook"
-done
+if [ -e /run/hydroot/.mounted ]; then
+	(
+		. /lib/hydroot/dracut.sh
+		hr_is_ours
+		hr_leave "${NEWROOT:-/sysroot}"
+	)
+	rm -f /run/systemd/network/90-hydroot.network
+fi

@@ -9,4 +9,4 @@
 NEWROOT=${3:-/sysroot}
 export NEWROOT
 . /lib/hydroot/dracut.sh
-hydroot_mount
+hydroot_try

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck disable=SC2154 # moddir, initdir, systemdutildir are dracut's
+# shellcheck disable=SC2154 # moddir, initdir, srcmods are dracut's
 #
 # module-setup.sh - dracut module for root=hydroot:URL, in shell and systemd initrds
 
@@ -14,9 +14,14 @@ check()
 	return 255
 }
 
+# The initqueue is a module of its own since dracut 108.
 depends()
 {
+	local dir
 	echo base network
+	for dir in "${dracutbasedir:-/usr/lib/dracut}"/modules.d/*initqueue; do
+		[ ! -d "$dir" ] || echo initqueue
+	done
 }
 
 # A netbooted image meets other hardware than the machine that builds the initramfs: no hostonly.
@@ -24,8 +29,9 @@ installkernel()
 {
 	local name
 	for name in $(hb_modules); do
+		# shellcheck disable=SC2046 # a list of words
 		case $name in
-		class:net) hostonly='' instmods '=drivers/net' ;;
+		class:net) hostonly='' instmods $(hb_net_drivers "${srcmods:?}") ;;
 		*) hostonly='' instmods "$name" ;;
 		esac
 	done
@@ -38,11 +44,16 @@ install_programs()
 	while read -r src dst; do
 		inst_binary "$src" "$dst"
 	done < <(hb_programs)
+	while read -r src; do
+		inst_binary "$src"
+	done < <(hb_transport_files)
 	src=$(hb_libgcc) && inst_library "$src"
 	# Until glibc 2.34 the resolver's parts are loaded by name.
 	inst_libdir_file 'libnss_dns.so*' 'libnss_files.so*' || :
 	# shellcheck disable=SC2086 # a list of words
 	inst_multiple $hb_commands
+	# shellcheck disable=SC2086
+	inst_multiple -o $hb_wanted_commands
 }
 
 install_files()
@@ -68,9 +79,9 @@ install()
 {
 	install_programs
 	install_files
-	# 90: netroot sources it again for a root-path that came by DHCP.
 	inst_hook cmdline 90 "$moddir/parse-hydroot.sh"
 	inst_hook initqueue/settled 90 "$moddir/hydroot-settled.sh"
+	inst_hook initqueue/timeout 90 "$moddir/hydroot-timeout.sh"
 	inst_hook pre-pivot 50 "$moddir/hydroot-pivot.sh"
 	inst_script "$moddir/hydrootroot.sh" /sbin/hydrootroot
 	dracut_need_initqueue

@@ -33,7 +33,11 @@ hydroot_neednet()
 	END
 }
 
-if hydroot_claim; then
+# root=hydroot:URL, or root=hydroot with the URL in the configuration.
+if [ ! -e /run/hydroot/.claimed ] && hr_config; then
+	hr_begin
+	mkdir -p /run/hydroot
+	true >/run/hydroot/.claimed
 	root=hydroot
 	rootok=1
 	if hr_wants_network; then
