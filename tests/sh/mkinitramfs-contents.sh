@@ -6,7 +6,7 @@
 # The modules are made up: depmod and busybox do not ask what is in them.  With HYDROOT_TEST_ROOT,
 # a folder with an unpacked kernel package on which depmod was run, that kernel's are taken too.
 . "$(dirname "$0")/../lib.sh"
-requires cc cpio depmod zstd busybox
+requires cc cpio depmod zstd xz busybox
 
 mk=(sh initramfs/standalone/hydroot-mkinitramfs)
 version=6.6.0-test
@@ -50,6 +50,7 @@ contents() { cpio -t --quiet <"$1"; }
 has() { assert "$2 is in the archive" grep -qxF -- "$2" "$1"; }
 has_not() { refute "$2 is in the archive" grep -qxF -- "$2" "$1"; }
 
+export HYDROOT_CONF=$T/etc
 with=(--conf "$T/conf" --public-key "$T/key" --hook "$T/hook" --add-file "$T/key:/etc/x/y")
 build "$T/one" "${with[@]}"
 contents "$T/one" >"$T/list"
@@ -74,6 +75,40 @@ assert_contains "unpacked zram" '/zram\.ko:' "$T/tree/lib/modules/$version/modul
 sleep 1.1
 build "$T/two" "${with[@]}"
 assert "two builds are the same" cmp "$T/one" "$T/two"
+
+# Nothing in it is secret so far; a password is, and a key that the configuration names.
+assert_equal "mode without secrets" 644 "$(stat -c %a "$T/one")"
+printf '#!/bin/sh\n' >"$T/tool"
+chmod 750 "$T/tool"
+touch "$T/secret"
+build "$T/secret" --add-file "$T/tool:/usr/bin/tool"
+assert_equal "mode with secrets" 600 "$(stat -c %a "$T/secret")"
+assert_contains "the mode of a file" '^-rwxr-x--- .* usr/bin/tool$' <(cpio -tv --quiet <"$T/secret")
+echo 'cert-key=/etc/x/y' >"$T/names-key"
+build "$T/named" --conf "$T/names-key" --add-file "$T/key:/etc/x/y"
+assert_equal "mode with a named key" 600 "$(stat -c %a "$T/named")"
+
+# Hooks for transports are those of this host, with what they call.
+mkdir -p "$T/etc/transport.d"
+echo 'exit 1' >"$T/etc/transport.d/myfs"
+echo "echo $(type -P true)" >"$T/etc/transport.d/myfs.files"
+build "$T/transports"
+contents "$T/transports" >"$T/list"
+has "$T/list" etc/hydroot/transport.d/myfs
+has "$T/list" "usr/bin/true"
+rm -r "${T:?}/etc"
+
+# Firmware, however it is compressed.
+mkdir -p "$T/root/lib/firmware/a"
+printf '.section .modinfo,"a"\n.ascii "firmware=a/one.bin\\0firmware=a/two.bin\\0firmware=a/three.bin\\0"\n' |
+	cc -x assembler -c -o "$modules/kernel/drivers/net/ethernet/intel/e1000.ko" -
+for name in one two three; do echo "$name" >"$T/root/lib/firmware/a/$name.bin"; done
+zstd -q --rm "$T/root/lib/firmware/a/two.bin"
+xz "$T/root/lib/firmware/a/three.bin"
+build "$T/firmware"
+rm -rf "$T/tree" && mkdir "$T/tree"
+(cd "$T/tree" && cpio -id --quiet <"$T/firmware")
+assert_equal "firmware" "one two three" "$(cd "$T/tree/lib/firmware/a" && cat one.bin two.bin three.bin | xargs)"
 
 # A chosen driver only; another compression; a list.
 build "$T/virtio" --drivers virtio --compress gzip --list
