@@ -91,3 +91,40 @@ grep -qx runscript "$tmp/calls" || fail "mkinitcpio: no run hook"
 mkinitcpio systemd
 grep -q 'initrd-root-fs.target.requires/hydroot-root.service' "$tmp/calls" || fail "mkinitcpio: no unit"
 if grep -qx runscript "$tmp/calls"; then fail "mkinitcpio: a run hook for systemd"; fi
+
+# dracut's functions, likewise.
+# shellcheck disable=SC2317 # called by what is sourced
+dracut() # DRACUTBASEDIR
+{
+	(
+		initdir=$tmp/i moddir=$tmp/d/usr/lib/dracut/modules.d/50hydroot dracutbasedir=$1
+		srcmods=$(echo "$PWD"/tests/fixtures/roots/6.1-debian/lib/modules/*)
+		export initdir moddir srcmods dracutbasedir
+		rm -rf "$tmp/i" "$tmp/calls"
+		mkdir -p "$initdir/usr/lib/hydroot" "$initdir/etc"
+		inst_binary() { [ -f "$1" ] || fail "inst_binary $*"; }
+		inst_library() { [ -f "$1" ] || fail "inst_library $*"; }
+		inst_libdir_file() { :; }
+		inst_simple() { [ -f "$1" ] || fail "inst_simple $*"; echo "file ${2:-$1}" >>"$tmp/calls"; }
+		inst_script() { [ -f "$1" ] || fail "inst_script $*"; }
+		inst_multiple() { echo "commands $*" >>"$tmp/calls"; }
+		inst_hook() { [ -f "$3" ] || fail "inst_hook $*"; echo "hook $1" >>"$tmp/calls"; }
+		instmods() { printf 'module %s\n' "$@" >>"$tmp/calls"; }
+		dracut_need_initqueue() { :; }
+		# shellcheck source=initramfs/dracut/50hydroot/module-setup.sh
+		. "$moddir/module-setup.sh"
+		depends >"$tmp/depends"
+		installkernel
+		install
+	)
+}
+mkdir -p "$tmp/old/modules.d" "$tmp/new/modules.d/77initqueue"
+dracut "$tmp/old"
+[ "$(cat "$tmp/depends")" = "base network" ] || fail "dracut: depends on $(cat "$tmp/depends")"
+for line in 'module zram' 'module ena' 'hook initqueue/timeout' 'hook initqueue/settled' \
+	'hook pre-pivot' 'hook cmdline' 'file /usr/lib/hydroot/ladder.sh' 'file /usr/lib/hydroot/dracut.sh'; do
+	grep -qx "$line" "$tmp/calls" || fail "dracut: no $line"
+done
+if grep -qE '^module (=|iwlwifi|mac80211|vcan|can)' "$tmp/calls"; then fail "dracut: no wired driver"; fi
+dracut "$tmp/new"
+grep -qx initqueue "$tmp/depends" || fail "dracut: initqueue is a module, but not asked for"
