@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <sys/stat.h>
 
 #include "imgfmt/tool/encode.h"
 #include "imgfmt/tool/hot_build.h"
@@ -302,20 +301,17 @@ static int build_from(struct build *b, struct input *in)
 	return r;
 }
 
-/* An image in place of what it was made from is never what was meant. */
-static bool is_same_file(const char *a, const char *b)
+static int check_output(const struct build *b)
 {
-	struct stat x, y;
+	const struct output_source sources[] = {
+		{"INPUT", b->input_path},
+		{"the file of --key", b->key_path},
+		{"the file of --trace", b->trace_path},
+		{"the file of --meta", b->meta_path},
+		{NULL, NULL},
+	};
 
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
-	       x.st_ino == y.st_ino;
-}
-
-static int open_input(const struct build *b, struct input *ret)
-{
-	if (is_same_file(b->input_path, b->output_path))
-		return tool_fail(b->output_path, "is INPUT and OUTPUT");
-	return input_open(b->input_path, &b->input, ret);
+	return output_check("build", "OUTPUT", b->output_path, sources);
 }
 
 static int run_build(int argc, char **argv)
@@ -324,6 +320,8 @@ static int run_build(int argc, char **argv)
 	struct input in = INPUT_NONE;
 	int r = parse_arguments(argc, argv, &b);
 
+	if (r == EXIT_DONE)
+		r = check_output(&b);
 	if (r != EXIT_DONE)
 		return r;
 	if (b.key_path)
@@ -331,7 +329,7 @@ static int run_build(int argc, char **argv)
 	if (r == EXIT_DONE && b.trace_path)
 		r = trace_read(b.trace_path, &b.trace);
 	if (r == EXIT_DONE)
-		r = open_input(&b, &in);
+		r = input_open(b.input_path, &b.input, &in);
 	if (r == EXIT_DONE)
 		r = build_from(&b, &in);
 	input_close(&in);

@@ -269,7 +269,10 @@ static int run_extract(int argc, char **argv)
 {
 	struct arguments a = {0};
 	int r = parse_arguments(argc, argv, &a);
+	const struct output_source sources[] = {{"IMAGE", a.path}, {NULL, NULL}};
 
+	if (r == EXIT_DONE)
+		r = output_check("extract", "OUTPUT", a.output_path, sources);
 	return r == EXIT_DONE ? image_with(a.path, extract, &a) : r;
 }
 

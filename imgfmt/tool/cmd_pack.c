@@ -98,11 +98,25 @@ static int make_pack(struct image_file *f, void *arguments)
 	return r;
 }
 
+static int check_output(const struct arguments *a)
+{
+	const struct output_source sources[] = {
+		{"IMAGE", a->image_path},
+		{"the file of --key", a->key_path},
+		{"the file of --trace", a->trace_path},
+		{NULL, NULL},
+	};
+
+	return output_check("pack", "PACK", a->pack_path, sources);
+}
+
 static int run_pack(int argc, char **argv)
 {
 	struct arguments a = {0};
 	int r = parse_arguments(argc, argv, &a);
 
+	if (r == EXIT_DONE)
+		r = check_output(&a);
 	if (r != EXIT_DONE)
 		return r;
 	if (a.key_path)

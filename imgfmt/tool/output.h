@@ -17,6 +17,19 @@ struct output {
 	char *temp_path; /* NULL while it has no name */
 };
 
+/* Something that a command reads; path NULL: not given, "-": standard input. */
+struct output_source {
+	const char *what; /* "INPUT", "the file of --key" */
+	const char *path;
+};
+
+/*
+ * For before any work: can `path`, which the usage calls `what`, be made, and is it none
+ * of what is read?  The list ends with what NULL.  Prints; returns an exit code.
+ */
+int output_check(const char *command, const char *what, const char *path,
+		 const struct output_source *sources) _must_check_;
+
 /* All print, and return an exit code. */
 int output_open(const char *path, struct output *ret) _must_check_;
 int output_write(struct output *o, const void *buf, size_t n_bytes) _must_check_;
