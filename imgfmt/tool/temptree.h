@@ -8,11 +8,12 @@
 #include "imgfmt/base.h"
 
 #include <sys/types.h>
+#include <time.h>
 
 struct temptree {
 	char *path; /* open to nobody else */
 	char *root; /* in it: the tree to be filled */
-	time_t born; /* by the filesystem's clock */
+	struct timespec born; /* by the filesystem's clock */
 	pid_t remover;
 	int alive_fd; /* closes with us */
 };
@@ -32,9 +33,9 @@ int temptree_new(const char *output_path, struct temptree *ret) _must_check_;
 void temptree_free(struct temptree *t);
 
 /*
- * Folders that the archive does not name were made just now; give those that are newer
- * than the tree the time that everything else of ours has, so that the same archive always
- * gives the same tree.
+ * Folders that the archive does not name have the time at which they were made, between the
+ * root's making and now; give them the time that everything else of ours has, so that the
+ * same archive always gives the same tree.
  */
 int temptree_settle_times(const struct temptree *t) _must_check_;
 
