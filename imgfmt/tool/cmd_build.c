@@ -18,6 +18,7 @@
 #include "imgfmt/tool/meta_text.h"
 #include "imgfmt/tool/mkfs.h"
 #include "imgfmt/tool/output.h"
+#include "imgfmt/tool/probe.h"
 #include "imgfmt/tool/ring.h"
 #include "imgfmt/tool/signing.h"
 #include "imgfmt/tool/tool.h"
@@ -36,7 +37,9 @@ struct build {
 	struct signing_key key; /* pem NULL: not to be signed */
 	struct trace trace;
 	struct hot_pack hot; /* hot_bytes 0: none */
+	bool any_content;
 	const char *filesystem;
+	uint64_t filesystem_bytes; /* as it says itself; 0: it does not */
 	char *meta;
 	size_t meta_bytes;
 };
@@ -50,7 +53,8 @@ enum {
 	OPT_FS,
 	OPT_KEY,
 	OPT_TRACE,
-	OPT_PARTITION
+	OPT_PARTITION,
+	OPT_ANY_CONTENT
 };
 
 static const struct option long_options[] = {
@@ -63,6 +67,7 @@ static const struct option long_options[] = {
 	{"trace", required_argument, NULL, OPT_TRACE},
 	{"key", required_argument, NULL, OPT_KEY},
 	{"partition", required_argument, NULL, OPT_PARTITION},
+	{"any-content", no_argument, NULL, OPT_ANY_CONTENT},
 	{NULL, 0, NULL, 0},
 };
 
@@ -142,6 +147,9 @@ static int parse_option(int option, struct build *b)
 		return EXIT_DONE;
 	case OPT_PARTITION:
 		return parse_partition(optarg, b);
+	case OPT_ANY_CONTENT:
+		b->any_content = true;
+		return EXIT_DONE;
 	}
 	return EXIT_USAGE;
 }
@@ -281,7 +289,8 @@ static int build_from(struct build *b, struct input *in)
 	cleanup_fd int scratch_fd = -1;
 	uint8_t raw_digest[IMG_DIGEST_BYTES];
 	struct img_writer *w = NULL;
-	int r = probe_filesystem(in, &b->filesystem);
+	int r = probe_filesystem(in, b->any_content, &b->filesystem,
+				 &b->filesystem_bytes);
 
 	if (r == EXIT_DONE)
 		r = make_meta(b, in);
@@ -293,6 +302,8 @@ static int build_from(struct build *b, struct input *in)
 	if (img_writer_new(b->encode.chunk_bytes, &w) < 0)
 		return tool_fail("build", "out of memory");
 	r = encode_input(in, &b->encode, scratch_fd, w, raw_digest);
+	if (r == EXIT_DONE)
+		r = probe_check_length(in->name, b->filesystem_bytes, in->pos);
 	if (r == EXIT_DONE && b->trace_path)
 		r = make_hot_pack(b, w, raw_digest, scratch_fd);
 	if (r == EXIT_DONE)
@@ -355,6 +366,7 @@ const struct command cmd_build = {
 	"  --fs=NAME             ext4 (default), squashfs, erofs, xfs: what is made from a\n"
 	"                        directory, a tar or an OCI layout\n"
 	"  --partition=N|auto    which one of a partitioned disk; default: auto\n"
+	"  --any-content         take also what no node can have its root on\n"
 	"\nINPUT - is standard input. OUTPUT appears whole or not at all.\n",
 	run_build,
 };

@@ -64,16 +64,6 @@ void input_close(struct input *in);
 int input_read(struct input *in, void *buf, size_t n, size_t *ret_n,
 	       bool *ret_hole) _must_check_;
 
-/*
- * Which filesystem starts like this, by the name that META knows ("unknown" if none).
- * Refuses, with a message that names the remedy, what a disk with 4096-byte sectors
- * cannot carry.
- */
-int probe_filesystem(const struct input *in, const char **ret_name) _must_check_;
-
-/* Its name alone, or NULL. */
-const char *probe_name(const uint8_t *p, size_t n);
-
 /* --- between the input_*.c ------------------------------------------------------------- */
 
 int input_open_file(const char *path, struct input *ret) _must_check_;

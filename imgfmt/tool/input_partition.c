@@ -15,6 +15,7 @@
 
 #include <blkid/blkid.h>
 
+#include "imgfmt/tool/probe.h"
 #include "imgfmt/tool/tool.h"
 #include "imgfmt/tool/tree.h"
 
