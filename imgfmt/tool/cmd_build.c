@@ -180,11 +180,8 @@ static bool open_tree(const struct build *b, const struct input *in, struct tree
 		return tree_open_dir(in->tree_path, ret);
 	if (!in->can_seek)
 		return false;
-	if (strncmp(b->filesystem, "ext", 3) == 0)
-		return tree_open_ext(in->fd, in->base, ret);
-	return tree_open_mount(b->filesystem, in->fd, in->base, in->n_bytes, ret) ||
-	       (strcmp(b->filesystem, "squashfs") == 0 &&
-		tree_open_squashfs(in->fd, in->base, b->output_path, ret));
+	return tree_open(b->filesystem, in->fd, in->base, in->n_bytes, b->output_path,
+			 ret);
 }
 
 /* A node could not refuse an image for another CPU: better known now. */

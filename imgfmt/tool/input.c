@@ -66,7 +66,9 @@ static int settle(struct input *in, const struct input_options *o)
 	bool again = true;
 	int r = EXIT_DONE;
 
-	if (!is_hydroot_image(in) && !in->can_seek && !probe_name(in->peek, in->n_peek))
+	if (!is_hydroot_image(in) && !in->can_seek &&
+	    (!probe_name(in->peek, in->n_peek) ||
+	     probe_is_partitioned(in->peek, in->n_peek)))
 		r = input_spool(in, o);
 	for (int i = 0;
 	     r == EXIT_DONE && again && !is_hydroot_image(in) && has_wrapping(in); i++) {

@@ -130,7 +130,7 @@ static const struct probe probes[] = {
 };
 
 /* A GPT with either sector size, or an MBR with a first partition. */
-static bool is_partitioned(const uint8_t *p, size_t n)
+bool probe_is_partitioned(const uint8_t *p, size_t n)
 {
 	if (has(n, 512, 8) && memcmp(p + 512, "EFI PART", 8) == 0)
 		return true;
@@ -177,7 +177,7 @@ int probe_check_length(const char *input_name, uint64_t filesystem_bytes,
 
 static int probe_other(const struct input *in, bool any_content)
 {
-	if (is_partitioned(in->peek, in->n_peek))
+	if (probe_is_partitioned(in->peek, in->n_peek))
 		return tool_fail(
 			in->name,
 			"looks like a partitioned disk, but its table is damaged "

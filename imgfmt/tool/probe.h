@@ -23,6 +23,9 @@ int probe_filesystem(const struct input *in, bool any_content, const char **ret_
 /* Its name alone, or NULL. */
 const char *probe_name(const uint8_t *p, size_t n);
 
+/* Does it look like a disk with partitions?  Only a look: libblkid knows better. */
+bool probe_is_partitioned(const uint8_t *p, size_t n);
+
 /* For a stream, whose length is known at its end.  Prints; returns an exit code. */
 int probe_check_length(const char *input_name, uint64_t filesystem_bytes,
 		       uint64_t n_bytes) _must_check_;
