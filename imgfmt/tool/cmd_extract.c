@@ -243,7 +243,7 @@ static int copy_range(struct image_file *f, const struct arguments *a,
 	if (a->n_bytes == 0)
 		return EXIT_DONE;
 	progress_start(&x.progress, "extract", a->n_bytes);
-	r = ring_run(&ops, a->n_jobs, &x);
+	r = ring_run(&ops, a->n_jobs, image_reader_room(f), &x);
 	progress_stop(&x.progress);
 	return r;
 }

@@ -241,12 +241,12 @@ int hot_check(struct image_file *f, const struct hot_place *place,
 
 	if (!by_chunk || !digests)
 		return tool_fail(place->path, "out of memory");
-	r = ring_run(&hot_frame_ops, n_jobs, &c);
+	r = ring_run(&hot_frame_ops, n_jobs, image_reader_room(f), &c);
 	if (r != EXIT_DONE)
 		return r;
 	for (uint32_t i = 0; i < hot->n_runs; i++)
 		by_chunk[i] = i;
 	qsort_r(by_chunk, hot->n_runs, sizeof *by_chunk, by_place, hot->runs);
 	c.next = 0;
-	return ring_run(&hot_chunk_ops, n_jobs, &c);
+	return ring_run(&hot_chunk_ops, n_jobs, image_reader_room(f), &c);
 }

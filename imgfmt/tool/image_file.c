@@ -14,6 +14,8 @@
 #include "imgfmt/tool/tool.h"
 
 #define KEY_BYTES_MAX 65536
+/* A ZSTD_DCtx has some 100 KiB, and a thread its stack. */
+#define DECODER_BYTES (256u * 1024)
 
 int image_refuse(const struct image_file *f, const char *what, uint64_t src_off, int err)
 {
@@ -371,10 +373,21 @@ void image_reader_free(struct image_reader *reader)
 	free(reader);
 }
 
+static uint32_t reader_raw_bytes(const struct image_file *f)
+{
+	return (uint32_t)max_u64(img_info(f->img)->chunk_bytes, IMG_HOT_FRAME_RAW_MAX);
+}
+
+uint64_t image_reader_room(const struct image_file *f)
+{
+	uint32_t raw_bytes = reader_raw_bytes(f);
+
+	return (uint64_t)raw_bytes + img_stored_bytes_max(raw_bytes) + DECODER_BYTES;
+}
+
 struct image_reader *image_reader_new(const struct image_file *f)
 {
-	uint32_t raw_bytes =
-		(uint32_t)max_u64(img_info(f->img)->chunk_bytes, IMG_HOT_FRAME_RAW_MAX);
+	uint32_t raw_bytes = reader_raw_bytes(f);
 	struct image_reader *reader = calloc(1, sizeof *reader);
 
 	if (!reader)

@@ -65,6 +65,9 @@ struct image_reader {
 	uint8_t *raw; /* and for what it expands to */
 };
 
+/* What one takes at most, its decoder included: for ring_run. */
+uint64_t image_reader_room(const struct image_file *f);
+
 /* NULL without memory; NULL may be freed. */
 struct image_reader *image_reader_new(const struct image_file *f);
 void image_reader_free(struct image_reader *reader);

@@ -197,7 +197,7 @@ static int check_chunks(struct verify *v)
 	int r;
 
 	progress_start(&v->progress, "verify", img_info(v->f->img)->image_bytes);
-	r = ring_run(&chunk_ops, v->n_jobs, v);
+	r = ring_run(&chunk_ops, v->n_jobs, image_reader_room(v->f), v);
 	progress_stop(&v->progress);
 	return r;
 }
