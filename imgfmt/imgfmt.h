@@ -87,11 +87,9 @@ struct img_info {
 	uint64_t data_off, data_bytes;
 	uint64_t seek_off, seek_bytes; /* the whole seek table frame */
 	uint8_t raw_digest[IMG_DIGEST_BYTES]; /* over the chunks that are not zero */
-	uint8_t digest
-		[IMG_DIGEST_BYTES]; /* SHA-256 of HEAD's signed range: names the image */
+	uint8_t digest[IMG_DIGEST_BYTES]; /* of HEAD's signed range: names the image */
 	uint32_t n_signatures;
-	uint64_t
-		hot_table_bytes; /* the table in front of the hot pack's frames; 0 without one */
+	uint64_t hot_table_bytes; /* in front of the hot pack's frames; 0 without one */
 };
 
 /* The digests that HEAD records of its sections; of the hot pack, of its table only. */

@@ -130,7 +130,7 @@ static int check_name(const struct image_file *f, const char *name)
 /* Is what lies under its digest already whole?  What is not is replaced, with a word. */
 static bool is_whole(const char *path)
 {
-	const struct image_trust none = {NULL, NULL};
+	const struct image_trust none = {.digest = NULL};
 	struct image_file there;
 	int r = image_open(path, &none, &there);
 

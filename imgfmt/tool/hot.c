@@ -82,25 +82,6 @@ static struct place *sorted_places(const struct img_hot *hot)
 	return places;
 }
 
-static int write_at(const struct making *m, const void *buf, size_t n_bytes, uint64_t off)
-{
-	const char *p = buf;
-
-	while (n_bytes > 0) {
-		ssize_t n = pwrite(m->raw_fd, p, n_bytes, (off_t)off);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return tool_fail_errno(m->options->output_path,
-					       "cannot write a file beside it");
-		p += n;
-		off += (uint64_t)n;
-		n_bytes -= (size_t)n;
-	}
-	return EXIT_DONE;
-}
-
 static int gather_blocks(struct making *m, const struct img_hot *hot)
 {
 	cleanup_free struct place *places = sorted_places(hot);
@@ -113,10 +94,13 @@ static int gather_blocks(struct making *m, const struct img_hot *hot)
 
 		if (i == 0 || run->ci != places[i - 1].run->ci)
 			r = m->chunks->read(m->chunks->ctx, run->ci, m->raw);
-		if (r == EXIT_DONE)
-			r = write_at(
-				m, m->raw + (size_t)run->first_block * IMG_BLOCK_BYTES,
-				(size_t)run->n_blocks * IMG_BLOCK_BYTES, places[i].off);
+		if (r == EXIT_DONE &&
+		    pwrite_all(m->raw_fd,
+			       m->raw + (size_t)run->first_block * IMG_BLOCK_BYTES,
+			       (size_t)run->n_blocks * IMG_BLOCK_BYTES,
+			       places[i].off) < 0)
+			r = tool_fail_errno(m->options->output_path,
+					    "cannot write a file beside it");
 	}
 	return r;
 }

@@ -165,6 +165,24 @@ int write_all(int fd, const void *buf, size_t n_bytes)
 	return 0;
 }
 
+int pwrite_all(int fd, const void *buf, size_t n_bytes, uint64_t off)
+{
+	const char *p = buf;
+
+	while (n_bytes > 0) {
+		ssize_t n = pwrite(fd, p, n_bytes, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		p += n;
+		off += (uint64_t)n;
+		n_bytes -= (size_t)n;
+	}
+	return 0;
+}
+
 int output_write(struct output *o, const void *buf, size_t n_bytes)
 {
 	if (write_all(o->fd, buf, n_bytes) < 0)

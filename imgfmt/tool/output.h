@@ -47,4 +47,7 @@ int output_append_file(struct output *o, int from_fd, uint64_t n_bytes) _must_ch
 /* write(2) until all is written; -1 with errno. */
 int write_all(int fd, const void *buf, size_t n_bytes) _must_check_;
 
+/* The same with pwrite(2). */
+int pwrite_all(int fd, const void *buf, size_t n_bytes, uint64_t off) _must_check_;
+
 #endif
