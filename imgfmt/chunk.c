@@ -9,6 +9,7 @@
  */
 #include "imgfmt/digest.h"
 #include "imgfmt/imgfmt.h"
+#include "imgfmt/internal.h"
 #include "imgfmt/level.h"
 #include "imgfmt/ondisk.h"
 #include "imgfmt/writer.h"
@@ -54,6 +55,11 @@ void img_decoder_free(struct img_decoder *d)
 	ZSTD_freeDCtx(d->zstd);
 	img_hash_free(d->hash);
 	free(d);
+}
+
+struct img_hash *img_decoder_hash(struct img_decoder *d)
+{
+	return d->hash;
 }
 
 /*

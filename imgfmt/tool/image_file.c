@@ -339,8 +339,8 @@ static int load_page(struct image_file *f, uint64_t page)
 	r = image_read(f, place.src_off, buf, place.n_bytes);
 	if (r != EXIT_DONE)
 		return r;
-	r = img_page_decode(f->img, page, place.n_bytes ? buf : NULL, place.n_bytes,
-			    f->page);
+	r = img_page_decode_with(f->decoder, f->img, page, place.n_bytes ? buf : NULL,
+				 place.n_bytes, f->page);
 	if (r < 0)
 		return image_refuse(f, "index page", place.src_off, r);
 	f->has_page = true;
