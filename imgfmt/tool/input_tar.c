@@ -88,6 +88,7 @@ static int run_tar(const struct input *in, const char *folder)
 
 int input_unpack_tar(struct input *in, const struct input_options *o)
 {
+	bool is_made = false;
 	int r;
 
 	if (geteuid() != 0)
@@ -99,7 +100,10 @@ int input_unpack_tar(struct input *in, const struct input_options *o)
 	if (r == EXIT_DONE)
 		r = run_tar(in, in->tree.root);
 	if (r == EXIT_DONE)
-		r = temptree_settle_times(&in->tree);
+		r = input_unpack_layers(in, o, &is_made);
+	if (r != EXIT_DONE || is_made)
+		return r;
+	r = temptree_settle_times(&in->tree);
 	if (r == EXIT_DONE)
 		r = mkfs_input(in, in->tree.root, o);
 	return r;

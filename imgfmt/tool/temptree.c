@@ -126,11 +126,15 @@ static int make_root(struct temptree *t)
 {
 	struct stat st;
 
+	free(t->root);
+	t->root = NULL;
 	/* What was put into the archive a moment ago is older than our root. */
 	usleep(TICK_MS * 1000);
 	/* chmod, because of the umask */
-	if (asprintf(&t->root, "%s/root", t->path) < 0 || mkdir(t->root, 0755) < 0 ||
-	    chmod(t->root, 0755) < 0 || stat(t->root, &st) < 0)
+	if (asprintf(&t->root, "%s/root", t->path) < 0)
+		t->root = NULL;
+	if (!t->root || mkdir(t->root, 0755) < 0 || chmod(t->root, 0755) < 0 ||
+	    stat(t->root, &st) < 0)
 		return tool_fail_errno(t->path, "cannot create a folder in it");
 	t->born = st.st_mtim;
 	return EXIT_DONE;
@@ -150,6 +154,21 @@ int temptree_new(const char *output_path, struct temptree *ret)
 		*ret = t;
 	else
 		temptree_free(&t);
+	return r;
+}
+
+int temptree_set_aside(struct temptree *t, char **ret_path)
+{
+	cleanup_free char *path = NULL;
+	int r;
+
+	if (asprintf(&path, "%s/aside", t->path) < 0)
+		return tool_fail(t->path, "out of memory");
+	if (rename(t->root, path) < 0)
+		return tool_fail_errno(path, "cannot rename to it");
+	r = make_root(t);
+	if (r == EXIT_DONE)
+		*ret_path = steal_pointer(&path);
 	return r;
 }
 

@@ -33,6 +33,12 @@ int temptree_new(const char *output_path, struct temptree *ret) _must_check_;
 void temptree_free(struct temptree *t);
 
 /*
+ * What was put into the root becomes another folder of ours, *ret_path, the caller's to free,
+ * and the root is a new one.  Prints; returns an exit code.
+ */
+int temptree_set_aside(struct temptree *t, char **ret_path) _must_check_;
+
+/*
  * Folders that the archive does not name have the time at which they were made, between the
  * root's making and now; give them the time that everything else of ours has, so that the
  * same archive always gives the same tree.
