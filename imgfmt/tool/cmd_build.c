@@ -230,9 +230,9 @@ static int write_image(const struct build *b, const struct img_writer_tables *t,
 	if (r == EXIT_DONE)
 		r = output_write(&out, t->front, t->front_bytes);
 	if (r == EXIT_DONE && b->hot.hot_bytes > 0)
-		r = output_append_file(&out, b->hot.fd, b->hot.frames_bytes);
+		r = output_append_file(&out, "write", b->hot.fd, b->hot.frames_bytes);
 	if (r == EXIT_DONE)
-		r = output_append_file(&out, scratch_fd, t->info.data_bytes);
+		r = output_append_file(&out, "write", scratch_fd, t->info.data_bytes);
 	if (r == EXIT_DONE)
 		r = output_write(&out, t->seek, t->seek_bytes);
 	if (r == EXIT_DONE)

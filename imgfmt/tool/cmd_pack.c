@@ -57,7 +57,7 @@ static int write_pack(const struct arguments *a, const uint8_t *front,
 	if (r == EXIT_DONE)
 		r = output_write(&out, hot->table, hot->table_bytes);
 	if (r == EXIT_DONE)
-		r = output_append_file(&out, hot->fd, hot->frames_bytes);
+		r = output_append_file(&out, "write", hot->fd, hot->frames_bytes);
 	if (r == EXIT_DONE)
 		r = output_commit(&out);
 	output_close(&out);

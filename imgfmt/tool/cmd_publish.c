@@ -182,7 +182,7 @@ static int copy_image(const struct image_file *f, const uint8_t head[IMG_HEAD_BY
 	int r = output_open(path, &out);
 
 	if (r == EXIT_DONE)
-		r = output_append_file(&out, f->fd, f->file_bytes);
+		r = output_append_file(&out, "publish", f->fd, f->file_bytes);
 	if (r == EXIT_DONE &&
 	    (pwrite(out.fd, head, IMG_HEAD_BYTES, 0) != IMG_HEAD_BYTES ||
 	     fchmod(out.fd, 0644) < 0))

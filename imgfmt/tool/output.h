@@ -41,8 +41,12 @@ void output_close(struct output *o);
 /* A nameless scratch file in the folder of `path`, or -1 with errno. */
 int output_scratch(const char *path);
 
-/* Append from_fd's first n bytes at the end of o, in the kernel where it can. */
-int output_append_file(struct output *o, int from_fd, uint64_t n_bytes) _must_check_;
+/*
+ * Append from_fd's first n bytes at the end of o, in the kernel where it can.  `what` is the
+ * word for it on a terminal.
+ */
+int output_append_file(struct output *o, const char *what, int from_fd,
+		       uint64_t n_bytes) _must_check_;
 
 /* write(2) until all is written; -1 with errno. */
 int write_all(int fd, const void *buf, size_t n_bytes) _must_check_;
