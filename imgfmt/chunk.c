@@ -9,6 +9,7 @@
  */
 #include "imgfmt/digest.h"
 #include "imgfmt/imgfmt.h"
+#include "imgfmt/internal.h"
 #include "imgfmt/level.h"
 #include "imgfmt/ondisk.h"
 #include "imgfmt/writer.h"
@@ -54,6 +55,11 @@ void img_decoder_free(struct img_decoder *d)
 	ZSTD_freeDCtx(d->zstd);
 	img_hash_free(d->hash);
 	free(d);
+}
+
+struct img_hash *img_decoder_hash(struct img_decoder *d)
+{
+	return d->hash;
 }
 
 /*
@@ -166,6 +172,11 @@ void img_encoder_free(struct img_encoder *e)
 	free(e);
 }
 
+size_t img_encoder_bytes(const struct img_encoder *e)
+{
+	return ZSTD_sizeof_CCtx(e->zstd);
+}
+
 void img_level_range(int *ret_min, int *ret_max)
 {
 	*ret_min = 1;
@@ -203,7 +214,6 @@ int img_chunk_encode(struct img_encoder *e, const void *raw, uint32_t raw_bytes,
 		     void *dst, size_t dst_bytes, struct img_chunk *ret)
 {
 	struct img_chunk chunk = {.raw_bytes = raw_bytes};
-	size_t n;
 	int r;
 
 	if (raw_bytes == 0 || raw_bytes > e->chunk_bytes ||
@@ -214,11 +224,8 @@ int img_chunk_encode(struct img_encoder *e, const void *raw, uint32_t raw_bytes,
 		img_zero_chunk_encode(raw_bytes, ret);
 		return 0;
 	}
-	n = ZSTD_compress2(e->zstd, dst, dst_bytes, raw, raw_bytes);
-	if (ZSTD_isError(n) || n > img_stored_bytes_max(e->chunk_bytes))
-		return IMG_ERR_INTERNAL;
-	chunk.stored_bytes = (uint32_t)n;
-	r = img_hash_once(e->hash, dst, n, chunk.digest);
+	r = img_frame_encode(e, raw, raw_bytes, dst, dst_bytes, &chunk.stored_bytes,
+			     chunk.digest);
 	if (r == 0)
 		*ret = chunk;
 	return r;

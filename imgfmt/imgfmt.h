@@ -87,11 +87,9 @@ struct img_info {
 	uint64_t data_off, data_bytes;
 	uint64_t seek_off, seek_bytes; /* the whole seek table frame */
 	uint8_t raw_digest[IMG_DIGEST_BYTES]; /* over the chunks that are not zero */
-	uint8_t digest
-		[IMG_DIGEST_BYTES]; /* SHA-256 of HEAD's signed range: names the image */
+	uint8_t digest[IMG_DIGEST_BYTES]; /* of HEAD's signed range: names the image */
 	uint32_t n_signatures;
-	uint64_t
-		hot_table_bytes; /* the table in front of the hot pack's frames; 0 without one */
+	uint64_t hot_table_bytes; /* in front of the hot pack's frames; 0 without one */
 };
 
 /* The digests that HEAD records of its sections; of the hot pack, of its table only. */
@@ -175,7 +173,10 @@ bool img_signature_key_id(const struct img *img, uint32_t i,
 int img_public_key_id(const char *pem, size_t n_bytes,
 		      uint8_t ret[IMG_KEY_ID_BYTES]) _must_check_;
 
-/* Check META's digest and form; `meta` is info.meta_bytes at info.meta_off.  Errors: LENGTH DIGEST META. */
+/*
+ * Check META's digest and form; `meta` is info.meta_bytes at info.meta_off.
+ * Errors: LENGTH DIGEST META MEMORY INTERNAL.
+ */
 int img_check_meta(const struct img *img, const void *meta, size_t n_bytes) _must_check_;
 
 /*
@@ -195,7 +196,8 @@ bool img_architecture_runs_on(const char *architecture, const char *machine);
 
 /*
  * Check and keep the page table: info.table_bytes at info.table_off.  Copies.  Needed before any
- * img_page_* call.  Errors: LENGTH DIGEST FIELD RESERVED MEMORY.
+ * img_page_* call.  Errors: LENGTH DIGEST FIELD RESERVED MEMORY
+ * INTERNAL.
  */
 int img_set_table(struct img *img, const void *table, size_t n_bytes) _must_check_;
 
@@ -203,9 +205,20 @@ int img_set_table(struct img *img, const void *table, size_t n_bytes) _must_chec
 int img_page_locate(const struct img *img, uint64_t page,
 		    struct img_range *ret) _must_check_;
 
-/* Check digest and entries of one index page (buf NULL, 0 for a ZERO PAGE).  Errors: RANGE LENGTH DIGEST FIELD RESERVED. */
-int img_page_decode(const struct img *img, uint64_t page, const void *buf, size_t n_bytes,
-		    struct img_page *ret) _must_check_;
+/*
+ * Check digest and entries of one index page (buf NULL, 0 for a ZERO PAGE).  With a decoder
+ * (below) nothing is allocated; d NULL: one is made for this page alone.
+ * Errors: RANGE LENGTH DIGEST FIELD RESERVED MEMORY INTERNAL.
+ */
+int img_page_decode_with(struct img_decoder *d, const struct img *img, uint64_t page,
+			 const void *buf, size_t n_bytes,
+			 struct img_page *ret) _must_check_;
+
+static inline int img_page_decode(const struct img *img, uint64_t page, const void *buf,
+				  size_t n_bytes, struct img_page *ret)
+{
+	return img_page_decode_with(NULL, img, page, buf, n_bytes, ret);
+}
 
 /* Chunk ci out of its decoded page.  Error: RANGE when the page is not the one that holds it. */
 int img_page_chunk(const struct img *img, const struct img_page *page, uint64_t ci,
@@ -232,7 +245,7 @@ void img_decoder_free(struct img_decoder *d);
  * the decompressed length.  src must not change meanwhile: copy it out of shared memory first.
  * dst_bytes must be at least chunk->raw_bytes; on error dst's contents are undefined and must not
  * be used.  A zero chunk needs no src (NULL, 0): dst is filled with zeros.
- * Errors: LENGTH DIGEST ZSTD.
+ * Errors: LENGTH DIGEST ZSTD INTERNAL.
  */
 int img_chunk_decode(struct img_decoder *d, const struct img_chunk *chunk,
 		     const void *src, size_t src_bytes, void *dst,

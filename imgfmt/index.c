@@ -204,8 +204,22 @@ static void make_zero_page(const struct img *img, struct img_page *ret)
 			img_zero_frame_bytes(img_chunk_raw_bytes(img, first + i));
 }
 
-int img_page_decode(const struct img *img, uint64_t page, const void *buf, size_t n_bytes,
-		    struct img_page *ret)
+static int check_digest(struct img_decoder *d, const void *buf, size_t n_bytes,
+			const uint8_t expected[IMG_DIGEST_BYTES])
+{
+	uint8_t digest[IMG_DIGEST_BYTES];
+	int r;
+
+	if (!d)
+		return img_sha256_check(buf, n_bytes, expected);
+	r = img_hash_once(img_decoder_hash(d), buf, n_bytes, digest);
+	if (r < 0)
+		return r;
+	return memcmp(digest, expected, sizeof digest) == 0 ? 0 : IMG_ERR_DIGEST;
+}
+
+int img_page_decode_with(struct img_decoder *d, const struct img *img, uint64_t page,
+			 const void *buf, size_t n_bytes, struct img_page *ret)
 {
 	const struct disk_page_entry *entries = buf;
 	struct img_range place;
@@ -218,7 +232,7 @@ int img_page_decode(const struct img *img, uint64_t page, const void *buf, size_
 		return IMG_ERR_LENGTH;
 	n_entries = img_page_n_entries(&img->info, page);
 	if (n_bytes > 0)
-		r = img_sha256_check(buf, n_bytes, img->table[page].digest);
+		r = check_digest(d, buf, n_bytes, img->table[page].digest);
 	if (n_bytes > 0 && r == 0)
 		r = check_stored_page(img, page, entries, n_entries);
 	if (r < 0)

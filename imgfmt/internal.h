@@ -38,4 +38,7 @@ int img_hot_lengths_check(uint64_t hot_bytes, uint64_t table_bytes) _must_check_
 /* The four slots of a HEAD or PACK HEAD, of which n are used.  Errors: FIELD RESERVED. */
 int img_slots_check(const struct disk_slot *slots, uint32_t n) _must_check_;
 
+/* The hash of a decoder, for whoever holds it: what it hashed before is forgotten. */
+struct img_hash *img_decoder_hash(struct img_decoder *d);
+
 #endif

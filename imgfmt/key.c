@@ -23,8 +23,21 @@ static int no_passphrase(char *buf _unused_, int n _unused_, int rwflag _unused_
 	return -1;
 }
 
-static int finish(EVP_PKEY *key, int err, EVP_PKEY **ret_key)
+/* `err` is what anything else than an Ed25519 key of this kind is called. */
+static int read_pem(EVP_PKEY *(*read)(BIO *, EVP_PKEY **, pem_password_cb *, void *),
+		    const char *pem, size_t n_bytes, int err, bool *ret_was_asked,
+		    EVP_PKEY **ret_key)
 {
+	EVP_PKEY *key;
+	BIO *bio;
+
+	if (n_bytes == 0 || n_bytes > INT_MAX)
+		return err;
+	bio = BIO_new_mem_buf(pem, (int)n_bytes);
+	if (!bio)
+		return IMG_ERR_MEMORY;
+	key = read(bio, NULL, no_passphrase, ret_was_asked);
+	BIO_free(bio);
 	ERR_clear_error();
 	if (!key || EVP_PKEY_get_base_id(key) != EVP_PKEY_ED25519) {
 		EVP_PKEY_free(key);
@@ -37,33 +50,18 @@ static int finish(EVP_PKEY *key, int err, EVP_PKEY **ret_key)
 int img_key_public(const char *pem, size_t n_bytes, EVP_PKEY **ret_key)
 {
 	bool was_asked = false;
-	EVP_PKEY *key;
-	BIO *bio;
 
-	if (n_bytes == 0 || n_bytes > INT_MAX)
-		return IMG_ERR_KEY;
-	bio = BIO_new_mem_buf(pem, (int)n_bytes);
-	if (!bio)
-		return IMG_ERR_MEMORY;
-	key = PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, &was_asked);
-	BIO_free(bio);
-	return finish(key, IMG_ERR_KEY, ret_key);
+	return read_pem(PEM_read_bio_PUBKEY, pem, n_bytes, IMG_ERR_KEY, &was_asked,
+			ret_key);
 }
 
 int img_key_private(const char *pem, size_t n_bytes, EVP_PKEY **ret_key)
 {
 	bool was_asked = false;
-	EVP_PKEY *key;
-	BIO *bio;
+	int r = read_pem(PEM_read_bio_PrivateKey, pem, n_bytes, IMG_ERR_PRIVATE_KEY,
+			 &was_asked, ret_key);
 
-	if (n_bytes == 0 || n_bytes > INT_MAX)
-		return IMG_ERR_PRIVATE_KEY;
-	bio = BIO_new_mem_buf(pem, (int)n_bytes);
-	if (!bio)
-		return IMG_ERR_MEMORY;
-	key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &was_asked);
-	BIO_free(bio);
-	return finish(key, was_asked ? IMG_ERR_ENCRYPTED : IMG_ERR_PRIVATE_KEY, ret_key);
+	return r == IMG_ERR_PRIVATE_KEY && was_asked ? IMG_ERR_ENCRYPTED : r;
 }
 
 int img_key_id(EVP_PKEY *key, uint8_t ret[IMG_KEY_ID_BYTES])

@@ -140,6 +140,43 @@ int img_head_import(void *head, const uint8_t signature[IMG_SIGNATURE_BYTES],
 	return r;
 }
 
+/* By key id too: Ed25519 has one signature of a key, but other software may make others. */
+static bool has_slot(const struct disk_head *h, const struct disk_slot *slot)
+{
+	for (uint32_t i = 0; i < le32_load(h->n_signatures); i++) {
+		const struct disk_slot *s = &h->slots[i];
+
+		if (memcmp(s->signature, slot->signature, sizeof s->signature) == 0 ||
+		    (!img_is_zero(slot->key_id, sizeof slot->key_id) &&
+		     memcmp(s->key_id, slot->key_id, sizeof s->key_id) == 0))
+			return true;
+	}
+	return false;
+}
+
+int img_head_merge(void *head, const void *other)
+{
+	struct disk_head h, from;
+	int r;
+
+	memcpy(&h, head, sizeof h);
+	memcpy(&from, other, sizeof from);
+	for (uint32_t i = 0; i < le32_load(from.n_signatures); i++) {
+		uint32_t n = le32_load(h.n_signatures);
+
+		if (has_slot(&h, &from.slots[i]))
+			continue;
+		if (n == IMG_SIGNATURES_MAX)
+			return IMG_ERR_SLOTS;
+		h.slots[n] = from.slots[i];
+		le32_store(h.n_signatures, n + 1);
+	}
+	r = img_sha256(&h, offsetof(struct disk_head, checksum), h.checksum);
+	if (r == 0)
+		memcpy(head, &h, sizeof h);
+	return r;
+}
+
 /*
  * Sectors have 512 bytes at least.  The count and the first three slots lie in one of them,
  * the last slot in that and the next: so it alone can be half there, with or without the

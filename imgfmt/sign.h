@@ -35,6 +35,12 @@ int img_head_import(void *head, const uint8_t signature[IMG_SIGNATURE_BYTES],
 		    const char *pem, size_t n_bytes) _must_check_;
 
 /*
+ * Add the signatures of another head with the same signed range, but for those of keys that
+ * have one here already.  Both heads have been checked.  Errors: SLOTS INTERNAL.
+ */
+int img_head_merge(void *head, const void *other) _must_check_;
+
+/*
  * A HEAD whose checksum is wrong because it was written in part when a signature was added: what
  * the digest covers is whole, the rest is put in order and the checksum made anew.  Half a
  * signature is dropped.  The head is untouched on error.  Errors: as

@@ -23,6 +23,9 @@ void img_level_range(int *ret_min, int *ret_max);
 struct img_encoder *img_encoder_new(uint32_t chunk_bytes, int level);
 void img_encoder_free(struct img_encoder *e);
 
+/* What it takes now: all that it will ever take once it has encoded a whole chunk. */
+size_t img_encoder_bytes(const struct img_encoder *e);
+
 /*
  * One chunk into its frame; dst has room for img_stored_bytes_max(chunk_bytes).  *ret
  * gets the frame's length and digest and whether the chunk is zero; ci and src_off are

@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#include "base/log.h"
+
 /* Zero chunks of a page need no fetch: they are READY as soon as the page says so. */
 static void mark_zero_chunks(struct fetcher *f, const struct img_page *page)
 {
@@ -103,19 +105,38 @@ void fetch_pages_unpark(struct fetcher *f)
 		chunkmap_unclaim(f->config.cm, ci);
 }
 
+/* What says nothing of the bytes is not the server's fault: tried again later, from any. */
+static bool is_own_failure(int err)
+{
+	return err == IMG_ERR_MEMORY || err == IMG_ERR_INTERNAL;
+}
+
+static void page_is_bad(struct fetcher *f, const struct fetch *fetch, unsigned server,
+			int err, int64_t now_ms)
+{
+	const uint32_t bad_server = server;
+	bool is_ours = is_own_failure(err);
+	char what[64];
+
+	snprintf(what, sizeof what, "index page %" PRIu64, fetch->page);
+	if (is_ours)
+		log_error("%s: %s: tried again later", what, img_strerror(err));
+	else
+		fetch_reject(f, server, fetch->src_off, err, what);
+	if (!fetch_failed_remember(f, true, fetch->page, is_ours ? NULL : &bad_server,
+				   now_ms))
+		fetch_pages_unpark(f);
+}
+
 void fetch_pages_arrived(struct fetcher *f, struct fetch *fetch,
 			 const struct source_event *ev, int64_t now_ms)
 {
-	char what[64];
 	int err;
 
 	memcpy(f->page_copy, ev->data, fetch->n_bytes);
 	err = keep_page(f, fetch->page, f->page_copy, fetch->n_bytes);
 	if (err < 0) {
-		snprintf(what, sizeof what, "index page %" PRIu64, fetch->page);
-		fetch_reject(f, ev->server, fetch->src_off, err, what);
-		if (!fetch_failed_remember(f, true, fetch->page, &ev->server, now_ms))
-			fetch_pages_unpark(f);
+		page_is_bad(f, fetch, ev->server, err, now_ms);
 	} else {
 		fetch_failed_forget(f, true, fetch->page);
 		fetch_pages_unpark(f);

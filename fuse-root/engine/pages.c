@@ -17,6 +17,7 @@ struct pages {
 	bool is_whole; /* slot i is page i's */
 	uint64_t n_uses;
 	struct slot *slots;
+	struct img_decoder *decoder; /* its hash: checking a page allocates nothing */
 	struct img_page incoming; /* decoded here first: a bad page evicts nothing */
 };
 
@@ -30,7 +31,8 @@ int pages_new(const struct img *img, unsigned n_max, struct pages **ret)
 	p->n_max = n_max;
 	p->is_whole = n_max >= img_info(img)->n_pages;
 	p->slots = calloc(n_max, sizeof *p->slots);
-	if (!p->slots) {
+	p->decoder = img_decoder_new();
+	if (!p->slots || !p->decoder) {
 		pages_free(p);
 		return -ENOMEM;
 	}
@@ -42,6 +44,7 @@ void pages_free(struct pages *p)
 {
 	if (!p)
 		return;
+	img_decoder_free(p->decoder);
 	free(p->slots);
 	free(p);
 }
@@ -82,7 +85,8 @@ static struct slot *choose(struct pages *p, uint64_t page)
 
 int pages_add(struct pages *p, uint64_t page, const void *buf, size_t n_bytes)
 {
-	int err = img_page_decode(p->img, page, buf, n_bytes, &p->incoming);
+	int err = img_page_decode_with(p->decoder, p->img, page, buf, n_bytes,
+				       &p->incoming);
 	struct slot *s;
 
 	if (err < 0)

@@ -13,9 +13,11 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "imgfmt/tool/progress.h"
 #include "imgfmt/tool/tool.h"
 
 #define SYSTEM_PATH "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
+#define PAUSE_MAX_MS 100
 #define STATUS_NOT_SET_UP 126
 #define STATUS_NOT_FOUND 127
 
@@ -101,14 +103,35 @@ static int start(const struct child *c, int stdout_fd, pid_t *ret)
 	return EXIT_DONE;
 }
 
+/* As waitpid(2), with a line on a terminal that tells how long it has taken. */
+static int wait_with_line(const struct child *c, pid_t pid, int *ret_status)
+{
+	struct progress progress;
+	unsigned pause_ms = 1;
+	pid_t ended;
+
+	progress_start(&progress, c->argv[0], 0);
+	while ((ended = waitpid(pid, ret_status, progress.is_terminal ? WNOHANG : 0)) <=
+	       0) {
+		if (ended < 0 && errno != EINTR)
+			return -1;
+		if (ended < 0)
+			continue;
+		progress_show_time(&progress);
+		usleep(pause_ms * 1000);
+		pause_ms = (unsigned)min_u64(2 * pause_ms, PAUSE_MAX_MS);
+	}
+	progress_stop(&progress);
+	return 0;
+}
+
 int child_finish(const struct child *c, pid_t pid)
 {
 	int status;
 
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return tool_fail(c->subject, "cannot wait for %s: %s", c->argv[0],
-					 strerror(errno));
+	if (wait_with_line(c, pid, &status) < 0)
+		return tool_fail(c->subject, "cannot wait for %s: %s", c->argv[0],
+				 strerror(errno));
 	if (WIFSIGNALED(status))
 		return tool_fail(c->subject, "%s was ended by signal %d (%s)", c->argv[0],
 				 WTERMSIG(status), strsignal(WTERMSIG(status)));

@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <sys/stat.h>
 
 #include "imgfmt/tool/encode.h"
 #include "imgfmt/tool/hot_build.h"
@@ -19,6 +18,7 @@
 #include "imgfmt/tool/meta_text.h"
 #include "imgfmt/tool/mkfs.h"
 #include "imgfmt/tool/output.h"
+#include "imgfmt/tool/probe.h"
 #include "imgfmt/tool/ring.h"
 #include "imgfmt/tool/signing.h"
 #include "imgfmt/tool/tool.h"
@@ -37,7 +37,9 @@ struct build {
 	struct signing_key key; /* pem NULL: not to be signed */
 	struct trace trace;
 	struct hot_pack hot; /* hot_bytes 0: none */
+	bool any_content;
 	const char *filesystem;
+	uint64_t filesystem_bytes; /* as it says itself; 0: it does not */
 	char *meta;
 	size_t meta_bytes;
 };
@@ -51,7 +53,8 @@ enum {
 	OPT_FS,
 	OPT_KEY,
 	OPT_TRACE,
-	OPT_PARTITION
+	OPT_PARTITION,
+	OPT_ANY_CONTENT
 };
 
 static const struct option long_options[] = {
@@ -64,6 +67,7 @@ static const struct option long_options[] = {
 	{"trace", required_argument, NULL, OPT_TRACE},
 	{"key", required_argument, NULL, OPT_KEY},
 	{"partition", required_argument, NULL, OPT_PARTITION},
+	{"any-content", no_argument, NULL, OPT_ANY_CONTENT},
 	{NULL, 0, NULL, 0},
 };
 
@@ -143,6 +147,9 @@ static int parse_option(int option, struct build *b)
 		return EXIT_DONE;
 	case OPT_PARTITION:
 		return parse_partition(optarg, b);
+	case OPT_ANY_CONTENT:
+		b->any_content = true;
+		return EXIT_DONE;
 	}
 	return EXIT_USAGE;
 }
@@ -173,11 +180,8 @@ static bool open_tree(const struct build *b, const struct input *in, struct tree
 		return tree_open_dir(in->tree_path, ret);
 	if (!in->can_seek)
 		return false;
-	if (strncmp(b->filesystem, "ext", 3) == 0)
-		return tree_open_ext(in->fd, in->base, ret);
-	return tree_open_mount(b->filesystem, in->fd, in->base, in->n_bytes, ret) ||
-	       (strcmp(b->filesystem, "squashfs") == 0 &&
-		tree_open_squashfs(in->fd, in->base, b->output_path, ret));
+	return tree_open(b->filesystem, in->fd, in->base, in->n_bytes, b->output_path,
+			 ret);
 }
 
 /* A node could not refuse an image for another CPU: better known now. */
@@ -226,9 +230,9 @@ static int write_image(const struct build *b, const struct img_writer_tables *t,
 	if (r == EXIT_DONE)
 		r = output_write(&out, t->front, t->front_bytes);
 	if (r == EXIT_DONE && b->hot.hot_bytes > 0)
-		r = output_append_file(&out, b->hot.fd, b->hot.frames_bytes);
+		r = output_append_file(&out, "write", b->hot.fd, b->hot.frames_bytes);
 	if (r == EXIT_DONE)
-		r = output_append_file(&out, scratch_fd, t->info.data_bytes);
+		r = output_append_file(&out, "write", scratch_fd, t->info.data_bytes);
 	if (r == EXIT_DONE)
 		r = output_write(&out, t->seek, t->seek_bytes);
 	if (r == EXIT_DONE)
@@ -282,7 +286,8 @@ static int build_from(struct build *b, struct input *in)
 	cleanup_fd int scratch_fd = -1;
 	uint8_t raw_digest[IMG_DIGEST_BYTES];
 	struct img_writer *w = NULL;
-	int r = probe_filesystem(in, &b->filesystem);
+	int r = probe_filesystem(in, b->any_content, &b->filesystem,
+				 &b->filesystem_bytes);
 
 	if (r == EXIT_DONE)
 		r = make_meta(b, in);
@@ -294,6 +299,8 @@ static int build_from(struct build *b, struct input *in)
 	if (img_writer_new(b->encode.chunk_bytes, &w) < 0)
 		return tool_fail("build", "out of memory");
 	r = encode_input(in, &b->encode, scratch_fd, w, raw_digest);
+	if (r == EXIT_DONE)
+		r = probe_check_length(in->name, b->filesystem_bytes, in->pos);
 	if (r == EXIT_DONE && b->trace_path)
 		r = make_hot_pack(b, w, raw_digest, scratch_fd);
 	if (r == EXIT_DONE)
@@ -302,20 +309,17 @@ static int build_from(struct build *b, struct input *in)
 	return r;
 }
 
-/* An image in place of what it was made from is never what was meant. */
-static bool is_same_file(const char *a, const char *b)
+static int check_output(const struct build *b)
 {
-	struct stat x, y;
+	const struct output_source sources[] = {
+		{"INPUT", b->input_path},
+		{"the file of --key", b->key_path},
+		{"the file of --trace", b->trace_path},
+		{"the file of --meta", b->meta_path},
+		{NULL, NULL},
+	};
 
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
-	       x.st_ino == y.st_ino;
-}
-
-static int open_input(const struct build *b, struct input *ret)
-{
-	if (is_same_file(b->input_path, b->output_path))
-		return tool_fail(b->output_path, "is INPUT and OUTPUT");
-	return input_open(b->input_path, &b->input, ret);
+	return output_check("build", "OUTPUT", b->output_path, sources);
 }
 
 static int run_build(int argc, char **argv)
@@ -324,6 +328,8 @@ static int run_build(int argc, char **argv)
 	struct input in = INPUT_NONE;
 	int r = parse_arguments(argc, argv, &b);
 
+	if (r == EXIT_DONE)
+		r = check_output(&b);
 	if (r != EXIT_DONE)
 		return r;
 	if (b.key_path)
@@ -331,7 +337,7 @@ static int run_build(int argc, char **argv)
 	if (r == EXIT_DONE && b.trace_path)
 		r = trace_read(b.trace_path, &b.trace);
 	if (r == EXIT_DONE)
-		r = open_input(&b, &in);
+		r = input_open(b.input_path, &b.input, &in);
 	if (r == EXIT_DONE)
 		r = build_from(&b, &in);
 	input_close(&in);
@@ -357,6 +363,7 @@ const struct command cmd_build = {
 	"  --fs=NAME             ext4 (default), squashfs, erofs, xfs: what is made from a\n"
 	"                        directory, a tar or an OCI layout\n"
 	"  --partition=N|auto    which one of a partitioned disk; default: auto\n"
+	"  --any-content         take also what no node can have its root on\n"
 	"\nINPUT - is standard input. OUTPUT appears whole or not at all.\n",
 	run_build,
 };

@@ -95,22 +95,6 @@ static int check_range(const struct image_file *f, struct arguments *a)
 	return EXIT_DONE;
 }
 
-static int write_at(int fd, const uint8_t *p, size_t n_bytes, uint64_t out_off)
-{
-	while (n_bytes > 0) {
-		ssize_t n = pwrite(fd, p, n_bytes, (off_t)out_off);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		p += n;
-		out_off += (uint64_t)n;
-		n_bytes -= (size_t)n;
-	}
-	return 0;
-}
-
 /* How many bytes from p on are blocks of one kind, zero or not. */
 static size_t run_bytes(const uint8_t *p, size_t n_bytes, bool *ret_zero)
 {
@@ -136,7 +120,7 @@ static int write_sparse(int fd, const uint8_t *p, size_t n_bytes, uint64_t out_o
 		bool is_zero;
 		size_t n = run_bytes(p, n_bytes, &is_zero);
 
-		if (!is_zero && write_at(fd, p, n, out_off) < 0)
+		if (!is_zero && pwrite_all(fd, p, n, out_off) < 0)
 			return -1;
 		p += n;
 		out_off += n;
@@ -243,7 +227,7 @@ static int copy_range(struct image_file *f, const struct arguments *a,
 	if (a->n_bytes == 0)
 		return EXIT_DONE;
 	progress_start(&x.progress, "extract", a->n_bytes);
-	r = ring_run(&ops, a->n_jobs, &x);
+	r = ring_run(&ops, a->n_jobs, image_reader_room(f), &x);
 	progress_stop(&x.progress);
 	return r;
 }
@@ -269,7 +253,10 @@ static int run_extract(int argc, char **argv)
 {
 	struct arguments a = {0};
 	int r = parse_arguments(argc, argv, &a);
+	const struct output_source sources[] = {{"IMAGE", a.path}, {NULL, NULL}};
 
+	if (r == EXIT_DONE)
+		r = output_check("extract", "OUTPUT", a.output_path, sources);
 	return r == EXIT_DONE ? image_with(a.path, extract, &a) : r;
 }
 

@@ -257,7 +257,11 @@ static int run_info(int argc, char **argv)
 	struct arguments a = {0};
 	struct image_file f;
 	int r = parse_arguments(argc, argv, &a);
+	const struct output_source sources[] = {{"IMAGE", a.path}, {NULL, NULL}};
 
+	if (r == EXIT_DONE && a.signed_bytes_path)
+		r = output_check("info", "the file of --signed-bytes",
+				 a.signed_bytes_path, sources);
 	if (r != EXIT_DONE)
 		return r;
 	r = image_look(a.path, &f);

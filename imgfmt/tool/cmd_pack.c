@@ -57,7 +57,7 @@ static int write_pack(const struct arguments *a, const uint8_t *front,
 	if (r == EXIT_DONE)
 		r = output_write(&out, hot->table, hot->table_bytes);
 	if (r == EXIT_DONE)
-		r = output_append_file(&out, hot->fd, hot->frames_bytes);
+		r = output_append_file(&out, "write", hot->fd, hot->frames_bytes);
 	if (r == EXIT_DONE)
 		r = output_commit(&out);
 	output_close(&out);
@@ -98,11 +98,25 @@ static int make_pack(struct image_file *f, void *arguments)
 	return r;
 }
 
+static int check_output(const struct arguments *a)
+{
+	const struct output_source sources[] = {
+		{"IMAGE", a->image_path},
+		{"the file of --key", a->key_path},
+		{"the file of --trace", a->trace_path},
+		{NULL, NULL},
+	};
+
+	return output_check("pack", "PACK", a->pack_path, sources);
+}
+
 static int run_pack(int argc, char **argv)
 {
 	struct arguments a = {0};
 	int r = parse_arguments(argc, argv, &a);
 
+	if (r == EXIT_DONE)
+		r = check_output(&a);
 	if (r != EXIT_DONE)
 		return r;
 	if (a.key_path)

@@ -7,7 +7,8 @@
  *
  * A node that is in the middle of an image when the name moves on finds it by its digest.
  * So a file under by-digest is never written to, it only appears and disappears, and the
- * name is switched by rename.
+ * name is switched by rename.  What is made has the modes that a web server needs, whatever
+ * the umask: it is made to be read by everybody who can ask that server.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -16,6 +17,8 @@
 #include <libgen.h>
 #include <sys/stat.h>
 
+#include "imgfmt/digest.h"
+#include "imgfmt/sign.h"
 #include "imgfmt/tool/image_file.h"
 #include "imgfmt/tool/output.h"
 #include "imgfmt/tool/published.h"
@@ -39,10 +42,11 @@ struct arguments {
 
 /* Paths of one publication, all the caller's to free. */
 struct places {
+	char hex[IMG_HEX_BYTES];
 	char *folder; /* DIR/by-digest */
 	char *file; /* DIR/by-digest/HEX.hri */
-	char *target; /* by-digest/HEX.hri */
-	char *name; /* DIR/NAME.hri */
+	char *path; /* DIR/NAME.hri */
+	const char *name; /* NAME.hri, in it */
 };
 
 static int parse_arguments(int argc, char **argv, struct arguments *a)
@@ -68,8 +72,7 @@ static void places_free(struct places *p)
 {
 	free(p->folder);
 	free(p->file);
-	free(p->target);
-	free(p->name);
+	free(p->path);
 }
 
 /* NAME.hri, whether or not IMAGE has the ending. */
@@ -91,17 +94,16 @@ static char *link_path(const char *dir, const char *image_path)
 static bool find_places(const struct arguments *a, const struct img *img,
 			struct places *ret)
 {
-	char hex[IMG_HEX_BYTES];
-
-	img_digest_hex(img_info(img)->digest, hex);
+	img_digest_hex(img_info(img)->digest, ret->hex);
 	if (asprintf(&ret->folder, "%s/" PUBLISHED_FOLDER, a->dir) < 0)
 		ret->folder = NULL;
-	if (asprintf(&ret->target, PUBLISHED_FOLDER "/%s.hri", hex) < 0)
-		ret->target = NULL;
-	if (asprintf(&ret->file, "%s/" PUBLISHED_FOLDER "/%s.hri", a->dir, hex) < 0)
+	if (asprintf(&ret->file, "%s/" PUBLISHED_FOLDER "/%s.hri", a->dir, ret->hex) < 0)
 		ret->file = NULL;
-	ret->name = link_path(a->dir, a->image_path);
-	return ret->folder && ret->target && ret->file && ret->name;
+	ret->path = link_path(a->dir, a->image_path);
+	if (!ret->folder || !ret->file || !ret->path)
+		return false;
+	ret->name = ret->path + strlen(a->dir) + 1;
+	return true;
 }
 
 static bool is_same_file(const struct stat *a, const struct stat *b)
@@ -125,26 +127,66 @@ static int check_name(const struct image_file *f, const char *name)
 			       "that nodes may be reading; publish it too, or move it");
 }
 
-/* The same image with the same signatures, whole? */
-static bool is_there(const struct image_file *f, const char *path)
+/* Is what lies under its digest already whole?  What is not is replaced, with a word. */
+static bool is_whole(const char *path)
 {
-	uint8_t ours[IMG_HEAD_BYTES], theirs[IMG_HEAD_BYTES];
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
+	const struct image_trust none = {.digest = NULL};
+	struct image_file there;
+	int r = image_open(path, &none, &there);
 
-	return fd >= 0 && fstat(fd, &st) == 0 && (uint64_t)st.st_size == f->file_bytes &&
-	       pread(fd, theirs, sizeof theirs, 0) == (ssize_t)sizeof theirs &&
-	       pread(f->fd, ours, sizeof ours, 0) == (ssize_t)sizeof ours &&
-	       memcmp(ours, theirs, sizeof ours) == 0;
+	if (r == EXIT_DONE) {
+		r = verify_all(&there, ring_default_jobs());
+		image_close(&there);
+	}
+	if (r != EXIT_DONE)
+		tool_warn(path, "is damaged, and is replaced by a good copy");
+	return r == EXIT_DONE;
 }
 
-static int copy_image(const struct image_file *f, const char *path)
+/*
+ * The head to publish: ours, with the signatures that the published file has, which nodes
+ * may ask for.
+ */
+static int merge_head(const struct image_file *f, const char *path,
+		      uint8_t ret_head[IMG_HEAD_BYTES], bool *ret_is_there)
+{
+	uint8_t theirs[IMG_HEAD_BYTES];
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat ours_st, st;
+	int r = image_read(f, 0, ret_head, IMG_HEAD_BYTES);
+
+	*ret_is_there = false;
+	if (r != EXIT_DONE || (fd < 0 && errno == ENOENT))
+		return r;
+	if (fd < 0 || fstat(fd, &st) < 0 || fstat(f->fd, &ours_st) < 0)
+		return tool_fail_errno(path, "cannot open");
+	*ret_is_there = is_same_file(&st, &ours_st);
+	if (*ret_is_there || !is_whole(path))
+		return EXIT_DONE;
+	if (pread(fd, theirs, sizeof theirs, 0) != (ssize_t)sizeof theirs)
+		return tool_fail_errno(path, "cannot read");
+	r = img_head_merge(ret_head, theirs);
+	if (r == IMG_ERR_SLOTS)
+		return tool_fail(f->path,
+				 "what is published as %s has signatures of other keys, "
+				 "and there is no room for all; nothing was published",
+				 path);
+	*ret_is_there = r == 0 && memcmp(ret_head, theirs, sizeof theirs) == 0;
+	return r < 0 ? tool_fail(f->path, "%s", img_strerror(r)) : EXIT_DONE;
+}
+
+static int copy_image(const struct image_file *f, const uint8_t head[IMG_HEAD_BYTES],
+		      const char *path)
 {
 	struct output out = {.fd = -1};
 	int r = output_open(path, &out);
 
 	if (r == EXIT_DONE)
-		r = output_append_file(&out, f->fd, f->file_bytes);
+		r = output_append_file(&out, "publish", f->fd, f->file_bytes);
+	if (r == EXIT_DONE &&
+	    (pwrite(out.fd, head, IMG_HEAD_BYTES, 0) != IMG_HEAD_BYTES ||
+	     fchmod(out.fd, 0644) < 0))
+		r = tool_fail_errno(path, "cannot write");
 	if (r == EXIT_DONE)
 		r = output_commit(&out);
 	output_close(&out);
@@ -153,24 +195,48 @@ static int copy_image(const struct image_file *f, const char *path)
 
 static int put_file(const struct image_file *f, const struct places *p)
 {
-	if (mkdir(p->folder, 0777) < 0 && errno != EEXIST)
+	uint8_t head[IMG_HEAD_BYTES];
+	bool is_there;
+	int r;
+
+	if (mkdir(p->folder, 0755) == 0) {
+		if (chmod(p->folder, 0755) < 0)
+			return tool_fail_errno(p->folder, "cannot set its mode");
+	} else if (errno != EEXIST) {
 		return tool_fail_errno(p->folder, "cannot create");
-	return is_there(f, p->file) ? EXIT_DONE : copy_image(f, p->file);
+	}
+	r = merge_head(f, p->file, head, &is_there);
+	return r == EXIT_DONE && !is_there ? copy_image(f, head, p->file) : r;
+}
+
+static int publish_locked(const struct arguments *a, struct image_file *f,
+			  const struct places *p, const struct published *folder)
+{
+	char previous[IMG_HEX_BYTES];
+	int r = check_name(f, p->path);
+
+	if (r == EXIT_DONE)
+		r = put_file(f, p);
+	if (r == EXIT_DONE)
+		r = published_switch(folder, p->name, p->hex, previous);
+	if (r == EXIT_DONE && a->has_keep)
+		r = published_forget(folder, p->name, a->keep, previous);
+	return r;
 }
 
 static int publish(const struct arguments *a, struct image_file *f,
 		   const struct places *p)
 {
-	int r = check_name(f, p->name);
+	struct published folder = {.fd = -1};
+	int r = check_name(f, p->path);
 
 	if (r == EXIT_DONE)
 		r = verify_all(f, ring_default_jobs());
 	if (r == EXIT_DONE)
-		r = put_file(f, p);
+		r = published_lock(a->dir, &folder);
 	if (r == EXIT_DONE)
-		r = published_switch(p->name, p->target);
-	if (r == EXIT_DONE && a->has_keep)
-		r = published_forget(a->dir, a->keep);
+		r = publish_locked(a, f, p, &folder);
+	published_unlock(&folder);
 	return r;
 }
 
@@ -201,8 +267,9 @@ const struct command cmd_publish = {
 	"publish",
 	"Usage: hydroot-image publish [--keep=N] IMAGE DIR\n"
 	"Put an image where a web server serves it, under its digest and its name.\n\n"
-	"  --keep=N              of the files under by-digest keep the N newest, and\n"
-	"                        those that a name points to; default: all\n"
+	"  --keep=N              of what was published under this name keep the N newest,\n"
+	"                        what the name pointed to before, and what other names\n"
+	"                        need; default: all\n"
 	"\nDIR/by-digest/HEX.hri appears, then DIR/NAME.hri becomes a link to it. Nodes\n"
 	"that were reading what NAME was before go on from by-digest.\n",
 	run_publish,

@@ -11,13 +11,14 @@
 #include "imgfmt/tool/verify.h"
 #include "imgfmt/tool/verify_pack.h"
 
-enum { OPT_DIGEST = 256, OPT_PUBLIC_KEY, OPT_JOBS, OPT_PACK };
+enum { OPT_DIGEST = 256, OPT_PUBLIC_KEY, OPT_JOBS, OPT_PACK, OPT_MIN_VERSION };
 
 static const struct option long_options[] = {
 	{"digest", required_argument, NULL, OPT_DIGEST},
 	{"public-key", required_argument, NULL, OPT_PUBLIC_KEY},
 	{"jobs", required_argument, NULL, OPT_JOBS},
 	{"pack", required_argument, NULL, OPT_PACK},
+	{"min-version", required_argument, NULL, OPT_MIN_VERSION},
 	{NULL, 0, NULL, 0},
 };
 
@@ -44,6 +45,11 @@ static int parse_option(int option, struct arguments *a)
 		return EXIT_DONE;
 	case OPT_PACK:
 		a->pack_path = optarg;
+		return EXIT_DONE;
+	case OPT_MIN_VERSION:
+		if (!tool_parse_number(optarg, &a->trust.min_version))
+			return tool_usage("verify", "--min-version=%s: not a number",
+					  optarg);
 		return EXIT_DONE;
 	case OPT_JOBS:
 		return ring_parse_jobs("verify", optarg, &a->n_jobs);
@@ -92,6 +98,7 @@ const struct command cmd_verify = {
 	"Check every byte of an image against its digest.\n\n"
 	"  --digest=sha256:HEX   the digest must be this one, as 'info' prints it\n"
 	"  --public-key=FILE     a signature must verify with this Ed25519 key (PEM)\n"
+	"  --min-version=N       its version number must not be lower\n"
 	"  --jobs=N              threads that check; default: one for each CPU\n"
 	"  --pack=PACK           check this hot pack of IMAGE instead, and its signature\n"
 	"\nExit status: 0 good, 3 refused, 1 could not be read.\n",

@@ -224,16 +224,36 @@ static const struct ring_ops ops = {
 	.work = work,
 };
 
+/* Found out by one chunk of zeros: zstd says what it takes only when it has it. */
+static bool measure_job(struct encode *e, uint64_t *ret_bytes)
+{
+	uint32_t chunk_bytes = e->options->chunk_bytes, n;
+	struct worker *worker = new_worker(e);
+	cleanup_free uint8_t *raw = calloc(1, chunk_bytes),
+			     *frame = malloc(e->frame_room);
+	uint8_t digest[IMG_DIGEST_BYTES];
+	bool ok = worker && raw && frame &&
+		  img_frame_encode(worker->encoder, raw, chunk_bytes, frame,
+				   e->frame_room, &n, digest) == 0;
+
+	if (ok)
+		*ret_bytes = img_encoder_bytes(worker->encoder) +
+			     2 * ((uint64_t)chunk_bytes + e->frame_room);
+	free_worker(worker);
+	return ok;
+}
+
 static int run(struct encode *e, uint8_t ret_raw_digest[IMG_DIGEST_BYTES])
 {
+	uint64_t job_bytes;
 	int r;
 
-	if (!e->frames || !e->hash)
+	if (!e->frames || !e->hash || !measure_job(e, &job_bytes))
 		return tool_fail("build", "out of memory");
 	if (img_hash_begin(e->hash) < 0)
 		return tool_fail(e->in->name, "%s", img_strerror(IMG_ERR_INTERNAL));
 	progress_start(&e->progress, "build", e->in->n_bytes);
-	r = ring_run(&ops, e->options->n_jobs, e);
+	r = ring_run(&ops, e->options->n_jobs, job_bytes, e);
 	if (r == EXIT_DONE)
 		r = flush_frames(e);
 	progress_stop(&e->progress);

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 
 #include "imgfmt/tool/output.h"
+#include "imgfmt/tool/progress.h"
 #include "imgfmt/tool/tool.h"
 
 /* A run, and where its bytes are to go. */
@@ -27,6 +28,7 @@ struct making {
 	uint64_t n_beyond; /* blocks behind the image's end */
 	int raw_fd; /* the blocks in the boot's order */
 	uint8_t *raw, *stored; /* a chunk or a frame */
+	struct progress progress;
 };
 
 static int fail(const struct making *m, int err)
@@ -82,28 +84,10 @@ static struct place *sorted_places(const struct img_hot *hot)
 	return places;
 }
 
-static int write_at(const struct making *m, const void *buf, size_t n_bytes, uint64_t off)
-{
-	const char *p = buf;
-
-	while (n_bytes > 0) {
-		ssize_t n = pwrite(m->raw_fd, p, n_bytes, (off_t)off);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return tool_fail_errno(m->options->output_path,
-					       "cannot write a file beside it");
-		p += n;
-		off += (uint64_t)n;
-		n_bytes -= (size_t)n;
-	}
-	return EXIT_DONE;
-}
-
 static int gather_blocks(struct making *m, const struct img_hot *hot)
 {
 	cleanup_free struct place *places = sorted_places(hot);
+	uint64_t done = 0;
 	int r = EXIT_DONE;
 
 	if (!places)
@@ -111,12 +95,17 @@ static int gather_blocks(struct making *m, const struct img_hot *hot)
 	for (uint32_t i = 0; r == EXIT_DONE && i < hot->n_runs; i++) {
 		const struct img_hot_run *run = places[i].run;
 
+		done += (uint64_t)run->n_blocks * IMG_BLOCK_BYTES;
+		progress_show(&m->progress, done);
 		if (i == 0 || run->ci != places[i - 1].run->ci)
 			r = m->chunks->read(m->chunks->ctx, run->ci, m->raw);
-		if (r == EXIT_DONE)
-			r = write_at(
-				m, m->raw + (size_t)run->first_block * IMG_BLOCK_BYTES,
-				(size_t)run->n_blocks * IMG_BLOCK_BYTES, places[i].off);
+		if (r == EXIT_DONE &&
+		    pwrite_all(m->raw_fd,
+			       m->raw + (size_t)run->first_block * IMG_BLOCK_BYTES,
+			       (size_t)run->n_blocks * IMG_BLOCK_BYTES,
+			       places[i].off) < 0)
+			r = tool_fail_errno(m->options->output_path,
+					    "cannot write a file beside it");
 	}
 	return r;
 }
@@ -142,6 +131,8 @@ static int read_all(const struct making *m, void *buf, size_t n_bytes)
 static int encode_frames(struct making *m, const struct img_hot *hot,
 			 struct hot_pack *pack)
 {
+	uint64_t done = 0;
+
 	if (lseek(m->raw_fd, 0, SEEK_SET) < 0)
 		return tool_fail_errno(m->options->output_path,
 				       "cannot read the scratch file");
@@ -156,12 +147,23 @@ static int encode_frames(struct making *m, const struct img_hot *hot,
 					  &n);
 		if (r < 0)
 			return fail(m, r);
+		done += hot->frames[i].raw_bytes;
+		progress_show(&m->progress, done);
 		if (write_all(pack->fd, m->stored, n) < 0)
 			return tool_fail_errno(m->options->output_path,
 					       "cannot write a file beside it");
 		pack->frames_bytes += n;
 	}
 	return EXIT_DONE;
+}
+
+static uint64_t raw_bytes(const struct img_hot *hot)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < hot->n_frames; i++)
+		n += hot->frames[i].raw_bytes;
+	return n;
 }
 
 static int make_frames(struct making *m, const struct img_hot *hot, struct hot_pack *pack)
@@ -177,9 +179,13 @@ static int make_frames(struct making *m, const struct img_hot *hot, struct hot_p
 	if (m->raw_fd < 0 || pack->fd < 0)
 		return tool_fail_errno(m->options->output_path,
 				       "cannot create a file beside it");
+	progress_start(&m->progress, "gather hot blocks", raw_bytes(hot));
 	r = gather_blocks(m, hot);
+	progress_stop(&m->progress);
+	progress_start(&m->progress, "hot pack", raw_bytes(hot));
 	if (r == EXIT_DONE)
 		r = encode_frames(m, hot, pack);
+	progress_stop(&m->progress);
 	if (r != EXIT_DONE)
 		return r;
 	r = img_hot_writer_finish(m->w, m->options->raw_digest, &pack->table,

@@ -44,18 +44,9 @@ static int building_read(void *ctx, uint64_t ci, void *dst)
 
 	if (r != EXIT_DONE)
 		return r;
-	for (size_t done = 0; done < chunk.stored_bytes;) {
-		ssize_t n =
-			pread(b->scratch_fd, b->stored + done, chunk.stored_bytes - done,
-			      (off_t)(chunk.src_off + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return tool_fail_errno(b->output_path,
-					       "cannot read the scratch file");
-		done += (size_t)n;
-	}
+	if (image_reader_bytes(b->scratch_fd, chunk.src_off, b->stored,
+			       chunk.stored_bytes, &errno) < 0)
+		return tool_fail_errno(b->output_path, "cannot read the scratch file");
 	r = img_chunk_decode(b->decoder, &chunk, b->stored, chunk.stored_bytes, dst,
 			     chunk.raw_bytes);
 	return r < 0 ? tool_fail(b->output_path, "chunk %" PRIu64 ": %s", ci,

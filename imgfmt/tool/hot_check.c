@@ -12,6 +12,7 @@
 #include <inttypes.h>
 
 #include "imgfmt/digest.h"
+#include "imgfmt/tool/progress.h"
 #include "imgfmt/tool/ring.h"
 #include "imgfmt/tool/tool.h"
 
@@ -23,6 +24,8 @@ struct check {
 	uint8_t (*digests)[IMG_DIGEST_BYTES]; /* of runs; each is written by one worker */
 	uint32_t *by_chunk; /* runs in the order of the image */
 	uint32_t next;
+	struct progress progress;
+	uint64_t done_bytes;
 };
 
 /* A frame, or the runs by_chunk[first] … of one chunk. */
@@ -58,6 +61,10 @@ static int fill_frame(void *arg, void *p, enum ring_fill *ret)
 	struct piece *piece = p;
 
 	*ret = c->next < c->hot->n_frames ? RING_WORK : RING_END;
+	if (*ret == RING_WORK) {
+		progress_show(&c->progress, c->done_bytes);
+		c->done_bytes += c->hot->frames[c->next].raw_bytes;
+	}
 	piece->first = c->next++;
 	return EXIT_DONE;
 }
@@ -135,6 +142,8 @@ static int fill_chunk(void *arg, void *p, enum ring_fill *ret)
 	       run_at(c, c->next)->ci == run_at(c, piece->first)->ci)
 		c->next++;
 	piece->n = c->next - piece->first;
+	progress_show(&c->progress, c->done_bytes);
+	c->done_bytes += img_info(c->f->img)->chunk_bytes;
 	return image_chunk(c->f, run_at(c, piece->first)->ci, &piece->chunk);
 }
 
@@ -227,6 +236,19 @@ static const struct ring_ops hot_chunk_ops = {
 	.work = work_chunk,
 };
 
+static int run(struct check *c, const struct ring_ops *ops, const char *what,
+	       unsigned n_jobs)
+{
+	int r;
+
+	c->next = 0;
+	c->done_bytes = 0;
+	progress_start(&c->progress, what, 0);
+	r = ring_run(ops, n_jobs, image_reader_room(c->f), c);
+	progress_stop(&c->progress);
+	return r;
+}
+
 int hot_check(struct image_file *f, const struct hot_place *place,
 	      const struct img_hot *hot, unsigned n_jobs)
 {
@@ -241,12 +263,30 @@ int hot_check(struct image_file *f, const struct hot_place *place,
 
 	if (!by_chunk || !digests)
 		return tool_fail(place->path, "out of memory");
-	r = ring_run(&hot_frame_ops, n_jobs, &c);
+	r = run(&c, &hot_frame_ops, "verify hot pack", n_jobs);
 	if (r != EXIT_DONE)
 		return r;
 	for (uint32_t i = 0; i < hot->n_runs; i++)
 		by_chunk[i] = i;
 	qsort_r(by_chunk, hot->n_runs, sizeof *by_chunk, by_place, hot->runs);
-	c.next = 0;
-	return ring_run(&hot_chunk_ops, n_jobs, &c);
+	return run(&c, &hot_chunk_ops, "verify hot pack's chunks", n_jobs);
+}
+
+int hot_pack_open(struct image_file *f, struct img_hot **ret)
+{
+	const struct img_info *info = img_info(f->img);
+	cleanup_free void *table = NULL;
+	int r;
+
+	*ret = NULL;
+	if (info->hot_bytes == 0)
+		return EXIT_DONE;
+	table = malloc(info->hot_table_bytes);
+	if (!table)
+		return tool_fail(f->path, "out of memory");
+	r = image_read(f, info->hot_off, table, info->hot_table_bytes);
+	if (r != EXIT_DONE)
+		return r;
+	r = img_hot_new(f->img, table, info->hot_table_bytes, ret);
+	return r < 0 ? image_refuse(f, "HOT PACK", info->hot_off, r) : EXIT_DONE;
 }

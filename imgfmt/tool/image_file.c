@@ -14,9 +14,18 @@
 #include "imgfmt/tool/tool.h"
 
 #define KEY_BYTES_MAX 65536
+/* A ZSTD_DCtx has some 100 KiB, and a thread its stack. */
+#define DECODER_BYTES (256u * 1024)
+
+bool image_err_is_ours(int err)
+{
+	return err == IMG_ERR_MEMORY || err == IMG_ERR_INTERNAL;
+}
 
 int image_refuse(const struct image_file *f, const char *what, uint64_t src_off, int err)
 {
+	if (image_err_is_ours(err))
+		return tool_fail(f->path, "%s", img_strerror(err));
 	tool_fail(f->path, "%s at offset %" PRIu64 ": %s", what, src_off,
 		  img_strerror(err));
 	return EXIT_REFUSED;
@@ -48,23 +57,15 @@ static int read_remote(const struct image_file *f, uint64_t src_off, void *buf,
 
 int image_read(const struct image_file *f, uint64_t src_off, void *buf, size_t n_bytes)
 {
-	size_t done = 0;
+	int error_number = 0;
 
 	if (f->http)
 		return read_remote(f, src_off, buf, n_bytes);
-	while (done < n_bytes) {
-		ssize_t n = pread(f->fd, (char *)buf + done, n_bytes - done,
-				  (off_t)(src_off + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return tool_fail_errno(f->path, "cannot read");
-		if (n == 0)
-			return refuse_end(f, src_off + done);
-		done += (size_t)n;
-	}
-	return EXIT_DONE;
+	if (image_reader_bytes(f->fd, src_off, buf, n_bytes, &error_number) == 0)
+		return EXIT_DONE;
+	errno = error_number;
+	return errno != 0 ? tool_fail_errno(f->path, "cannot read")
+			  : refuse_end(f, f->file_bytes);
 }
 
 static int refuse_digest(const struct image_file *f,
@@ -107,6 +108,15 @@ static int refuse_key(const struct image_file *f, const char *key_path, const ch
 	return EXIT_REFUSED;
 }
 
+static int refuse_version(const struct image_file *f, uint64_t min_version)
+{
+	tool_fail(f->path,
+		  "HEAD: its version number is %" PRIu64 ", below the %" PRIu64
+		  " that was asked for",
+		  img_info(f->img)->version_number, min_version);
+	return EXIT_REFUSED;
+}
+
 static int check_trust(const struct image_file *f, const struct image_trust *trust)
 {
 	cleanup_free char *pem = NULL;
@@ -115,6 +125,8 @@ static int check_trust(const struct image_file *f, const struct image_trust *tru
 
 	if (trust->digest && img_check_digest(f->img, trust->digest) < 0)
 		return refuse_digest(f, trust->digest);
+	if (img_info(f->img)->version_number < trust->min_version)
+		return refuse_version(f, trust->min_version);
 	if (!trust->public_key_path)
 		return EXIT_DONE;
 	r = tool_read_file(trust->public_key_path, KEY_BYTES_MAX, &pem, &n);
@@ -147,7 +159,7 @@ static int read_head(struct image_file *f)
 	if (r != EXIT_DONE)
 		return r;
 	r = img_new(head, n, &f->img);
-	if (r == IMG_ERR_MEMORY || r == IMG_ERR_INTERNAL)
+	if (image_err_is_ours(r))
 		return tool_fail(f->path, "%s", img_strerror(r));
 	if (r < 0)
 		return refuse_head(f, r);
@@ -297,7 +309,7 @@ int image_look(const char *path, struct image_file *ret)
 
 int image_load(struct image_file *f)
 {
-	const struct image_trust none = {NULL, NULL};
+	const struct image_trust none = {.digest = NULL};
 
 	return f->http ? load_remote(f) : load(f, &none);
 }
@@ -327,8 +339,8 @@ static int load_page(struct image_file *f, uint64_t page)
 	r = image_read(f, place.src_off, buf, place.n_bytes);
 	if (r != EXIT_DONE)
 		return r;
-	r = img_page_decode(f->img, page, place.n_bytes ? buf : NULL, place.n_bytes,
-			    f->page);
+	r = img_page_decode_with(f->decoder, f->img, page, place.n_bytes ? buf : NULL,
+				 place.n_bytes, f->page);
 	if (r < 0)
 		return image_refuse(f, "index page", place.src_off, r);
 	f->has_page = true;
@@ -355,7 +367,7 @@ int image_chunk_read(struct image_file *f, const struct img_chunk *chunk, void *
 	if (r != EXIT_DONE)
 		return r;
 	r = img_chunk_decode(f->decoder, chunk, f->stored, n, dst, chunk->raw_bytes);
-	if (r == IMG_ERR_INTERNAL)
+	if (image_err_is_ours(r))
 		return tool_fail(f->path, "%s", img_strerror(r));
 	return r < 0 ? image_refuse_chunk(f, chunk, img_strerror(r)) : EXIT_DONE;
 }
@@ -371,10 +383,21 @@ void image_reader_free(struct image_reader *reader)
 	free(reader);
 }
 
+static uint32_t reader_raw_bytes(const struct image_file *f)
+{
+	return (uint32_t)max_u64(img_info(f->img)->chunk_bytes, IMG_HOT_FRAME_RAW_MAX);
+}
+
+uint64_t image_reader_room(const struct image_file *f)
+{
+	uint32_t raw_bytes = reader_raw_bytes(f);
+
+	return (uint64_t)raw_bytes + img_stored_bytes_max(raw_bytes) + DECODER_BYTES;
+}
+
 struct image_reader *image_reader_new(const struct image_file *f)
 {
-	uint32_t raw_bytes =
-		(uint32_t)max_u64(img_info(f->img)->chunk_bytes, IMG_HOT_FRAME_RAW_MAX);
+	uint32_t raw_bytes = reader_raw_bytes(f);
 	struct image_reader *reader = calloc(1, sizeof *reader);
 
 	if (!reader)
@@ -428,7 +451,7 @@ int image_fail_chunk(const struct image_file *f, const struct img_chunk *chunk, 
 		errno = error_number;
 		return tool_fail_errno(f->path, "cannot read");
 	}
-	if (err == IMG_ERR_INTERNAL || err == IMG_ERR_MEMORY)
+	if (image_err_is_ours(err))
 		return tool_fail(f->path, "%s", img_strerror(err));
 	return image_refuse_chunk(f, chunk, img_strerror(err));
 }
@@ -436,7 +459,7 @@ int image_fail_chunk(const struct image_file *f, const struct img_chunk *chunk, 
 int image_with(const char *path, int (*what)(struct image_file *f, void *arguments),
 	       void *arguments)
 {
-	const struct image_trust trust = {NULL, NULL};
+	const struct image_trust trust = {.digest = NULL};
 	struct image_file f;
 	int r = image_open(path, &trust, &f);
 

@@ -11,6 +11,7 @@
 struct image_trust {
 	const uint8_t *digest;
 	const char *public_key_path;
+	uint64_t min_version;
 };
 
 struct img_hash;
@@ -65,6 +66,9 @@ struct image_reader {
 	uint8_t *raw; /* and for what it expands to */
 };
 
+/* What one takes at most, its decoder included: for ring_run. */
+uint64_t image_reader_room(const struct image_file *f);
+
 /* NULL without memory; NULL may be freed. */
 struct image_reader *image_reader_new(const struct image_file *f);
 void image_reader_free(struct image_reader *reader);
@@ -89,8 +93,12 @@ int image_fail_chunk(const struct image_file *f, const struct img_chunk *chunk, 
 #define IMAGE_KEY_TEXT_BYTES (2 * IMG_KEY_ID_BYTES + 1)
 void image_key_text(const uint8_t id[IMG_KEY_ID_BYTES], char ret[IMAGE_KEY_TEXT_BYTES]);
 
-/* "path: what, at offset N: why"; returns EXIT_REFUSED. */
+/*
+ * "path: what, at offset N: why"; returns EXIT_REFUSED, or EXIT_FAILED for an error that says
+ * nothing about the image: no memory, or libcrypto or zstd failed.
+ */
 int image_refuse(const struct image_file *f, const char *what, uint64_t src_off, int err);
+bool image_err_is_ours(int err);
 int image_refuse_chunk(const struct image_file *f, const struct img_chunk *chunk,
 		       const char *why);
 

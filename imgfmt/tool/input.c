@@ -6,6 +6,7 @@
 
 #include <sys/stat.h>
 
+#include "imgfmt/tool/probe.h"
 #include "imgfmt/tool/tool.h"
 
 /* A qcow2 in an xz in a …: somebody plays. */
@@ -65,17 +66,20 @@ static int settle(struct input *in, const struct input_options *o)
 	bool again = true;
 	int r = EXIT_DONE;
 
-	if (is_hydroot_image(in))
-		return tool_fail(in->name, "is a hydroot image already; 'hydroot-image "
-					   "extract' gives the filesystem in it");
-	if (!in->can_seek && !probe_name(in->peek, in->n_peek))
+	if (!is_hydroot_image(in) && !in->can_seek &&
+	    (!probe_name(in->peek, in->n_peek) ||
+	     probe_is_partitioned(in->peek, in->n_peek)))
 		r = input_spool(in, o);
-	for (int i = 0; r == EXIT_DONE && again && has_wrapping(in); i++) {
+	for (int i = 0;
+	     r == EXIT_DONE && again && !is_hydroot_image(in) && has_wrapping(in); i++) {
 		if (i == LAYERS_MAX)
 			return tool_fail(in->name, "is packed more than %d times",
 					 LAYERS_MAX);
 		r = unwrap(in, o, &again);
 	}
+	if (r == EXIT_DONE && is_hydroot_image(in))
+		return tool_fail(in->name, "is a hydroot image already; 'hydroot-image "
+					   "extract' gives the filesystem in it");
 	return r == EXIT_DONE && !in->tree_path ? input_choose_partition(in, o) : r;
 }
 

@@ -6,7 +6,7 @@
  *
  *	folder ──────────────────────────┐
  *	OCI layout ─ umoci ── tree ──────┤
- *	tar ──────── tar ──── tree ──────┴─ mkfs ─┐
+ *	tar ──────── tar ──── tree ──────┴─ mkfs ─┐	(or a layout, as above)
  *	compressed ─ zstd … ─ scratch ─┐          ├─ filesystem
  *	qcow2 … ──── qemu-img scratch ─┴ look again ┤
  *	partitioned disk ──── a stretch of it ────┘
@@ -64,16 +64,6 @@ void input_close(struct input *in);
 int input_read(struct input *in, void *buf, size_t n, size_t *ret_n,
 	       bool *ret_hole) _must_check_;
 
-/*
- * Which filesystem starts like this, by the name that META knows ("unknown" if none).
- * Refuses, with a message that names the remedy, what a disk with 4096-byte sectors
- * cannot carry.
- */
-int probe_filesystem(const struct input *in, const char **ret_name) _must_check_;
-
-/* Its name alone, or NULL. */
-const char *probe_name(const uint8_t *p, size_t n);
-
 /* --- between the input_*.c ------------------------------------------------------------- */
 
 int input_open_file(const char *path, struct input *ret) _must_check_;
@@ -111,6 +101,13 @@ bool oci_matches(const char *path);
 /* `path` is a layout, or LAYOUT:TAG. */
 int input_open_oci(const char *path, const struct input_options *o,
 		   struct input *ret) _must_check_;
+
+/*
+ * When what was unpacked into the tree of `in` is an OCI layout, it is unpacked in its turn,
+ * and a filesystem made of it.  What else is no tree but layers is refused.
+ */
+int input_unpack_layers(struct input *in, const struct input_options *o,
+			bool *ret_unpacked) _must_check_;
 
 /* On a partitioned disk, narrow it to the partition that is meant. */
 int input_choose_partition(struct input *in, const struct input_options *o) _must_check_;

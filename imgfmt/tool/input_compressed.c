@@ -11,6 +11,8 @@
 #include "imgfmt/tool/output.h"
 #include "imgfmt/tool/tool.h"
 
+#define ZSTD 3 /* in the table */
+
 static const struct compressed {
 	const char *magic;
 	size_t n;
@@ -25,8 +27,17 @@ static const struct compressed {
 	{"\x28\xb5\x2f\xfd", 4, "zstd", "zstd"},
 };
 
+/* pzstd and others put skippable frames in front: 16 magic numbers.  So do we. */
+static bool starts_skippable(const struct input *in)
+{
+	return in->n_peek >= 16 && (le32_load(in->peek) & 0xfffffff0) == 0x184d2a50 &&
+	       memcmp(in->peek + 8, "HYDR", 4) != 0;
+}
+
 static const struct compressed *find(const struct input *in)
 {
+	if (starts_skippable(in))
+		return &compresseds[ZSTD];
 	for (size_t i = 0; i < ARRAY_SIZE(compresseds); i++)
 		if (in->n_peek >= compresseds[i].n &&
 		    memcmp(in->peek, compresseds[i].magic, compresseds[i].n) == 0)

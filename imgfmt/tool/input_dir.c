@@ -92,6 +92,12 @@ int input_open_dir(const char *path, const struct input_options *o, struct input
 	int r;
 
 	in.name = path;
+	if (geteuid() != 0)
+		tool_warn(path,
+			  "not run as root: files have the owners that they have "
+			  "here, %u:%u for those of your own; run this as root or "
+			  "under fakeroot for others",
+			  (unsigned)geteuid(), (unsigned)getegid());
 	r = mkfs_input(&in, path, o);
 	if (r == EXIT_DONE)
 		*ret = in;

@@ -60,7 +60,7 @@ static void warn_of_mount(const char *name, int fd)
 		close(exclusive);
 }
 
-int input_open_fd(const char *name, int fd, struct input *ret)
+static int open_fd(const char *name, int fd, bool is_stream, struct input *ret)
 {
 	struct input in = {.name = name, .fd = fd, .tree = TEMPTREE_NONE};
 	struct stat st;
@@ -71,7 +71,7 @@ int input_open_fd(const char *name, int fd, struct input *ret)
 		close(fd);
 		return tool_fail_errno(name, "cannot stat");
 	}
-	if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) {
+	if (!is_stream && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
 		end = lseek(fd, 0, SEEK_END);
 		in.can_seek = end >= 0 && lseek(fd, 0, SEEK_SET) == 0;
 		in.n_bytes = in.can_seek ? (uint64_t)end : 0;
@@ -89,16 +89,28 @@ int input_open_fd(const char *name, int fd, struct input *ret)
 	return EXIT_DONE;
 }
 
+int input_open_fd(const char *name, int fd, struct input *ret)
+{
+	return open_fd(name, fd, false, ret);
+}
+
+/* Somebody may have read the start of it, as the head of a container: then it is a stream. */
+static int open_stdin(struct input *ret)
+{
+	int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0)
+		return tool_fail_errno("standard input", "cannot open");
+	return open_fd("standard input", fd, lseek(fd, 0, SEEK_CUR) > 0, ret);
+}
+
 int input_open_file(const char *path, struct input *ret)
 {
 	int fd;
 
-	if (strcmp(path, "-") == 0) {
-		fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-		path = "standard input";
-	} else {
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	}
+	if (strcmp(path, "-") == 0)
+		return open_stdin(ret);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return tool_fail_errno(path, "cannot open");
 	return input_open_fd(path, fd, ret);

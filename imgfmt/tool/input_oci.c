@@ -161,18 +161,21 @@ static int run_umoci(const struct layout *l, const char *layout, const char *fol
 	return child_run(&child);
 }
 
+static int check_root(const char *name)
+{
+	if (geteuid() == 0)
+		return EXIT_DONE;
+	return tool_fail(name, "unpacking layers keeps their owners only for root; run "
+			       "this as root (fakeroot is not enough)");
+}
+
+/* Into the tree of `in`, which is there and empty. */
 static int unpack(const struct layout *l, struct input *in, const struct input_options *o)
 {
 	cleanup_free char *layout = NULL;
 	int r;
 
-	if (geteuid() != 0)
-		return tool_fail(l->name,
-				 "unpacking layers keeps their owners only for "
-				 "root; run this as root (fakeroot is not enough)");
-	r = temptree_new(o->output_path, &in->tree);
-	if (r == EXIT_DONE)
-		r = make_layout(l, &in->tree, &layout);
+	r = make_layout(l, &in->tree, &layout);
 	if (r == EXIT_DONE)
 		r = run_umoci(l, layout, in->tree.root);
 	if (r == EXIT_DONE)
@@ -207,6 +210,10 @@ int input_open_oci(const char *path, const struct input_options *o, struct input
 
 	in.name = path;
 	if (r == EXIT_DONE)
+		r = check_root(path);
+	if (r == EXIT_DONE)
+		r = temptree_new(o->output_path, &in.tree);
+	if (r == EXIT_DONE)
 		r = unpack(&l, &in, o);
 	if (r == EXIT_DONE)
 		*ret = in;
@@ -214,5 +221,47 @@ int input_open_oci(const char *path, const struct input_options *o, struct input
 		input_close(&in);
 	free(l.path);
 	free(l.tag);
+	return r;
+}
+
+/* What `docker save` made before it made OCI layouts: layers by names in a manifest.json. */
+static bool docker_matches(const char *folder)
+{
+	cleanup_free char *path = NULL;
+	json_t *manifest;
+	bool matches;
+
+	if (!has_file(folder, "manifest.json") ||
+	    asprintf(&path, "%s/manifest.json", folder) < 0)
+		return false;
+	manifest = json_load_file(path, 0, NULL);
+	matches = json_object_get(json_array_get(manifest, 0), "Layers") != NULL;
+	json_decref(manifest);
+	return matches;
+}
+
+int input_unpack_layers(struct input *in, const struct input_options *o,
+			bool *ret_unpacked)
+{
+	struct layout l = {in->name, NULL, NULL};
+	cleanup_free char *aside = NULL;
+	int r;
+
+	*ret_unpacked = oci_matches(in->tree.root);
+	if (!*ret_unpacked && docker_matches(in->tree.root))
+		return tool_fail(in->name,
+				 "is what 'docker save' makes: layers, not a tree; make "
+				 "a layout of it with 'skopeo copy docker-archive:FILE "
+				 "oci:LAYOUT:TAG' and give that");
+	if (!*ret_unpacked)
+		return EXIT_DONE;
+	r = check_root(in->name);
+	if (r == EXIT_DONE)
+		r = temptree_set_aside(&in->tree, &aside);
+	if (r != EXIT_DONE)
+		return r;
+	l.path = realpath(aside, NULL);
+	r = l.path ? unpack(&l, in, o) : tool_fail_errno(aside, "cannot open");
+	free(l.path);
 	return r;
 }

@@ -6,7 +6,8 @@
  * is on every machine that has mount.  By "auto" the root is, first, the one whose GPT type
  * says so (the Discoverable Partitions Specification); of several, that of this machine's
  * architecture.  Then the only one with a filesystem that a root can be on; of several,
- * the only one with an os-release or an init in it.  A guess is never made.
+ * the only one with an os-release or an init in it.  A guess is never made, and where a
+ * filesystem begins at 0 beside the table, one of the two is old and nobody knows which.
  */
 #include "imgfmt/tool/input.h"
 
@@ -15,6 +16,7 @@
 
 #include <blkid/blkid.h>
 
+#include "imgfmt/tool/probe.h"
 #include "imgfmt/tool/tool.h"
 #include "imgfmt/tool/tree.h"
 
@@ -27,7 +29,8 @@ struct part {
 	uint64_t off, n_bytes;
 	const char *architecture; /* whose root it is by its type, or NULL */
 	const char *filesystem; /* or NULL */
-	bool looks_like_root; /* what is in it; set late */
+	bool is_closed; /* nobody can look into it; this and the next are set late */
+	bool looks_like_root; /* what is in it */
 };
 
 struct disk {
@@ -186,14 +189,18 @@ static const struct part *only(const struct disk *d, bool (*is_so)(const struct 
 	return found;
 }
 
-static void look_inside(const struct input *in, struct part *p)
+static void look_inside(const struct input *in, const struct input_options *o,
+			struct part *p)
 {
 	static const char *const signs[] = {"/etc/os-release", "/usr/lib/os-release",
 					    "/sbin/init", "/usr/sbin/init"};
 	struct tree tree;
 
-	if (!p->filesystem || strncmp(p->filesystem, "ext", 3) != 0 ||
-	    !tree_open_ext(in->fd, in->base + p->off, &tree))
+	if (!can_hold_a_root(p->filesystem))
+		return;
+	p->is_closed = !tree_open(p->filesystem, in->fd, in->base + p->off, p->n_bytes,
+				  o->output_path, &tree);
+	if (p->is_closed)
 		return;
 	for (size_t i = 0; !p->looks_like_root && i < ARRAY_SIZE(signs); i++) {
 		cleanup_free char *text = NULL;
@@ -204,8 +211,24 @@ static void look_inside(const struct input *in, struct part *p)
 	tree_close(&tree);
 }
 
-static const struct part *choose(const struct input *in, struct disk *d,
-				 const char **ret_why)
+/* What nobody can look into may be a root too. */
+static const struct part *choose_by_content(const struct input *in,
+					    const struct input_options *o, struct disk *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		look_inside(in, o, &d->parts[i]);
+		if (d->parts[i].is_closed) {
+			tool_say(in->name, "partition %d: cannot look into its %s%s",
+				 d->parts[i].number, d->parts[i].filesystem,
+				 geteuid() == 0 ? "" : " but as root");
+			return NULL;
+		}
+	}
+	return only(d, by_content);
+}
+
+static const struct part *choose(const struct input *in, const struct input_options *o,
+				 struct disk *d, const char **ret_why)
 {
 	static const struct {
 		bool (*is_so)(const struct part *);
@@ -227,10 +250,8 @@ static const struct part *choose(const struct input *in, struct disk *d,
 		if (p)
 			return p;
 	}
-	for (size_t i = 0; !has_type && i < d->n; i++)
-		look_inside(in, &d->parts[i]);
 	*ret_why = "the only one with an os-release or an init in it";
-	return has_type ? NULL : only(d, by_content);
+	return has_type ? NULL : choose_by_content(in, o, d);
 }
 
 static const struct part *by_number(const struct disk *d, const char *text)
@@ -249,7 +270,8 @@ static int narrow(struct input *in, struct disk *d, const struct input_options *
 {
 	bool is_auto = !o->partition || strcmp(o->partition, "auto") == 0;
 	const char *why = "as you say";
-	const struct part *p = is_auto ? choose(in, d, &why) : by_number(d, o->partition);
+	const struct part *p =
+		is_auto ? choose(in, o, d, &why) : by_number(d, o->partition);
 
 	if (!p) {
 		list_partitions(in, d);
@@ -270,25 +292,40 @@ bool partition_is_valid(const char *text)
 	return strcmp(text, "auto") == 0 || (tool_parse_number(text, &n) && n >= 1);
 }
 
+static int read_disk(const struct input *in, struct disk *d)
+{
+	d->parts = calloc(PARTITIONS_MAX, sizeof *d->parts);
+	if (!d->parts)
+		return tool_fail(in->name, "out of memory");
+	read_table(in, 512, d);
+	if (d->n == 0)
+		read_table(in, 4096, d);
+	return EXIT_DONE;
+}
+
+static int fail_both(const struct input *in, const struct disk *d, const char *filesystem)
+{
+	list_partitions(in, d);
+	return tool_fail(in->name,
+			 "begins with the superblock of %s and has a partition table: "
+			 "one of them is of former days; give --partition=N, or remove "
+			 "the table with 'wipefs --types dos,gpt --all'",
+			 filesystem);
+}
+
 int input_choose_partition(struct input *in, const struct input_options *o)
 {
-	bool has_filesystem = probe_name(in->peek, in->n_peek) != NULL;
+	const char *filesystem = probe_name(in->peek, in->n_peek);
 	struct disk d = {NULL, 0};
-	int r = EXIT_DONE;
+	int r;
 
-	/* What begins with a filesystem is one, whatever the rest looks like, unless
-	 * a partition is asked for. */
-	if (!in->can_seek || (has_filesystem && !o->partition))
+	if (!in->can_seek)
 		return EXIT_DONE;
-	d.parts = calloc(PARTITIONS_MAX, sizeof *d.parts);
-	if (!d.parts)
-		return tool_fail(in->name, "out of memory");
-	read_table(in, 512, &d);
-	if (d.n == 0)
-		read_table(in, 4096, &d);
-	if (d.n > 0)
-		r = narrow(in, &d, o);
-	else if (o->partition && strcmp(o->partition, "auto") != 0)
+	r = read_disk(in, &d);
+	if (r == EXIT_DONE && d.n > 0)
+		r = filesystem && !o->partition ? fail_both(in, &d, filesystem)
+						: narrow(in, &d, o);
+	else if (r == EXIT_DONE && o->partition && strcmp(o->partition, "auto") != 0)
 		r = tool_fail(in->name, "--partition=%s: has no partitions",
 			      o->partition);
 	free(d.parts);

@@ -8,6 +8,7 @@
 #include "imgfmt/tool/input.h"
 
 #include "imgfmt/tool/output.h"
+#include "imgfmt/tool/progress.h"
 #include "imgfmt/tool/tool.h"
 
 #define SPOOL_BYTES (64u * 1024)
@@ -17,7 +18,8 @@ static bool is_zero(const uint8_t *p, size_t n)
 	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
 
-static int copy(struct input *in, const struct input_options *o, int fd)
+static int copy(struct input *in, const struct input_options *o, int fd,
+		struct progress *progress)
 {
 	cleanup_free uint8_t *buf = malloc(SPOOL_BYTES);
 	size_t n = 1;
@@ -30,6 +32,7 @@ static int copy(struct input *in, const struct input_options *o, int fd)
 
 		if (r != EXIT_DONE)
 			return r;
+		progress_show(progress, in->pos);
 		if (is_zero(buf, n) ? lseek(fd, (off_t)n, SEEK_CUR) < 0
 				    : write_all(fd, buf, n) < 0)
 			return tool_fail_errno(o->output_path,
@@ -44,10 +47,13 @@ static int copy(struct input *in, const struct input_options *o, int fd)
 int input_spool(struct input *in, const struct input_options *o)
 {
 	cleanup_fd int fd = output_scratch(o->output_path);
+	struct progress progress;
 	int r;
 
 	if (fd < 0)
 		return tool_fail_errno(o->output_path, "cannot create a file beside it");
-	r = copy(in, o, fd);
+	progress_start(&progress, "read", in->n_bytes);
+	r = copy(in, o, fd, &progress);
+	progress_stop(&progress);
 	return r == EXIT_DONE ? input_replace(in, steal_fd(&fd)) : r;
 }

@@ -12,10 +12,29 @@
 #include "imgfmt/tool/tool.h"
 
 #define TAR_MAGIC_OFF 257
+#define TAR_HEAD_BYTES 512
+#define TAR_SUM_OFF 148
+#define TAR_SUM_BYTES 8
+
+/* Archives of before 1988, and of some tools of today, have no magic, but a sum. */
+static bool has_old_head(const uint8_t *head)
+{
+	char text[TAR_SUM_BYTES + 1] = "", *end;
+	unsigned long sum = TAR_SUM_BYTES * ' ';
+
+	memcpy(text, head + TAR_SUM_OFF, TAR_SUM_BYTES);
+	for (size_t i = 0; i < TAR_HEAD_BYTES; i++)
+		if (i < TAR_SUM_OFF || i >= TAR_SUM_OFF + TAR_SUM_BYTES)
+			sum += head[i];
+	return head[0] != '\0' && strtoul(text, &end, 8) == sum && end > text + 3 &&
+	       text[strspn(text, " 01234567")] == '\0';
+}
 
 bool tar_matches(const struct input *in)
 {
-	return in->n_peek >= 512 && memcmp(in->peek + TAR_MAGIC_OFF, "ustar", 5) == 0;
+	return in->n_peek >= TAR_HEAD_BYTES &&
+	       (memcmp(in->peek + TAR_MAGIC_OFF, "ustar", 5) == 0 ||
+		has_old_head(in->peek));
 }
 
 /*
@@ -69,6 +88,7 @@ static int run_tar(const struct input *in, const char *folder)
 
 int input_unpack_tar(struct input *in, const struct input_options *o)
 {
+	bool is_made = false;
 	int r;
 
 	if (geteuid() != 0)
@@ -80,7 +100,10 @@ int input_unpack_tar(struct input *in, const struct input_options *o)
 	if (r == EXIT_DONE)
 		r = run_tar(in, in->tree.root);
 	if (r == EXIT_DONE)
-		r = temptree_settle_times(&in->tree);
+		r = input_unpack_layers(in, o, &is_made);
+	if (r != EXIT_DONE || is_made)
+		return r;
+	r = temptree_settle_times(&in->tree);
 	if (r == EXIT_DONE)
 		r = mkfs_input(in, in->tree.root, o);
 	return r;

@@ -13,9 +13,11 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include "imgfmt/tool/progress.h"
 #include "imgfmt/tool/tool.h"
 
 #define COPY_BYTES (1u << 20)
+#define APPEND_BYTES (32u << 20)
 
 /* For the signal handler: what to remove.  Written with the signals blocked. */
 static char *volatile remove_at_signal;
@@ -165,6 +167,24 @@ int write_all(int fd, const void *buf, size_t n_bytes)
 	return 0;
 }
 
+int pwrite_all(int fd, const void *buf, size_t n_bytes, uint64_t off)
+{
+	const char *p = buf;
+
+	while (n_bytes > 0) {
+		ssize_t n = pwrite(fd, p, n_bytes, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		p += n;
+		off += (uint64_t)n;
+		n_bytes -= (size_t)n;
+	}
+	return 0;
+}
+
 int output_write(struct output *o, const void *buf, size_t n_bytes)
 {
 	if (write_all(o->fd, buf, n_bytes) < 0)
@@ -172,7 +192,8 @@ int output_write(struct output *o, const void *buf, size_t n_bytes)
 	return EXIT_DONE;
 }
 
-static int copy_by_hand(struct output *o, int from_fd, uint64_t from, uint64_t end)
+static int copy_by_hand(struct output *o, int from_fd, uint64_t from, uint64_t end,
+			struct progress *progress)
 {
 	cleanup_free char *buf = malloc(COPY_BYTES);
 
@@ -189,16 +210,18 @@ static int copy_by_hand(struct output *o, int from_fd, uint64_t from, uint64_t e
 		if (write_all(o->fd, buf, (size_t)n) < 0)
 			return tool_fail_errno(o->path, "cannot write");
 		from += (uint64_t)n;
+		progress_show(progress, from);
 	}
 	return EXIT_DONE;
 }
 
-int output_append_file(struct output *o, int from_fd, uint64_t n_bytes)
+static int append(struct output *o, int from_fd, uint64_t n_bytes,
+		  struct progress *progress)
 {
 	loff_t from = 0;
 
 	while ((uint64_t)from < n_bytes) {
-		uint64_t want = min_u64(n_bytes - (uint64_t)from, 1u << 30);
+		uint64_t want = min_u64(n_bytes - (uint64_t)from, APPEND_BYTES);
 		ssize_t n = copy_file_range(from_fd, &from, o->fd, NULL, want, 0);
 
 		if (n < 0 && errno == EINTR)
@@ -206,9 +229,22 @@ int output_append_file(struct output *o, int from_fd, uint64_t n_bytes)
 		if (n < 0 && errno == ENOSPC)
 			return tool_fail_errno(o->path, "cannot write");
 		if (n <= 0) /* not on this filesystem */
-			return copy_by_hand(o, from_fd, (uint64_t)from, n_bytes);
+			return copy_by_hand(o, from_fd, (uint64_t)from, n_bytes,
+					    progress);
+		progress_show(progress, (uint64_t)from);
 	}
 	return EXIT_DONE;
+}
+
+int output_append_file(struct output *o, const char *what, int from_fd, uint64_t n_bytes)
+{
+	struct progress progress;
+	int r;
+
+	progress_start(&progress, what, n_bytes);
+	r = append(o, from_fd, n_bytes, &progress);
+	progress_stop(&progress);
+	return r;
 }
 
 static int give_temp_name(struct output *o)

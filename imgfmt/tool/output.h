@@ -17,6 +17,19 @@ struct output {
 	char *temp_path; /* NULL while it has no name */
 };
 
+/* Something that a command reads; path NULL: not given, "-": standard input. */
+struct output_source {
+	const char *what; /* "INPUT", "the file of --key" */
+	const char *path;
+};
+
+/*
+ * For before any work: can `path`, which the usage calls `what`, be made, and is it none
+ * of what is read?  The list ends with what NULL.  Prints; returns an exit code.
+ */
+int output_check(const char *command, const char *what, const char *path,
+		 const struct output_source *sources) _must_check_;
+
 /* All print, and return an exit code. */
 int output_open(const char *path, struct output *ret) _must_check_;
 int output_write(struct output *o, const void *buf, size_t n_bytes) _must_check_;
@@ -28,10 +41,17 @@ void output_close(struct output *o);
 /* A nameless scratch file in the folder of `path`, or -1 with errno. */
 int output_scratch(const char *path);
 
-/* Append from_fd's first n bytes at the end of o, in the kernel where it can. */
-int output_append_file(struct output *o, int from_fd, uint64_t n_bytes) _must_check_;
+/*
+ * Append from_fd's first n bytes at the end of o, in the kernel where it can.  `what` is the
+ * word for it on a terminal.
+ */
+int output_append_file(struct output *o, const char *what, int from_fd,
+		       uint64_t n_bytes) _must_check_;
 
 /* write(2) until all is written; -1 with errno. */
 int write_all(int fd, const void *buf, size_t n_bytes) _must_check_;
+
+/* The same with pwrite(2). */
+int pwrite_all(int fd, const void *buf, size_t n_bytes, uint64_t off) _must_check_;
 
 #endif

@@ -37,17 +37,38 @@ static void draw_bar(const struct progress *p, uint64_t done)
 		(int)(part * 100));
 }
 
-void progress_show(struct progress *p, uint64_t done)
+/* Is it time to draw?  Then the line is begun anew, with what is done. */
+static bool begin_line(struct progress *p, uint64_t *ret_now)
 {
 	uint64_t now;
 
 	if (!p->is_terminal)
-		return;
+		return false;
 	now = now_ms();
 	if (now < p->start_ms + FIRST_SHOWN_MS || now < p->shown_ms + SHOWN_EVERY_MS)
-		return;
+		return false;
 	p->shown_ms = now;
-	fprintf(stderr, "\r\033[K%s ", p->what);
+	fprintf(stderr, "\r\033[K%s", p->what);
+	tool_line_is_open(true);
+	*ret_now = now;
+	return true;
+}
+
+void progress_show_time(struct progress *p)
+{
+	uint64_t now;
+
+	if (begin_line(p, &now))
+		fprintf(stderr, ", %u s", (unsigned)((now - p->start_ms) / 1000));
+}
+
+void progress_show(struct progress *p, uint64_t done)
+{
+	uint64_t now;
+
+	if (!begin_line(p, &now))
+		return;
+	fputc(' ', stderr);
 	if (p->total > 0)
 		draw_bar(p, done);
 	fprintf(stderr, "%s, %s/s", tool_human(done),
@@ -58,5 +79,6 @@ void progress_stop(struct progress *p)
 {
 	if (p->is_terminal && p->shown_ms > 0)
 		fputs("\r\033[K", stderr);
+	tool_line_is_open(false);
 	p->shown_ms = 0;
 }

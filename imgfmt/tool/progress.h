@@ -17,6 +17,8 @@ struct progress {
 void progress_start(struct progress *p, const char *what, uint64_t total);
 void progress_show(struct progress *p,
 		   uint64_t done); /* cheap: draws at most 5 times a second */
+/* The same for what only takes time, by another program for example. */
+void progress_show_time(struct progress *p);
 void progress_stop(struct progress *p); /* removes the line */
 
 #endif

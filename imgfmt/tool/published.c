@@ -1,81 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * published.c - a folder that images are published in
+ *
+ * One `publish` at a time changes it: between the moment when an image is found there, or
+ * put there, and the one when the name points to it, another one's --keep must not take it
+ * away.
  */
 #include "imgfmt/tool/published.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
-#include "imgfmt/imgfmt.h"
+#include "imgfmt/tool/history.h"
 #include "imgfmt/tool/tool.h"
 
-#define LINK_TRIES 100
 #define NAME_BYTES (IMG_HEX_BYTES + 4) /* HEX.hri and its NUL */
-
-struct old_file {
-	char name[NAME_BYTES];
-	struct timespec mtime;
-	bool is_pointed_to;
-};
-
-struct old_files {
-	struct old_file *list;
-	size_t n;
-};
-
-/* A link beside `path`; its name goes to ret_temp. */
-static int make_link(const char *path, const char *target, char **ret_temp)
-{
-	for (unsigned i = 0; i < LINK_TRIES; i++) {
-		cleanup_free char *folder = strdup(path), *copy = strdup(path);
-		char *temp = NULL;
-
-		if (!folder || !copy ||
-		    asprintf(&temp, "%s/.%s.%d.%u", dirname(folder), basename(copy),
-			     (int)getpid(), i) < 0)
-			return tool_fail(path, "out of memory");
-		if (symlink(target, temp) == 0) {
-			*ret_temp = temp;
-			return EXIT_DONE;
-		}
-		free(temp);
-		if (errno != EEXIST)
-			break;
-	}
-	return tool_fail_errno(path, "cannot create a link beside it");
-}
-
-static void sync_folder_of(const char *path)
-{
-	cleanup_free char *copy = strdup(path);
-	cleanup_fd int fd =
-		copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-
-	/* Not every filesystem can. */
-	if (fd >= 0 && fsync(fd) < 0)
-		return;
-}
-
-int published_switch(const char *path, const char *target)
-{
-	cleanup_free char *temp = NULL;
-	int r = make_link(path, target, &temp);
-
-	if (r != EXIT_DONE)
-		return r;
-	if (rename(temp, path) < 0) {
-		tool_fail_errno(path, "cannot switch it");
-		unlink(temp);
-		return EXIT_FAILED;
-	}
-	sync_folder_of(path);
-	return EXIT_DONE;
-}
+#define TEMP_SUFFIX ".switching"
 
 static bool is_digest_name(const char *name)
 {
@@ -84,88 +28,28 @@ static bool is_digest_name(const char *name)
 	       strcmp(name + IMG_HEX_BYTES - 1, ".hri") == 0;
 }
 
-static int add_file(struct old_files *files, int folder_fd, const char *name)
+/* The digest of the image that a link points to; false: no link, or to something else. */
+static bool read_link(int dir_fd, const char *name, char ret_hex[IMG_HEX_BYTES])
 {
-	struct old_file *grown, *file;
-	struct stat st;
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(dir_fd, name, target, sizeof target - 1);
+	const char *slash;
 
-	if (!is_digest_name(name) ||
-	    fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !S_ISREG(st.st_mode))
-		return 0;
-	grown = reallocarray(files->list, files->n + 1, sizeof *grown);
-	if (!grown)
-		return -ENOMEM;
-	files->list = grown;
-	file = &grown[files->n++];
-	*file = (struct old_file){.mtime = st.st_mtim};
-	memcpy(file->name, name, sizeof file->name);
-	return 0;
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	slash = strrchr(target, '/');
+	if (!is_digest_name(slash ? slash + 1 : target))
+		return false;
+	memcpy(ret_hex, slash ? slash + 1 : target, IMG_HEX_BYTES - 1);
+	ret_hex[IMG_HEX_BYTES - 1] = '\0';
+	return true;
 }
 
-static int list_files(DIR *folder, struct old_files *ret)
+/* A list of the folder at path in it; closedir closes it. */
+static DIR *open_list(int dir_fd, const char *path)
 {
-	struct dirent *e;
-	int r = 0;
-
-	while (r == 0 && (errno = 0, e = readdir(folder)))
-		r = add_file(ret, dirfd(folder), e->d_name);
-	return r < 0 ? r : -errno;
-}
-
-static void mark(struct old_files *files, const char *target)
-{
-	const char *slash = strrchr(target, '/');
-	const char *name = slash ? slash + 1 : target;
-
-	for (size_t i = 0; i < files->n; i++)
-		if (strcmp(files->list[i].name, name) == 0)
-			files->list[i].is_pointed_to = true;
-}
-
-/* By the last part of what they point to: absolute links and roundabout ones count too. */
-static int mark_pointed_to(DIR *dir, struct old_files *files)
-{
-	struct dirent *e;
-
-	while ((errno = 0, e = readdir(dir))) {
-		char target[PATH_MAX];
-		ssize_t n = readlinkat(dirfd(dir), e->d_name, target, sizeof target - 1);
-
-		if (n < 0)
-			continue;
-		target[n] = '\0';
-		mark(files, target);
-	}
-	return -errno;
-}
-
-static int newest_first(const void *a, const void *b)
-{
-	const struct old_file *x = a, *y = b;
-
-	if (x->mtime.tv_sec != y->mtime.tv_sec)
-		return x->mtime.tv_sec > y->mtime.tv_sec ? -1 : 1;
-	if (x->mtime.tv_nsec != y->mtime.tv_nsec)
-		return x->mtime.tv_nsec > y->mtime.tv_nsec ? -1 : 1;
-	return strcmp(x->name, y->name);
-}
-
-static int remove_old(const struct old_files *files, int folder_fd, uint64_t keep)
-{
-	for (size_t i = keep; i < files->n; i++) {
-		const struct old_file *file = &files->list[i];
-
-		if (!file->is_pointed_to && unlinkat(folder_fd, file->name, 0) < 0)
-			return tool_fail_errno(file->name, "cannot remove");
-	}
-	return EXIT_DONE;
-}
-
-/* The fd of a folder that was opened for its list; closedir closes it. */
-static DIR *open_folder(int at_fd, const char *path)
-{
-	int fd = openat(at_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
 	if (fd >= 0 && !d)
@@ -173,35 +57,238 @@ static DIR *open_folder(int at_fd, const char *path)
 	return d;
 }
 
-static int forget_in(const char *path, DIR *dir, DIR *folder, uint64_t keep)
-{
-	struct old_files files = {NULL, 0};
-	int r = list_files(folder, &files);
+/* -- one at a time ------------------------------------------------------------------------ */
 
-	if (r == 0)
-		r = mark_pointed_to(dir, &files);
-	if (r < 0) {
-		errno = -r;
-		r = tool_fail_errno(path, "cannot list");
-	} else {
-		if (files.n > 0)
-			qsort(files.list, files.n, sizeof *files.list, newest_first);
-		r = remove_old(&files, dirfd(folder), keep);
+/* A link that was to be renamed, or an image that was to get its name. */
+static bool is_left_over(const char *name)
+{
+	size_t n = strlen(name), n_suffix = strlen(TEMP_SUFFIX);
+
+	if (name[0] != '.')
+		return false;
+	if (n > n_suffix && strcmp(name + n - n_suffix, TEMP_SUFFIX) == 0)
+		return true;
+	return n == 1 + NAME_BYTES - 1 + 7 && name[NAME_BYTES] == '.' &&
+	       strspn(name + 1, "0123456789abcdef") == IMG_HEX_BYTES - 1;
+}
+
+/* They are nobody's: whoever made them held the lock.  What cannot be removed, stays. */
+static void remove_left_over(int dir_fd, const char *folder)
+{
+	DIR *d = open_list(dir_fd, folder);
+	const struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (is_left_over(e->d_name) && unlinkat(dirfd(d), e->d_name, 0) < 0)
+			continue;
+	if (d)
+		closedir(d);
+}
+
+int published_lock(const char *dir, struct published *ret)
+{
+	struct published p = {.dir = dir,
+			      .fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+	int r;
+
+	if (p.fd < 0)
+		return tool_fail_errno(dir, "cannot open");
+	r = flock(p.fd, LOCK_EX | LOCK_NB);
+	if (r < 0 && errno == EWOULDBLOCK) {
+		tool_say(dir, "waiting for another publish into it");
+		while ((r = flock(p.fd, LOCK_EX)) < 0 && errno == EINTR)
+			;
 	}
-	free(files.list);
+	/* NFS does not lock folders. */
+	if (r < 0)
+		tool_warn(dir, "cannot lock it (%s): publish into it from one place only",
+			  strerror(errno));
+	if (r == 0) {
+		remove_left_over(p.fd, ".");
+		remove_left_over(p.fd, PUBLISHED_FOLDER);
+	}
+	*ret = p;
+	return EXIT_DONE;
+}
+
+void published_unlock(struct published *p)
+{
+	if (p->fd >= 0)
+		close(p->fd);
+	p->fd = -1;
+}
+
+/* -- the name ----------------------------------------------------------------------------- */
+
+static int rename_link(const struct published *p, const char *name, const char *target)
+{
+	cleanup_free char *temp = NULL;
+
+	if (asprintf(&temp, ".%s" TEMP_SUFFIX, name) < 0)
+		return tool_fail(name, "out of memory");
+	if (symlinkat(target, p->fd, temp) < 0)
+		return tool_fail_errno(name, "cannot create a link beside it");
+	if (renameat(p->fd, temp, p->fd, name) < 0) {
+		tool_fail_errno(name, "cannot switch it");
+		unlinkat(p->fd, temp, 0);
+		return EXIT_FAILED;
+	}
+	(void)!fsync(p->fd); /* not every filesystem can */
+	return EXIT_DONE;
+}
+
+static bool image_is_there(const struct published *p, const char *hex)
+{
+	char path[sizeof PUBLISHED_FOLDER + 1 + NAME_BYTES];
+
+	snprintf(path, sizeof path, PUBLISHED_FOLDER "/%s.hri", hex);
+	return faccessat(p->fd, path, F_OK, 0) == 0;
+}
+
+static int write_history(const struct published *p, const char *name, const char *hex)
+{
+	struct history h = {NULL, 0};
+	int r = history_read(p->dir, name, &h);
+	bool is_newest;
+
+	if (r != EXIT_DONE)
+		return r;
+	is_newest = h.n > 0 && strcmp(h.list[h.n - 1], hex) == 0;
+	for (size_t i = 0; !is_newest && i < h.n; i++)
+		if (!image_is_there(p, h.list[i]))
+			history_remove(&h, i--);
+	if (!is_newest)
+		r = history_add(&h, hex) ? history_write(p->dir, name, &h)
+					 : tool_fail(name, "out of memory");
+	history_free(&h);
 	return r;
 }
 
-int published_forget(const char *path, uint64_t keep)
+int published_switch(const struct published *p, const char *name, const char *hex,
+		     char ret_previous[IMG_HEX_BYTES])
 {
-	DIR *dir = open_folder(AT_FDCWD, path);
-	DIR *folder = dir ? open_folder(dirfd(dir), PUBLISHED_FOLDER) : NULL;
-	int r = folder ? forget_in(path, dir, folder, keep)
-		       : tool_fail_errno(path, "cannot list");
+	char target[sizeof PUBLISHED_FOLDER + 1 + NAME_BYTES];
+	int r = write_history(p, name, hex);
 
-	if (folder)
-		closedir(folder);
-	if (dir)
-		closedir(dir);
+	if (r != EXIT_DONE)
+		return r;
+	if (!read_link(p->fd, name, ret_previous))
+		ret_previous[0] = '\0';
+	snprintf(target, sizeof target, PUBLISHED_FOLDER "/%s.hri", hex);
+	if (!image_is_there(p, hex))
+		return tool_fail(target, "was removed while it was published; try again");
+	return rename_link(p, name, target);
+}
+
+/* -- old files ---------------------------------------------------------------------------- */
+
+/* False without memory, or when the folder cannot be listed. */
+static bool list_pointed_to(const struct published *p, struct history *ret)
+{
+	DIR *d = open_list(p->fd, ".");
+	const struct dirent *e;
+	char hex[IMG_HEX_BYTES];
+	bool ok = d != NULL;
+
+	while (ok && (errno = 0, e = readdir(d)))
+		if (read_link(p->fd, e->d_name, hex))
+			ok = history_add(ret, hex);
+	ok = ok && errno == 0;
+	if (d)
+		closedir(d);
+	return ok;
+}
+
+static int add_history(const struct published *p, const char *name, struct history *to)
+{
+	struct history h = {NULL, 0};
+	int r = history_read(p->dir, name, &h);
+
+	for (size_t i = 0; r == EXIT_DONE && i < h.n; i++)
+		if (!history_add(to, h.list[i]))
+			r = tool_fail(p->dir, "out of memory");
+	history_free(&h);
+	return r;
+}
+
+/* What other names have in their histories. */
+static int list_of_others(const struct published *p, const char *name,
+			  struct history *ret)
+{
+	DIR *d = open_list(p->fd, ".");
+	const struct dirent *e;
+	int r = d ? EXIT_DONE : tool_fail_errno(p->dir, "cannot list");
+
+	while (r == EXIT_DONE && (e = readdir(d))) {
+		cleanup_free char *other = history_name_of(e->d_name);
+
+		if (other && strcmp(other, name) != 0)
+			r = add_history(p, other, ret);
+	}
+	if (d)
+		closedir(d);
+	return r;
+}
+
+static int remove_image(const struct published *p, const char *hex)
+{
+	char path[sizeof PUBLISHED_FOLDER + 1 + NAME_BYTES];
+
+	snprintf(path, sizeof path, PUBLISHED_FOLDER "/%s.hri", hex);
+	if (unlinkat(p->fd, path, 0) < 0 && errno != ENOENT)
+		return tool_fail_errno(path, "cannot remove");
+	return EXIT_DONE;
+}
+
+/* Why an image stays: who cares for it when it is out of our history. */
+struct wanted {
+	const char *previous;
+	struct history pointed_to, of_others;
+};
+
+/* What leaves the history goes, but for what others have in theirs. */
+static int cut(const struct published *p, struct history *h, uint64_t keep,
+	       const struct wanted *w)
+{
+	uint64_t n_old = h->n > keep ? h->n - keep : 0;
+	int r = EXIT_DONE;
+
+	for (size_t i = 0; r == EXIT_DONE && n_old > 0; n_old--) {
+		const char *hex = h->list[i];
+		bool is_theirs = history_has(&w->of_others, hex);
+
+		if (strcmp(hex, w->previous) == 0 ||
+		    (!is_theirs && history_has(&w->pointed_to, hex))) {
+			i++;
+			continue;
+		}
+		if (!is_theirs)
+			r = remove_image(p, hex);
+		if (r == EXIT_DONE)
+			history_remove(h, i);
+	}
+	return r;
+}
+
+int published_forget(const struct published *p, const char *name, uint64_t keep,
+		     const char *previous)
+{
+	struct history h = {NULL, 0};
+	struct wanted w = {.previous = previous};
+	int r = history_read(p->dir, name, &h), written;
+
+	if (r == EXIT_DONE && !list_pointed_to(p, &w.pointed_to))
+		r = tool_fail(p->dir, "cannot list it");
+	if (r == EXIT_DONE)
+		r = list_of_others(p, name, &w.of_others);
+	if (r == EXIT_DONE && h.n > keep) {
+		r = cut(p, &h, keep, &w);
+		/* As far as it went. */
+		written = history_write(p->dir, name, &h);
+		r = r == EXIT_DONE ? written : r;
+	}
+	history_free(&h);
+	history_free(&w.pointed_to);
+	history_free(&w.of_others);
 	return r;
 }

@@ -5,20 +5,39 @@
 #ifndef IMGFMT_PUBLISHED_H
 #define IMGFMT_PUBLISHED_H
 
-#include "imgfmt/base.h"
+#include "imgfmt/imgfmt.h"
 
 /* The daemon looks there too. */
 #define PUBLISHED_FOLDER "by-digest"
 
-/* Both print, and return an exit code. */
+/* A folder that only we change, as long as the others lock it too. */
+struct published {
+	const char *dir; /* the caller's */
+	int fd;
+};
 
-/* Make `path` a link to `target`, whatever it was: in one step, never absent in between. */
-int published_switch(const char *path, const char *target) _must_check_;
+/* All print, and return an exit code. */
 
 /*
- * Remove the files under dir/by-digest but the `keep` newest and those that a link in dir
- * points to.  Files with other names than a digest's are not ours and stay.
+ * Waits for others that publish there, and removes what they left when they were killed.
+ * published_unlock is legal on {.fd = -1}, and twice.
  */
-int published_forget(const char *dir, uint64_t keep) _must_check_;
+int published_lock(const char *dir, struct published *ret) _must_check_;
+void published_unlock(struct published *p);
+
+/*
+ * Make the link `name` point to the image of this digest, in one step, never absent in
+ * between, and write down that it was published under it.  ret_previous gets what it
+ * pointed to before, "" when nothing that we know.
+ */
+int published_switch(const struct published *p, const char *name, const char *hex,
+		     char ret_previous[IMG_HEX_BYTES]) _must_check_;
+
+/*
+ * Remove the images that were published under `name` before the `keep` newest ones, but
+ * not `previous`, nor what a link in the folder points to or another name's history has.
+ */
+int published_forget(const struct published *p, const char *name, uint64_t keep,
+		     const char *previous) _must_check_;
 
 #endif

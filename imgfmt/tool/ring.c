@@ -191,12 +191,20 @@ static void free_ring(struct ring *ring)
 	check(pthread_mutex_destroy(&ring->lock));
 }
 
-int ring_run(const struct ring_ops *ops, unsigned n_jobs, void *arg)
+static unsigned fitting_jobs(unsigned n_jobs, uint64_t job_bytes)
+{
+	uint64_t n = RING_BYTES_MAX / max_u64(job_bytes, 1);
+
+	return (unsigned)min_u64(n_jobs, max_u64(n, 1));
+}
+
+int ring_run(const struct ring_ops *ops, unsigned n_jobs, uint64_t job_bytes, void *arg)
 {
 	struct ring ring = {
-		.ops = ops, .arg = arg, .n_jobs = n_jobs, .n_slots = 2 * n_jobs + 2};
+		.ops = ops, .arg = arg, .n_jobs = fitting_jobs(n_jobs, job_bytes)};
 	int r;
 
+	ring.n_slots = 2 * ring.n_jobs + 2;
 	check(pthread_mutex_init(&ring.lock, NULL));
 	check(pthread_cond_init(&ring.slot_filled, NULL));
 	check(pthread_cond_init(&ring.slot_done, NULL));

@@ -5,7 +5,7 @@
  *
  * The calling thread fills slots and drains them in the same order; in between, workers
  * do the work.  So results do not depend on the number of workers, and memory is that of
- * the slots.
+ * the slots and the workers, which has a limit.
  */
 #ifndef IMGFMT_RING_H
 #define IMGFMT_RING_H
@@ -13,6 +13,8 @@
 #include "imgfmt/base.h"
 
 #define RING_JOBS_MAX 256u
+/* Of all jobs; a machine with 128 CPUs may have little memory to spare for each. */
+#define RING_BYTES_MAX (160ull << 20)
 
 enum ring_fill {
 	RING_WORK, /* the slot is for a worker */
@@ -42,8 +44,13 @@ struct ring_ops {
 	void (*work)(void *arg, void *worker, void *slot);
 };
 
-/* Ends with the first fill or drain that fails.  Prints; returns an exit code. */
-int ring_run(const struct ring_ops *ops, unsigned n_jobs, void *arg) _must_check_;
+/*
+ * Ends with the first fill or drain that fails.  job_bytes is what one job takes, with its
+ * two slots: as many of the n_jobs run as fit into RING_BYTES_MAX, one at least.  Prints;
+ * returns an exit code.
+ */
+int ring_run(const struct ring_ops *ops, unsigned n_jobs, uint64_t job_bytes,
+	     void *arg) _must_check_;
 
 /* One job for each CPU that is online. */
 unsigned ring_default_jobs(void);

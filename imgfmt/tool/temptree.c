@@ -22,6 +22,8 @@
 
 #define REMOVE_TRIES 50
 #define SETTLED_TIME 1
+/* Files get the time of the last tick, which is never longer. */
+#define TICK_MS 20
 
 static int remove_entry(const char *path, const struct stat *st _unused_, int type,
 			struct FTW *ftw _unused_)
@@ -124,11 +126,17 @@ static int make_root(struct temptree *t)
 {
 	struct stat st;
 
+	free(t->root);
+	t->root = NULL;
+	/* What was put into the archive a moment ago is older than our root. */
+	usleep(TICK_MS * 1000);
 	/* chmod, because of the umask */
-	if (asprintf(&t->root, "%s/root", t->path) < 0 || mkdir(t->root, 0755) < 0 ||
-	    chmod(t->root, 0755) < 0 || stat(t->root, &st) < 0)
+	if (asprintf(&t->root, "%s/root", t->path) < 0)
+		t->root = NULL;
+	if (!t->root || mkdir(t->root, 0755) < 0 || chmod(t->root, 0755) < 0 ||
+	    stat(t->root, &st) < 0)
 		return tool_fail_errno(t->path, "cannot create a folder in it");
-	t->born = st.st_mtime;
+	t->born = st.st_mtim;
 	return EXIT_DONE;
 }
 
@@ -149,6 +157,21 @@ int temptree_new(const char *output_path, struct temptree *ret)
 	return r;
 }
 
+int temptree_set_aside(struct temptree *t, char **ret_path)
+{
+	cleanup_free char *path = NULL;
+	int r;
+
+	if (asprintf(&path, "%s/aside", t->path) < 0)
+		return tool_fail(t->path, "out of memory");
+	if (rename(t->root, path) < 0)
+		return tool_fail_errno(path, "cannot rename to it");
+	r = make_root(t);
+	if (r == EXIT_DONE)
+		*ret_path = steal_pointer(&path);
+	return r;
+}
+
 void temptree_free(struct temptree *t)
 {
 	if (t->alive_fd >= 0)
@@ -164,7 +187,12 @@ void temptree_free(struct temptree *t)
 }
 
 /* nftw has no argument to hand on. */
-static time_t newest;
+static struct timespec first, last;
+
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
 
 static int settle_entry(const char *path, const struct stat *st, int type,
 			struct FTW *ftw _unused_)
@@ -173,15 +201,29 @@ static int settle_entry(const char *path, const struct stat *st, int type,
 
 	if (type == FTW_NS)
 		return -1;
-	if (!S_ISDIR(st->st_mode) || st->st_mtime < newest)
+	if (!S_ISDIR(st->st_mode) || is_before(&st->st_mtim, &first) ||
+	    is_before(&last, &st->st_mtim))
 		return 0;
 	return utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
 }
 
+/* By the same clock that gave the folders their times. */
+static bool read_clock(const struct temptree *t, struct timespec *ret)
+{
+	cleanup_free char *path = NULL;
+	struct stat st;
+
+	if (asprintf(&path, "%s/clock", t->path) < 0 || mkdir(path, 0700) < 0 ||
+	    stat(path, &st) < 0)
+		return false;
+	*ret = st.st_mtim;
+	return true;
+}
+
 int temptree_settle_times(const struct temptree *t)
 {
-	newest = t->born;
-	if (nftw(t->root, settle_entry, 32, FTW_PHYS) != 0)
+	first = t->born;
+	if (!read_clock(t, &last) || nftw(t->root, settle_entry, 32, FTW_PHYS) != 0)
 		return tool_fail_errno(t->root, "cannot set times");
 	return EXIT_DONE;
 }

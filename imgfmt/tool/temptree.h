@@ -8,11 +8,12 @@
 #include "imgfmt/base.h"
 
 #include <sys/types.h>
+#include <time.h>
 
 struct temptree {
 	char *path; /* open to nobody else */
 	char *root; /* in it: the tree to be filled */
-	time_t born; /* by the filesystem's clock */
+	struct timespec born; /* by the filesystem's clock */
 	pid_t remover;
 	int alive_fd; /* closes with us */
 };
@@ -32,9 +33,15 @@ int temptree_new(const char *output_path, struct temptree *ret) _must_check_;
 void temptree_free(struct temptree *t);
 
 /*
- * Folders that the archive does not name were made just now; give those that are newer
- * than the tree the time that everything else of ours has, so that the same archive always
- * gives the same tree.
+ * What was put into the root becomes another folder of ours, *ret_path, the caller's to free,
+ * and the root is a new one.  Prints; returns an exit code.
+ */
+int temptree_set_aside(struct temptree *t, char **ret_path) _must_check_;
+
+/*
+ * Folders that the archive does not name have the time at which they were made, between the
+ * root's making and now; give them the time that everything else of ours has, so that the
+ * same archive always gives the same tree.
  */
 int temptree_settle_times(const struct temptree *t) _must_check_;
 

@@ -9,9 +9,20 @@
 #include <getopt.h>
 #include <stdarg.h>
 
+/* The main thread's, as all messages are. */
+static bool line_is_open;
+
+void tool_line_is_open(bool is_open)
+{
+	line_is_open = is_open;
+}
+
 static void put_message(const char *subject, const char *prefix, const char *format,
 			va_list args)
 {
+	if (line_is_open)
+		fputs("\r\033[K", stderr);
+	line_is_open = false;
 	fprintf(stderr, "hydroot-image: %s: %s", subject, prefix);
 	vfprintf(stderr, format, args);
 	fputc('\n', stderr);

@@ -30,6 +30,9 @@ int tool_fail_errno(const char *subject, const char *action);
 void tool_say(const char *subject, const char *format, ...) _printf_(2, 3);
 void tool_warn(const char *subject, const char *format, ...) _printf_(2, 3);
 
+/* A line is on the terminal that is not ended: the next message removes it first. */
+void tool_line_is_open(bool is_open);
+
 /* Returns EXIT_USAGE, and says where the help is. */
 int tool_usage(const char *command, const char *format, ...) _printf_(2, 3);
 

@@ -52,6 +52,13 @@ bool tree_open_mount(const char *filesystem, int fd, uint64_t offset, uint64_t n
 bool tree_open_squashfs(int fd, uint64_t offset, const char *output_path,
 			struct tree *ret) _must_check_;
 
+/*
+ * Whichever of these serves the filesystem, by its name in META.  False when none does, also
+ * for want of root or of a tool.
+ */
+bool tree_open(const char *filesystem, int fd, uint64_t offset, uint64_t n_bytes,
+	       const char *output_path, struct tree *ret) _must_check_;
+
 void tree_close(struct tree *t);
 
 /* What tree_open_dir does with an open folder, which it takes. */

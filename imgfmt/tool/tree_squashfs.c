@@ -19,7 +19,9 @@
 /* A few at a time: unsquashfs 4.5.1 crashes over many names that are not there. */
 static const char *const groups[][GROUP_FILES + 1] = {
 	{"etc/os-release", "usr/lib/os-release", "etc/machine-id", "etc/fstab"},
-	{"etc/ssh/ssh_host_*", "var/lib/systemd/random-seed"},
+	{"etc/ssh/ssh_host_*", "var/lib/systemd/random-seed", "var/lib/dbus/machine-id"},
+	{"var/lib/urandom/random-seed", "var/lib/seedrng/seed.*",
+	 "boot/loader/random-seed"},
 	{"bin/sh", "bin/bash", "bin/dash", "bin/busybox", "sbin/init"},
 	{"usr/bin/sh", "usr/bin/bash", "usr/bin/dash", "usr/bin/busybox", "usr/bin/env"},
 	{"usr/sbin/init", "usr/lib/systemd/systemd", "lib/systemd/systemd"},

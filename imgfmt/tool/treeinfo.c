@@ -210,15 +210,32 @@ void treeinfo_describe(struct tree *t, json_t *meta)
 	json_decref(os_release);
 }
 
-static void warn_machine_id(struct tree *t, const char *subject)
+static bool read_machine_id(struct tree *t, const char *path, char ret[33])
 {
 	cleanup_free char *id = NULL;
 	size_t n;
 
-	if (tree_read(t, "/etc/machine-id", 64, &id, &n) && n >= 32 &&
-	    strspn(id, "0123456789abcdefABCDEF") >= 32)
+	if (!tree_read(t, path, 64, &id, &n) || n < 32 ||
+	    strspn(id, "0123456789abcdefABCDEF") < 32)
+		return false;
+	memcpy(ret, id, 32);
+	ret[32] = '\0';
+	return true;
+}
+
+/* D-Bus has one of its own where that is not a link to the other. */
+static void warn_machine_id(struct tree *t, const char *subject)
+{
+	char id[33] = "", dbus_id[33];
+
+	if (read_machine_id(t, "/etc/machine-id", id))
 		tool_warn(subject, "/etc/machine-id is filled: all nodes would have the "
 				   "same one; make it an empty file");
+	if (read_machine_id(t, "/var/lib/dbus/machine-id", dbus_id) &&
+	    strcmp(id, dbus_id) != 0)
+		tool_warn(subject, "/var/lib/dbus/machine-id is filled: all nodes would "
+				   "have the same one; make it a link to "
+				   "/etc/machine-id");
 }
 
 static void warn_host_keys(struct tree *t, const char *subject)
@@ -241,15 +258,23 @@ static void warn_host_keys(struct tree *t, const char *subject)
 	tree_names_free(&names);
 }
 
+/* Of systemd, of sysvinit, of seedrng, and of systemd-boot. */
 static void warn_random_seed(struct tree *t, const char *subject)
 {
-	static const char path[] = "/var/lib/systemd/random-seed";
-	cleanup_free char *seed = NULL;
-	size_t n;
+	static const char *const paths[] = {
+		"/var/lib/systemd/random-seed", "/var/lib/urandom/random-seed",
+		"/var/lib/seedrng/seed.credit", "/var/lib/seedrng/seed.no-credit",
+		"/boot/loader/random-seed"};
 
-	if (tree_read(t, path, 1, &seed, &n) && n > 0)
-		tool_warn(subject, "%s: all nodes would start with the same; remove it",
-			  path);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		cleanup_free char *seed = NULL;
+		size_t n;
+
+		if (tree_read(t, paths[i], 1, &seed, &n) && n > 0)
+			tool_warn(subject,
+				  "%s: all nodes would start with the same; remove it",
+				  paths[i]);
+	}
 }
 
 /* By a name that belongs to the machine that the tree comes from. */

@@ -197,7 +197,7 @@ static int check_chunks(struct verify *v)
 	int r;
 
 	progress_start(&v->progress, "verify", img_info(v->f->img)->image_bytes);
-	r = ring_run(&chunk_ops, v->n_jobs, v);
+	r = ring_run(&chunk_ops, v->n_jobs, image_reader_room(v->f), v);
 	progress_stop(&v->progress);
 	return r;
 }
@@ -263,21 +263,11 @@ static int check_hot_pack(const struct verify *v)
 {
 	const struct img_info *info = img_info(v->f->img);
 	const struct hot_place place = {v->f->path, v->f->fd, info->hot_off};
-	cleanup_free void *table = NULL;
 	struct img_hot *hot = NULL;
-	int r;
+	int r = hot_pack_open(v->f, &hot);
 
-	if (info->hot_bytes == 0)
-		return EXIT_DONE;
-	table = malloc(info->hot_table_bytes);
-	if (!table)
-		return tool_fail(v->f->path, "out of memory");
-	r = image_read(v->f, info->hot_off, table, info->hot_table_bytes);
-	if (r != EXIT_DONE)
+	if (r != EXIT_DONE || !hot)
 		return r;
-	r = img_hot_new(v->f->img, table, info->hot_table_bytes, &hot);
-	if (r < 0)
-		return image_refuse(v->f, "HOT PACK", info->hot_off, r);
 	r = hot_check(v->f, &place, hot, v->n_jobs);
 	img_hot_free(hot);
 	return r;

@@ -25,28 +25,25 @@ struct packfile {
 
 static int refuse(const struct packfile *p, const char *what, uint64_t off, int err)
 {
+	if (image_err_is_ours(err))
+		return tool_fail(p->path, "%s", img_strerror(err));
 	tool_fail(p->path, "%s at offset %" PRIu64 ": %s", what, off, img_strerror(err));
 	return EXIT_REFUSED;
 }
 
 static int read_at(const struct packfile *p, uint64_t off, void *buf, size_t n_bytes)
 {
-	for (size_t done = 0; done < n_bytes;) {
-		ssize_t n = pread(p->fd, (char *)buf + done, n_bytes - done,
-				  (off_t)(off + done));
+	int error_number = 0;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return tool_fail_errno(p->path, "cannot read");
-		if (n == 0) {
-			tool_fail(p->path, "ends at offset %" PRIu64 ", before its time",
-				  off + done);
-			return EXIT_REFUSED;
-		}
-		done += (size_t)n;
-	}
-	return EXIT_DONE;
+	if (image_reader_bytes(p->fd, off, buf, n_bytes, &error_number) == 0)
+		return EXIT_DONE;
+	errno = error_number;
+	if (errno != 0)
+		return tool_fail_errno(p->path, "cannot read");
+	tool_fail(p->path,
+		  "ends before its time: %zu bytes at offset %" PRIu64 " are not there",
+		  n_bytes, off);
+	return EXIT_REFUSED;
 }
 
 static int check_signature(const struct packfile *p, const char *key_path)
@@ -148,23 +145,12 @@ int verify_pack(struct image_file *f, const char *pack_path, const char *key_pat
 
 int hot_pack_counts(struct image_file *f, struct hot_pack_counts *ret)
 {
-	const struct img_info *info = img_info(f->img);
-	cleanup_free void *table = NULL;
 	struct img_hot *hot = NULL;
-	int r;
+	int r = hot_pack_open(f, &hot);
 
 	*ret = (struct hot_pack_counts){0};
-	if (info->hot_bytes == 0)
-		return EXIT_DONE;
-	table = malloc(info->hot_table_bytes);
-	if (!table)
-		return tool_fail(f->path, "out of memory");
-	r = image_read(f, info->hot_off, table, info->hot_table_bytes);
-	if (r != EXIT_DONE)
+	if (r != EXIT_DONE || !hot)
 		return r;
-	r = img_hot_new(f->img, table, info->hot_table_bytes, &hot);
-	if (r < 0)
-		return image_refuse(f, "HOT PACK", info->hot_off, r);
 	ret->n_frames = hot->n_frames;
 	ret->n_runs = hot->n_runs;
 	for (uint32_t i = 0; i < hot->n_frames; i++)

@@ -45,5 +45,6 @@ $(BUILD)/tests/fixtures/make-should-fail: $(BUILD)/tests/fixtures/make-should-fa
 fixtures: $(BUILD)/tests/fixtures/make-should-fail
 	$< tests/fixtures
 	$< --seeds tests/fuzz/corpus
+	tests/fixtures/real-seeds.sh tests/fuzz/corpus
 
 .PHONY: fixtures fuzz fuzz-build fuzz-programs fuzz-replay

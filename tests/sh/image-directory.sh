@@ -38,7 +38,7 @@ for d in B b etc usr/bin usr .; do chmod "$(stat -c %a "a/$d")" "b/$d"; done
 cat b/etc/hostname >/dev/null
 
 "$tool" build a a.hri 2>err || fail "build: $(cat err)"
-if grep -v 'no kernel.s modules' err; then fail "build said: $(cat err)"; fi
+if grep -v 'no kernel.s modules\|not run as root' err; then fail "build said: $(cat err)"; fi
 TZ=Asia/Tokyo LC_ALL=C.UTF-8 MKE2FS_CONFIG=/nonexistent E2FSPROGS_FAKE_TIME=5 \
 	"$tool" build --jobs=1 b/ b.hri
 cmp a.hri b.hri || fail "two copies of a tree give different images"

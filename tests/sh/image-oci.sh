@@ -58,6 +58,18 @@ assert_equal 'of the first layer' ID=test "$(content /etc/os-release)"
 assert_equal 'of the second layer' second "$(content /etc/second)"
 assert_equal 'taken away' '' "$(content /etc/gone)"
 assert_equal 'taken away with its folder' '' "$(content /old/hidden)"
+
+# The layout in a tar, as `skopeo copy ... oci-archive:` and newer `docker save` make it.
+tar -cf "$T/oci.tar" -C "$T/oci" .
+expect_exit 0 hydroot-image build "$T/oci.tar" "$T/archive.hri"
+assert 'a layout in a tar' cmp "$T/out.d/x.hri" "$T/archive.hri"
+mkdir "$T/docker"
+echo '[{"Config":"c.json","RepoTags":["x:1"],"Layers":["l/layer.tar"]}]' >"$T/docker/manifest.json"
+tar -cf "$T/docker.tar" -C "$T/docker" .
+expect_exit 1 hydroot-image build "$T/docker.tar" "$T/out.d/z.hri"
+assert_contains 'what docker save makes' 'skopeo copy docker-archive' "$T/out"
+refute 'an image of layers' test -e "$T/out.d/z.hri"
+
 sleep 1.1
 hydroot-image build "$T/oci" "$T/y.hri" 2>/dev/null
 assert 'the same bytes at another time' cmp "$T/out.d/x.hri" "$T/y.hri"

@@ -79,3 +79,55 @@ refuses 'blocks of 1K' 'mke2fs -b 4096'
 put fs 1
 truncate -s 20M "$T/disk"
 refuses 'a disk cut short' 'partition'
+
+# A boot partition in ext4 beside a root in XFS, btrfs or squashfs, which only root can look into.
+mke2fs -q -F -t ext4 -b 4096 "$T/empty" 24M
+root_in() # FILESYSTEM MIB
+{
+	rm -f "$T/disk"
+	truncate -s 440M "$T/disk"
+	printf '%s\n' 'label: gpt' 'first-lba: 2048' "size=24M, type=$LINUX" \
+		"size=$2M, type=$LINUX" | sfdisk -q "$T/disk" >/dev/null
+	put empty 1
+	put root.fs 25
+	hydroot-image build "$T/root.fs" "$T/want.hri" 2>/dev/null
+	gives "a root in $1" 'partition 2.*os-release or an init'
+}
+if command -v mksquashfs unsquashfs >/dev/null; then
+	mksquashfs "$T/root" "$T/root.fs" -quiet -no-progress >/dev/null
+	truncate -s 24M "$T/root.fs" # as large as the partition
+	root_in squashfs 24
+fi
+# mount_root FILESYSTEM: as root, with loop devices and that filesystem
+mount_root()
+{
+	[ "$(id -u)" = 0 ] && grep -qw "$1" /proc/filesystems && [ -c /dev/loop-control ] &&
+		mkdir -p "$T/mnt" && mount -o loop "$T/root.fs" "$T/mnt" 2>/dev/null
+}
+for fs in xfs btrfs; do
+	command -v mkfs.$fs >/dev/null || continue
+	modprobe $fs 2>/dev/null || true
+	rm -f "$T/root.fs"
+	truncate -s 320M "$T/root.fs"
+	case $fs in
+	xfs) mkfs.xfs -q -s size=4096 "$T/root.fs" ;;
+	btrfs) mkfs.btrfs -q "$T/root.fs" >/dev/null 2>&1 ;;
+	esac
+	mount_root $fs || { echo "$fs: not tried: needs root, loop devices and $fs in the kernel"; continue; }
+	cp -r "$T/root/." "$T/mnt"
+	umount "$T/mnt"
+	root_in $fs 320
+done
+
+# A superblock of former days in front of the table: nobody knows which of the two is old.
+rm -f "$T/disk"
+truncate -s 128M "$T/disk"
+mkfs.btrfs -q "$T/disk" >/dev/null 2>&1 || mke2fs -q -t ext2 -b 4096 "$T/disk"
+printf 'label: dos\nstart=2048, size=24M, type=83\n' | sfdisk -q --wipe=never "$T/disk" >/dev/null 2>&1
+dd if="$T/fs" of="$T/disk" bs=1M seek=1 conv=notrunc status=none
+refuses 'a superblock and a table' 'begins with the superblock of .* and has a partition table.*--partition=N'
+expect_exit 1 hydroot-image build - "$T/none.hri" < <(cat "$T/disk")
+assert_contains 'as a stream' 'and has a partition table' "$T/out"
+hydroot-image build "$T/fs" "$T/want.hri" 2>/dev/null
+gives 'a superblock and a table, by number' 'partition 1.*as you say' --partition=1
+gives 'a superblock and a table, by auto' 'partition 1' --partition=auto

@@ -32,7 +32,7 @@ expect 0 '' "$tool" publish "$tmp/2/node.hri" "$tmp/www"
 expect 0 '' "$tool" publish "$tmp/1/node.hri" "$tmp/www"
 [ "$(readlink "$tmp/www/node.hri")" = "by-digest/$one.hri" ] || fail "not switched back"
 [ "$(stat -c '%i %y %s' "$tmp/www/by-digest/$one.hri")" = "$first" ] || fail "written again"
-[ "$(find "$tmp/www" -mindepth 1 | wc -l)" = 4 ] || fail "left over: $(ls -aR "$tmp/www")"
+[ "$(find "$tmp/www" -mindepth 1 ! -name '*.history' | wc -l)" = 4 ] || fail "left over: $(ls -aR "$tmp/www")"
 
 # A signature more is the same image: replaced whole, never written to.
 "$tool" keygen "$tmp/k"
@@ -40,6 +40,31 @@ expect 0 '' "$tool" publish "$tmp/1/node.hri" "$tmp/www"
 expect 0 '' "$tool" publish "$tmp/1/node.hri" "$tmp/www"
 expect 0 '' "$tool" verify --public-key="$tmp/k.pub" "$tmp/www/node.hri"
 [ "$(stat -c '%i %y %s' "$tmp/www/by-digest/$one.hri")" != "$first" ] || fail "not replaced"
+
+# A copy without it takes none away: both names of a key that nodes may ask for stay.
+mkdir "$tmp/unsigned"
+seq 1 100000 >"$tmp/fs"
+"$tool" build "$tmp/fs" "$tmp/unsigned/node.hri" 2>/dev/null
+signed=$(stat -c '%i %y %s' "$tmp/www/by-digest/$one.hri")
+expect 0 '' "$tool" publish "$tmp/unsigned/node.hri" "$tmp/www"
+[ "$(stat -c '%i %y %s' "$tmp/www/by-digest/$one.hri")" = "$signed" ] || fail "written again for nothing"
+"$tool" keygen "$tmp/k2"
+"$tool" sign --key="$tmp/k2.key" "$tmp/unsigned/node.hri"
+expect 0 '' "$tool" publish "$tmp/unsigned/node.hri" "$tmp/www"
+for key in k k2; do
+	expect 0 '' "$tool" verify --public-key="$tmp/$key.pub" "$tmp/www/node.hri"
+done
+for key in k3 k4 k5; do
+	"$tool" keygen "$tmp/$key"
+	"$tool" sign --key="$tmp/$key.key" "$tmp/unsigned/node.hri"
+done
+expect 1 'there is no room for all; nothing was published' "$tool" publish "$tmp/unsigned/node.hri" "$tmp/www"
+expect 0 '' "$tool" verify --public-key="$tmp/k.pub" "$tmp/www/node.hri"
+
+# What was damaged on the server's disk is no image, and is replaced.
+printf X | dd of="$tmp/www/by-digest/$one.hri" bs=1 seek=9000 conv=notrunc status=none
+expect 0 'is damaged, and is replaced' "$tool" publish "$tmp/1/node.hri" "$tmp/www"
+expect 0 '' "$tool" verify "$tmp/www/node.hri"
 
 # --keep: the newest, and what any name points to.
 cp "$tmp/1/node.hri" "$tmp/old.hri"

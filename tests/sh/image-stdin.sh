@@ -23,6 +23,14 @@ content() { hydroot-image extract "$1" "$T/raw" && sha256sum <"$T/raw"; }
 dd if="$T/fs" bs=64K status=none | hydroot-image build - "$T/out.d/x.hri" 2>/dev/null
 assert_equal 'a filesystem' "$(content "$T/want.hri")" "$(content "$T/out.d/x.hri")"
 
+# Where it stands is where it begins, also in a file.
+{ head -c 5000 /dev/urandom; cat "$T/fs"; } >"$T/behind"
+hydroot-image build - "$T/out.d/x.hri" 2>/dev/null < <(tail -c +5001 "$T/behind")
+mv "$T/out.d/x.hri" "$T/behind.hri"
+{ dd bs=5000 count=1 status=none >/dev/null; hydroot-image build - "$T/out.d/x.hri" 2>/dev/null; } <"$T/behind" || fail 'not at the start'
+assert 'a file that was read from before' cmp "$T/behind.hri" "$T/out.d/x.hri"
+assert_equal 'its content' "$(content "$T/want.hri")" "$(content "$T/out.d/x.hri")"
+
 zstd -q "$T/fs" -o "$T/fs.zst"
 xz -0 -k "$T/fs"
 gzip -1 -k "$T/fs"

@@ -31,6 +31,14 @@ sleep 1.1
 as_root hydroot-image build --fs=squashfs "$T/b.tar" "$T/c.hri" 2>/dev/null
 assert 'at another time' cmp "$T/b.hri" "$T/c.hri"
 
+# Folders that it names have their times, be they of a moment ago or still to come.
+mkdir -p "$T/t/now" "$T/t/later"
+touch -d '+1 day' "$T/t/later"
+build "$T/t" "$T/want2.hri"
+as_root tar -cf "$T/t.tar" -C "$T/t" .
+build "$T/t.tar" "$T/t.hri"
+assert 'folders of now and of tomorrow' cmp "$T/want2.hri" "$T/t.hri"
+
 for suffix in '' .gz .zst .xz; do
 	head -c $(($(stat -c %s "$T/a.tar$suffix") / 2)) "$T/a.tar$suffix" >"$T/cut"
 	expect_exit 1 as_root hydroot-image build "$T/cut" "$T/out.d/y.hri"

@@ -75,6 +75,11 @@ if command -v openssl >/dev/null; then
 	expect 3 'not signed' "$tool" verify --public-key="$tmp/pub" "$tmp/good.hri"
 	expect 1 'not an Ed25519' "$tool" verify --public-key="$tmp/key" "$tmp/good.hri"
 fi
+"$tool" build --version-number=7 --chunk-size=64K "$tmp/fs" "$tmp/seven.hri" 2>/dev/null
+expect 0 '' "$tool" verify --min-version=7 "$tmp/seven.hri"
+expect 3 'version number is 7, below the 8' "$tool" verify --min-version=8 "$tmp/seven.hri"
+expect 3 'version number is 0, below the 1' "$tool" verify --min-version=1 "$tmp/good.hri"
+expect 2 'min-version=x: not a number' "$tool" verify --min-version=x "$tmp/seven.hri"
 expect 1 'cannot open' "$tool" verify --public-key="$tmp/none" "$tmp/good.hri"
 expect 1 'cannot open' "$tool" verify "$tmp/none"
 expect 1 'not a regular file' "$tool" verify "$tmp"

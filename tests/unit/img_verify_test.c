@@ -45,7 +45,7 @@ static int teardown(void **state _unused_)
 
 static int verify(void)
 {
-	const struct image_trust trust = {NULL, NULL};
+	const struct image_trust trust = {.digest = NULL};
 	struct image_file file;
 	int r;
 
