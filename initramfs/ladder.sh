@@ -41,6 +41,8 @@ hr_boot_root()
 }
 
 hr_attach_status=0
+# While it exists reads of the device fail when attach-timeout is over; after that they wait for ever.
+hr_mounting=${hr_mounting:-/run/hydroot/.mounting}
 
 # One rung: attach, mount, judge; all undone where one of them fails.
 hr_try()
@@ -57,6 +59,7 @@ hr_try()
 	fi
 	if hr_mount_root "$hr_device" "$1" && hr_check_kernel "$1" &&
 		{ ! command -v hr_check_root >/dev/null || hr_check_root "$1"; }; then
+		rm -f "$hr_mounting"
 		hr_say "root: $hr_device is mounted ($hr_type)"
 		return 0
 	fi
@@ -72,6 +75,7 @@ hr_attach()
 	hr_attach_status=0
 	hr_device=
 	rm -f /run/hydroot/root/status.json
+	true >"$hr_mounting"
 	hydrootd --boot ${1:+"$1"} >/run/hydroot/.device || hr_attach_status=$?
 	if [ "$hr_attach_status" != 0 ]; then
 		hr_error=$(hr_status_error)
@@ -103,5 +107,6 @@ hr_undo()
 		hydroot detach root >/dev/null 2>&1 ||
 			hr_warn "$hr_device: cannot be detached: its memory stays in use"
 	fi
+	rm -f "$hr_mounting"
 	hr_device=
 }
