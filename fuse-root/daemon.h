@@ -35,6 +35,7 @@ struct daemon {
 	int64_t start_ms; /* clock_ms of the attach */
 	int rundir_fd; /* /run/hydroot/NAME */
 	int meminfo_fd; /* for memory_read */
+	int mounting_fd; /* in a boot: rundir_open_mounting, or -1 */
 	int kmsg_fd, log_fd; /* where messages go once the device is ready */
 	char *public_key; /* PEM, or NULL */
 	size_t public_key_bytes;

@@ -243,6 +243,8 @@ static int prepare(struct daemon *d)
 	/* Of an attachment before this one. */
 	(void)unlinkat(d->rundir_fd, "resident", 0);
 	d->meminfo_fd = memory_open();
+	if (d->is_boot)
+		d->mounting_fd = rundir_open_mounting();
 	d->kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	d->log_fd = openat(d->rundir_fd, "log",
 			   O_RDWR | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC, 0644);
@@ -388,8 +390,11 @@ static int read_options(struct daemon *d, struct arguments *args, int argc, char
 int main(int argc, char **argv)
 {
 	static struct net_config net = {.root_fd = -1};
-	static struct daemon d = {
-		.meminfo_fd = -1, .kmsg_fd = -1, .log_fd = -1, .net = &net};
+	static struct daemon d = {.meminfo_fd = -1,
+				  .mounting_fd = -1,
+				  .kmsg_fd = -1,
+				  .log_fd = -1,
+				  .net = &net};
 	struct arguments args = {0};
 	int status;
 

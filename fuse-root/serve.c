@@ -381,7 +381,8 @@ int serve_make_parts(struct serve *s)
 		.in_order = s->mode == MODE_FULL,
 		.hot = pack_config(s),
 		.resume = on_resume,
-		.expire = s->o->io_timeout_ms ? on_expire : NULL,
+		.expire =
+			s->o->io_timeout_ms || s->d->mounting_fd >= 0 ? on_expire : NULL,
 		.complete = on_complete,
 		.ctx = s,
 	};
@@ -420,6 +421,25 @@ int serve_make_parts(struct serve *s)
 	return err < 0 ? fail(s, err, "engine") : 0;
 }
 
+/*
+ * attach-timeout leads to a mounted root, not only to a device: a mount that waits for a server which is
+ * gone has to fail, so that the initramfs can try the fallback.
+ */
+static int64_t mount_deadline_ms(const struct serve *s)
+{
+	/* What began in mode full was limited from the last byte on. */
+	const int64_t from_ms = s->full.since_ms ? s->full.since_ms : s->d->start_ms;
+
+	return s->d->mounting_fd < 0 ? 0 : from_ms + s->o->attach_timeout_ms;
+}
+
+static bool is_mounting(void *ctx)
+{
+	const struct serve *s = ctx;
+
+	return !rundir_is_removed(s->d->mounting_fd);
+}
+
 int serve_make_file(struct serve *s)
 {
 	struct fusefile_config config = {
@@ -433,6 +453,8 @@ int serve_make_file(struct serve *s)
 		.timeline = s->d->timeline,
 		.hold = s->d->hold,
 		.io_timeout_ms = s->o->io_timeout_ms,
+		.deadline_ms = mount_deadline_ms(s),
+		.deadline_counts = is_mounting,
 		.noted = on_read,
 		.ended = on_fuse_ended,
 		.ctx = s,

@@ -41,6 +41,8 @@ hr_boot_root()
 }
 
 hr_attach_status=0
+# While it exists reads of the device fail when attach-timeout is over; after that they wait for ever.
+hr_mounting=${hr_mounting:-/run/hydroot/.mounting}
 
 # One rung: attach, mount, judge; all undone where one of them fails.
 hr_try()
@@ -54,6 +56,7 @@ hr_try()
 	hr_say "attach: $hr_device is ready"
 	hr_report attached
 	if hr_mount_root "$hr_device" "$1" && hr_check_kernel "$1" && hr_check_root "$1"; then
+		rm -f "$hr_mounting"
 		hr_say "root: $hr_device is mounted ($hr_type)"
 		return 0
 	fi
@@ -69,6 +72,7 @@ hr_attach()
 	hr_attach_status=0
 	hr_device=
 	rm -f /run/hydroot/root/status.json
+	true >"$hr_mounting"
 	hr_watch_attach &
 	hr_watcher=$!
 	hydrootd --boot ${1:+"$1"} >/run/hydroot/.device 2>"$hr_console" </dev/null ||
@@ -105,5 +109,6 @@ hr_undo()
 		hydroot detach root >/dev/null 2>&1 ||
 			hr_warn "$hr_device: cannot be detached: its memory stays in use"
 	fi
+	rm -f "$hr_mounting"
 	hr_device=
 }

@@ -192,6 +192,10 @@ hr_mount_root()
 {
 	hr_type=${hydroot_rootfstype:-}
 	[ -n "$hr_type" ] || hr_type=$(hr_fs_type "$1")
+	if [ -z "$hr_type" ] && ! dd if="$1" bs=4096 count=1 >/dev/null 2>&1; then
+		hr_error="$1: cannot be read: see above"
+		return 1
+	fi
 	if [ -z "$hr_type" ]; then
 		hr_error="$1: no filesystem that is known by its magic number: give rootfstype="
 		return 1

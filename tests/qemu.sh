@@ -3,7 +3,7 @@
 #
 # qemu.sh - guests for the boot tests and the demo; sourced after lib.sh
 #
-# A guest has its console in $T/NAME.console and an agent on its second serial port, through
+# A guest has its console in $T/NAME.console, qemu's monitor behind `monitor NAME COMMAND`, and an agent on its second serial port, through
 # which `guest NAME SECONDS SCRIPT` runs a script as root.  Its network is qemu's own: the host's
 # 127.0.0.1 is 10.0.2.2 there.  KVM is used only where a quick probe really boots with it.
 
@@ -17,6 +17,8 @@ GUEST_APPEND='no_timer_check console=ttyS0 net.ifnames=0 panic=-1 loglevel=4 pri
 GUEST_IP='ip=10.0.2.15::10.0.2.2:255.255.255.0:guest:eth0:off nameserver=10.0.2.3'
 # shellcheck disable=SC2034 # for the tests
 GUEST_HOST=10.0.2.2
+# Its interfaces and what they are plugged into, in qemu's words.
+GUEST_NET=(-netdev "user,id=n0" -device "virtio-net-pci,netdev=n0,romfile=")
 
 qemu_tcg=(-accel "tcg,thread=multi" -cpu "qemu64,-cx16")
 qemu_kvm=(-accel kvm -cpu host)
@@ -65,10 +67,12 @@ start_guest()
 	if [ "$(guest_accel)" = kvm ]; then accel=("${qemu_kvm[@]}"); else accel=("${qemu_tcg[@]}"); fi
 	: >"$T/$name.console"
 	evidence+=("$T/$name.console")
+	mkfifo "$T/$name.monitor.in" "$T/$name.monitor.out"
 	timeout -k 5 "${GUEST_LIFE_SECONDS:-1200}" "${qemu_base[@]}" "${accel[@]}" \
 		-m "$GUEST_MEMORY" -kernel "${GUEST_KERNEL:-$IMAGES/base/vmlinuz}" -initrd "$initrd" \
 		-append "$GUEST_APPEND $append" \
-		-netdev user,id=n0 -device virtio-net-pci,netdev=n0,romfile= \
+		"${GUEST_NET[@]}" \
+		-chardev "pipe,id=monitor,path=$T/$name.monitor" -mon chardev=monitor \
 		-serial "file:$T/$name.console" \
 		-chardev "socket,id=agent,path=$T/$name.agent,server=on,wait=off" \
 		-serial chardev:agent "$@" </dev/null >"$T/$name.qemu" 2>&1 &
@@ -81,6 +85,18 @@ start_guest()
 start_hydroot_guest()
 {
 	start_guest "$1" "$2" "rw $GUEST_IP ${4-} root=hydroot:$3"
+}
+
+# A command for qemu itself, as in `set_link n0 off`; no answer.
+monitor() { echo "$2" >"$T/$1.monitor.in"; } # NAME COMMAND
+
+# initramfs_with OUTPUT TREE: that of the boot tests with the files of TREE in it; the kernel unpacks one archive
+# after the other.
+initramfs_with()
+{
+	cp "$IMAGES/boot/initramfs.img" "$1"
+	truncate -s %4 "$1"
+	(cd "$2" && find . | cpio -o -H newc --quiet -R 0:0) >>"$1"
 }
 
 guest_runs() { kill -0 "${guest_pid[$1]}" 2>/dev/null; }
@@ -142,13 +158,13 @@ guest_status() { guest_hydroot "$1" 60 'status root --json' | jq -r "$2"; } # NA
 
 guest_status_is() { [ "$(guest_status "$1" "$2")" = "$3" ]; }
 
-# The kernel's log must show no trouble with the disk.
-assert_no_io_errors() # NAME
+# The kernel's log must show no trouble with the disk, but for lines that match EXPECTED.
+assert_no_io_errors() # NAME [EXPECTED]
 {
 	guest "$1" 20 dmesg >"$T/$1.dmesg"
 	# The clock of an emulated PC has its own complaint.  Watchdogs that only say what they do (of clocks, of
 	# counters the CPU has not) are not meant, but those that fired: the kernel's and systemd's.
-	if grep -hv 'MP-BIOS bug' "$T/$1.dmesg" "$T/$1.console" |
+	if grep -hvE "MP-BIOS bug${2:+|$2}" "$T/$1.dmesg" "$T/$1.console" |
 		grep -iE 'I/O error|EXT4-fs error|XFS.*(error|corrupt|shutdown)|Buffer I/O|blk_update_request|critical (target|medium)|hung task|blocked for more than|watchdog timeout|soft lockup|hard lockup|BUG:|\bOops\b'; then
 		fail "guest $1: the kernel complains"
 	fi

@@ -226,3 +226,22 @@ void rundir_part_remove(const char *kernel_name)
 	*strrchr(path, '/') = '\0';
 	rmdir(path);
 }
+
+int rundir_open_mounting(void)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof path, "%s/.mounting", top_dir());
+	int fd;
+
+	if (n < 0 || (size_t)n >= sizeof path)
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+bool rundir_is_removed(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 || st.st_nlink == 0;
+}

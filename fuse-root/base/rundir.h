@@ -38,6 +38,13 @@ int rundir_names(char ***ret_names) _must_check_;
 void rundir_part_add(const char *kernel_name);
 void rundir_part_remove(const char *kernel_name);
 
+/*
+ * The file that an initramfs has until its root is mounted.  fd, or -errno: there is none.  rundir_is_removed
+ * looks without a path.
+ */
+int rundir_open_mounting(void) _must_check_;
+bool rundir_is_removed(int fd);
+
 /* Remove the directory of an attachment that is gone, with its known files.  0 or -errno. */
 int rundir_remove(const char *name) _must_check_;
 

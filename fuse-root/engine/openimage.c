@@ -287,6 +287,27 @@ static void note_trust(const struct openimage_trust *trust)
 			"can replace it: set digest= or public-key=");
 }
 
+#define NOBODY "no server answered in time"
+
+/* With what the first server that failed has said, which is more than that it took too long. */
+static void explain_silence(struct attempt *a)
+{
+	cleanup_free struct source_status *status = malloc(sizeof *status);
+
+	if (!status || strcmp(a->why, NOBODY) != 0)
+		return;
+	source_status(a->source, status);
+	for (unsigned i = 0; i < status->n_servers; i++) {
+		const struct source_server_status *server = &status->servers[i];
+
+		if (!server->last_error[0])
+			continue;
+		snprintf(a->why, a->why_bytes, NOBODY ": %.100s: %s", server->url,
+			 server->last_error);
+		return;
+	}
+}
+
 int openimage_open(const struct openimage_config *config, struct openimage *ret,
 		   char *why, size_t why_bytes)
 {
@@ -301,7 +322,7 @@ int openimage_open(const struct openimage_config *config, struct openimage *ret,
 	};
 	int err = o.first ? 0 : -ENOMEM;
 
-	snprintf(why, why_bytes, "no server answered in time");
+	snprintf(why, why_bytes, NOBODY);
 	/* A name that has moved on already is no obstacle to who knows the digest. */
 	if (config->trust.has_digest)
 		source_pin(a.source, 0, config->trust.digest);
@@ -324,6 +345,8 @@ int openimage_open(const struct openimage_config *config, struct openimage *ret,
 		if ((a.avoid & everybody) != everybody)
 			err = 0;
 	}
+	if (err == -ETIMEDOUT)
+		explain_silence(&a);
 	openimage_close(&o);
 	return err;
 }

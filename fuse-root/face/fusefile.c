@@ -60,6 +60,8 @@ int fusefile_new(const struct fusefile_config *config, struct fusefile **ret)
 		.trace = config->trace,
 		.timeline = config->timeline,
 		.io_timeout_ms = config->io_timeout_ms,
+		.deadline_ms = config->deadline_ms,
+		.deadline_counts = config->deadline_counts,
 		.noted = config->noted,
 		.ctx = config->ctx,
 		.reply = fuseproto_reply_read,

@@ -25,7 +25,9 @@ struct fusefile_config {
 	unsigned n_workers; /* other threads that call readpath_resume */
 	struct trace *trace; /* notes every read; or NULL */
 	struct timeline *timeline; /* notes what waits; or NULL */
-	int64_t io_timeout_ms; /* these two as in struct readpath_config */
+	int64_t io_timeout_ms; /* these four as in struct readpath_config */
+	int64_t deadline_ms;
+	bool (*deadline_counts)(void *ctx);
 	void (*noted)(void *ctx, uint64_t img_off, uint64_t n_bytes, bool missed);
 	struct hold *hold; /* has the connection, or gets it; NULL: nobody outlives us */
 	void *memory; /* fusefile_memory_bytes for requests under way, see face/underway.h */

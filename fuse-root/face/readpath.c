@@ -12,6 +12,8 @@
 #include "base/lock.h"
 #include "base/log.h"
 
+#define NS_PER_MS INT64_C(1000000)
+
 /* A read that was set aside. */
 struct pending {
 	struct chunk_waiter waiter; /* first: the map gives this back */
@@ -34,7 +36,8 @@ struct readpath {
 	struct lock lock;
 	struct histogram waits;
 	uint64_t n_demanded, n_timed_out;
-	uint64_t n_pending; /* set aside, with io_timeout_ms */
+	uint64_t n_pending; /* set aside */
+	int64_t deadline_ns; /* of all reads; INT64_MAX: none, or it does not count any more */
 	int64_t expire_ns; /* nobody has waited too long before; INT64_MAX: nobody waits */
 	int64_t said_ns; /* when time-outs were last logged */
 };
@@ -50,6 +53,8 @@ int readpath_new(const struct readpath_config *config, struct readpath **ret)
 	atomic_init(&rp->fail_err, 0);
 	atomic_init(&rp->n_reads, 0);
 	rp->expire_ns = INT64_MAX;
+	rp->deadline_ns =
+		config->deadline_ms ? config->deadline_ms * NS_PER_MS : INT64_MAX;
 	rp->pendings = bufpool_new(config->n_waiting_max, sizeof(struct pending));
 	rp->buffers = bufpool_new(config->n_threads, READ_BYTES_MAX);
 	if (!rp->pendings || !rp->buffers) {
@@ -126,26 +131,37 @@ static void fail_waiters(struct readpath *rp, int err)
 	fail_list(rp, chunkmap_take_all_waiters(rp->config.cm), err);
 }
 
-/* -- the time limit ------------------------------------------------------------------------ */
+/* -- the time limits ----------------------------------------------------------------------- */
 
-#define NS_PER_MS INT64_C(1000000)
 /* One that registered while readpath_expire looked is found so much later at the latest. */
 #define LOOK_AGAIN_NS (INT64_C(1000) * NS_PER_MS)
 #define SAY_AGAIN_NS (INT64_C(10000) * NS_PER_MS)
 
-static int64_t timeout_ns(const struct readpath *rp)
+static bool has_limit(const struct readpath *rp)
 {
-	return rp->config.io_timeout_ms * NS_PER_MS;
+	return rp->config.io_timeout_ms || rp->config.deadline_ms;
+}
+
+/* When a read that waits since then has waited too long; INT64_MAX: never. */
+static int64_t limit_locked(struct readpath *rp, int64_t since_ns)
+{
+	int64_t limit_ns = INT64_MAX;
+
+	lock_assert_held(&rp->lock);
+	if (rp->config.io_timeout_ms && since_ns != INT64_MAX)
+		limit_ns = since_ns + rp->config.io_timeout_ms * NS_PER_MS;
+	return limit_ns < rp->deadline_ns ? limit_ns : rp->deadline_ns;
 }
 
 /* Before the map gets it: from then on it may be answered at any moment. */
 static void set_expiry(struct readpath *rp, const struct pending *p)
 {
-	int64_t expire_ns = p->waiter.since_ns + timeout_ns(rp);
+	int64_t expire_ns;
 
-	if (rp->config.io_timeout_ms == 0)
+	if (!has_limit(rp))
 		return;
 	lock_acquire(&rp->lock);
+	expire_ns = limit_locked(rp, p->waiter.since_ns);
 	if (expire_ns < rp->expire_ns)
 		rp->expire_ns = expire_ns;
 	lock_release(&rp->lock);
@@ -167,39 +183,76 @@ static bool is_expiry_due(struct readpath *rp, int64_t now_ns, int64_t *ret_dela
 	return is_due;
 }
 
-static void note_expired(struct readpath *rp, unsigned n, int64_t oldest_ns,
+/* Is it over, so that nobody may wait any more?  A deadline that does not count any more never does again. */
+static bool is_past_deadline(struct readpath *rp, int64_t now_ns)
+{
+	bool is_past;
+
+	lock_acquire(&rp->lock);
+	is_past = now_ns >= rp->deadline_ns;
+	lock_release(&rp->lock);
+	if (!is_past || rp->config.deadline_counts(rp->config.ctx))
+		return is_past;
+	lock_acquire(&rp->lock);
+	rp->deadline_ns = INT64_MAX;
+	lock_release(&rp->lock);
+	return false;
+}
+
+static void say_expired(const struct readpath *rp, unsigned n, bool is_past,
+			enum log_level level)
+{
+	const char *plural = n == 1 ? "" : "s";
+
+	if (is_past)
+		log_at(level,
+		       "%u read%s failed with EIO: no root is mounted, and "
+		       "attach-timeout is over",
+		       n, plural);
+	else
+		log_at(level,
+		       "%u read%s failed with EIO: waited for the network for "
+		       "io-timeout, %lld ms",
+		       n, plural, (long long)rp->config.io_timeout_ms);
+}
+
+static void note_expired(struct readpath *rp, unsigned n, bool is_past, int64_t oldest_ns,
 			 int64_t now_ns)
 {
+	int64_t limit_ns;
 	bool is_said;
 
 	lock_acquire(&rp->lock);
-	if (rp->n_pending == 0)
+	limit_ns = limit_locked(rp, oldest_ns);
+	if (rp->n_pending == 0 || limit_locked(rp, now_ns) == INT64_MAX)
 		rp->expire_ns = INT64_MAX;
-	else if (oldest_ns != INT64_MAX && oldest_ns + timeout_ns(rp) < rp->expire_ns)
-		rp->expire_ns = oldest_ns + timeout_ns(rp);
+	else if (limit_ns > now_ns && limit_ns < rp->expire_ns)
+		rp->expire_ns = limit_ns;
 	rp->n_timed_out += n;
 	is_said = rp->said_ns && now_ns - rp->said_ns < SAY_AGAIN_NS;
 	if (n && !is_said)
 		rp->said_ns = now_ns;
 	lock_release(&rp->lock);
 	if (n)
-		log_at(is_said ? LOG_L_DEBUG : LOG_L_ERROR,
-		       "%u read%s failed with EIO: waited for the network for "
-		       "io-timeout, %lld ms",
-		       n, n == 1 ? "" : "s", (long long)rp->config.io_timeout_ms);
+		say_expired(rp, n, is_past, is_said ? LOG_L_DEBUG : LOG_L_ERROR);
 }
 
 int64_t readpath_expire(struct readpath *rp)
 {
 	int64_t now_ns = clock_ns(), oldest_ns, delay_ms;
-	struct chunk_waiter *list;
+	const int64_t timeout_ns = rp->config.io_timeout_ms * NS_PER_MS;
 
-	if (rp->config.io_timeout_ms == 0)
+	if (!has_limit(rp))
 		return -1;
 	while (is_expiry_due(rp, now_ns, &delay_ms)) {
-		list = chunkmap_take_older(rp->config.cm, now_ns - timeout_ns(rp),
-					   &oldest_ns);
-		note_expired(rp, fail_list(rp, list, -EIO), oldest_ns, now_ns);
+		const bool is_past = is_past_deadline(rp, now_ns);
+		const int64_t before_ns = is_past      ? INT64_MAX
+					  : timeout_ns ? now_ns - timeout_ns
+						       : INT64_MIN;
+		struct chunk_waiter *list =
+			chunkmap_take_older(rp->config.cm, before_ns, &oldest_ns);
+
+		note_expired(rp, fail_list(rp, list, -EIO), is_past, oldest_ns, now_ns);
 	}
 	return delay_ms;
 }

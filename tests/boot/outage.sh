@@ -65,7 +65,7 @@ timed "a cached read" 'io read $(cat /run/device) 0'
 timed "a write with fsync" 'io write /var/tmp/x'
 timed "fstrim" 'rm /var/tmp/x; s=$(date +%s); fstrim / && echo $((($(date +%s) - s) * 1000))'
 wait_for 30 "state stalled" guest_status_is g .state stalled
-wait_console g 30 'hydroot.*waiting'
+wait_console g 30 'hydrootd: root: waiting for http://[^ ]*/debian\.hri \([^)]*\): .+: last byte [0-9]+ s ago, next try in [0-9]+ s, [0-9]{3} reads wait'
 note "the console says: $(tr -d '\r' <"$T/g.console" | grep -a 'hydroot.*waiting' | tail -n 1)"
 
 while [ $(($(now_ms) - down_ms)) -lt $((outage_s * 1000)) ]; do

@@ -9,11 +9,11 @@ requires busybox
 # DEFINITIONS go before hr_boot_root; into $T/out: the console, then "status STATUS".
 ladder() # DEFINITIONS
 {
-	busybox sh -c "hr_lib=initramfs; . initramfs/boot.sh
+	busybox sh -c "hr_lib=initramfs; hr_mounting=$T/mounting; . initramfs/boot.sh
 		hr_console=/dev/stdout
 		hr_attach()
 		{
-			echo \"called \$*\"
+			echo \"called \$*\"; : >$T/mounting
 			hr_attach_status=0 hr_device=/dev/x hr_error='no server answers'
 			\${1:+eval} attach_is_good \$1 || { hr_attach_status=\${code:-1}; return 1; }
 		}
@@ -65,6 +65,14 @@ ladder 'attach_is_good() { true; }; hr_check_root() { hr_error=noinit; return 1;
 says "a root without init" '^status 1 fallback: root: noinit'
 ladder 'attach_is_good() { true; }; hr_check_kernel() { hr_error=kernel; return 1; }'
 says "kernel-check" '^status 1 fallback: root: kernel'
+
+# What tells the daemon that reads may not wait for ever: until the root is mounted, and judged.
+ladder 'attach_is_good() { true; }; hr_check_kernel() { ls "$hr_mounting"; }'
+says "while it is mounted" '/mounting$'
+refute "afterwards" test -e "$T/mounting"
+ladder 'hr_mount_root() { hr_error=broken; return 1; }'
+says "it fails" '^status 1'
+refute "afterwards" test -e "$T/mounting"
 
 # Without a network only a fallback on a disk can help.
 ladder 'hr_network_failed="network: no link"'

@@ -38,6 +38,11 @@ asked btrfs "hr_fs_type $T/device"
 magic 0 nothing
 asked '' "hr_fs_type $T/device"
 
+# Why there is nothing to mount; a directory stands for a device whose reads fail.
+asked "$T/device: no filesystem that is known by its magic number: give rootfstype=" \
+	"hr_mount_root $T/device /nowhere; echo \"\$hr_error\""
+asked "$T: cannot be read: see above" "hr_mount_root $T /nowhere; echo \"\$hr_error\""
+
 # discard where the device can; ro and rootflags as the command line has them.
 can='hr_can_discard() { true; };'
 asked rw,discard "$can hr_mount_options ext4 x"

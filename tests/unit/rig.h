@@ -44,6 +44,7 @@ struct rig_options {
 	unsigned n_workers; /* 0: 2 */
 	uint64_t rate_bytes;
 	int64_t io_timeout_ms;
+	int64_t deadline_in_ms; /* as deadline_ms of the read path, from rig_init on; 0: none */
 	bool no_fill;
 	bool in_order;
 	bool forget_pages; /* no index page is in the first bytes */
@@ -71,6 +72,8 @@ struct rig {
 	struct trace *trace;
 	int64_t io_timeout_ms;
 	unsigned n_servers;
+	int64_t deadline_ms;
+	atomic_bool deadline_is_lifted;
 	atomic_uint n_complete, n_promoted;
 };
 
@@ -102,6 +105,11 @@ static inline void rig_complete(void *ctx)
 static inline int64_t rig_expire(void *ctx)
 {
 	return readpath_expire(((struct rig *)ctx)->rp);
+}
+
+static inline bool rig_deadline_counts(void *ctx)
+{
+	return !atomic_load(&((struct rig *)ctx)->deadline_is_lifted);
 }
 
 static inline void rig_noted(void *ctx, uint64_t img_off, uint64_t n_bytes, bool missed)
@@ -220,6 +228,8 @@ static inline void rig_new_paths(struct rig *g)
 		.n_threads = 16,
 		.trace = g->trace,
 		.io_timeout_ms = g->io_timeout_ms,
+		.deadline_ms = g->deadline_ms,
+		.deadline_counts = rig_deadline_counts,
 		.noted = rig_noted,
 		.ctx = g,
 		.reply = rig_on_reply,
@@ -282,6 +292,7 @@ static inline void rig_init(struct rig *g, const struct rig_options *o)
 				.ctx = g,
 			},
 		.io_timeout_ms = o->io_timeout_ms,
+		.deadline_ms = o->deadline_in_ms ? clock_ms() + o->deadline_in_ms : 0,
 		.n_servers = o->n_servers ? o->n_servers : 1,
 	};
 	log_daemon(-1, -1);

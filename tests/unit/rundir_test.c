@@ -130,13 +130,33 @@ static void parts_are_marked_and_unmarked(void **state)
 	rundir_part_remove("zram7");
 }
 
+static void removal_is_seen_without_a_path(void **state _unused_)
+{
+	char path[96];
+
+	snprintf(path, sizeof path, "%s/.mounting", run);
+	assert_int_equal(rundir_open_mounting(), -ENOENT);
+	cleanup_fd int made = rundir_create("five");
+	close(open(path, O_WRONLY | O_CREAT, 0600));
+	cleanup_fd int fd = rundir_open_mounting();
+	assert_true(made >= 0 && fd >= 0);
+	assert_false(rundir_is_removed(fd));
+	assert_int_equal(unlink(path), 0);
+	assert_true(rundir_is_removed(fd));
+	assert_int_equal(rundir_remove("five"), 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(names_are_checked),  TEST(made_with_parents_and_removed),
-		TEST(foreign_files_stay), TEST(links_are_not_followed),
-		TEST(names_are_listed),	  TEST(parts_are_marked_and_unmarked),
+		TEST(names_are_checked),
+		TEST(made_with_parents_and_removed),
+		TEST(foreign_files_stay),
+		TEST(links_are_not_followed),
+		TEST(names_are_listed),
+		TEST(parts_are_marked_and_unmarked),
+		TEST(removal_is_seen_without_a_path),
 	};
 
 	umask(022);
