@@ -124,8 +124,15 @@ static int control_pause(void *ctx, bool paused, char *why, size_t why_bytes)
 static int control_detach(void *ctx, char *why, size_t why_bytes)
 {
 	struct serve *s = ctx;
+	char loop[LOOP_PATH_BYTES];
 	int err;
 
+	/* Nobody has our device open then, and clearing our own loop device would lose what is written to the other. */
+	if (s->is_attached && attachment_is_below_loop(&s->attachment, loop)) {
+		snprintf(why, why_bytes, "the device is in use: below the loop device %s",
+			 loop);
+		return -EBUSY;
+	}
 	s->record->is_leaving = true;
 	err = s->is_attached ? attachment_close(&s->attachment) : 0;
 	if (err < 0) {

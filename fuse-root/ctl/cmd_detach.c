@@ -106,6 +106,9 @@ static int remove_loop(const char *name, const char *loop_name)
 
 	snprintf(loop.path, sizeof loop.path, "/dev/%.32s", loop_name);
 	loop.fd = open(loop.path, O_RDONLY | O_CLOEXEC);
+	/* Without a node, or without a device behind it, there is none any more. */
+	if (loop.fd < 0 && (errno == ENOENT || errno == ENXIO))
+		return 0;
 	if (loop.fd < 0 || fstat(loop.fd, &st) < 0) {
 		int err = -errno;
 
@@ -124,6 +127,24 @@ static int remove_loop(const char *name, const char *loop_name)
 	return loop_detach(&loop);
 }
 
+/* Behind the search for users, for those that it does not know: whoever claims a device cannot have it then. */
+static int check_unclaimed(const char *name, const char *top)
+{
+	char path[KERNEL_NAME_BYTES + 8];
+
+	snprintf(path, sizeof path, "/dev/%s", top);
+	for (unsigned i = 0; i < TRIES; i++) {
+		cleanup_fd int fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+
+		if (fd >= 0 || errno != EBUSY)
+			return 0;
+		poll(NULL, 0, POLL_MS);
+	}
+	log_error("%s: in use: claimed by the kernel: mounted, or part of another device",
+		  name);
+	return -EBUSY;
+}
+
 /* The device that carries the image and what is under it, down to the store. */
 static int remove_device(const struct peer *a, dev_t device)
 {
@@ -132,6 +153,9 @@ static int remove_device(const struct peer *a, dev_t device)
 
 	if (!device || kernel_name(device, top))
 		return 0; /* gone already */
+	err = check_unclaimed(a->name, top);
+	if (err)
+		return err;
 	if (strncmp(top, "loop", 4) == 0)
 		return remove_loop(a->name, top);
 	if (strncmp(top, "dm-", 3) != 0)

@@ -49,6 +49,14 @@ bool loop_is_over_device(const struct blockdev *loop);
 /* LOOP_CHANGE_FD of a read-only loop to another file of the same size. */
 int loop_change_backing(struct blockdev *loop, int backing_fd) _must_check_;
 
+/*
+ * The loop devices whose backing file is this block device, by their paths, n_max at most.  Nobody has the device open
+ * for them that could be found in /proc.  How many.
+ */
+#define LOOP_PATH_BYTES 64u
+unsigned loop_find_over(uint32_t major, uint32_t minor, char (*ret)[LOOP_PATH_BYTES],
+			unsigned n_max);
+
 /* True when /dev/mapper/control answers; opens it and keeps it open. */
 bool dm_is_available(void);
 /* Map all n_bytes of target onto a new device "hydroot-NAME". */

@@ -79,6 +79,18 @@ const struct blockdev *attachment_device(const struct attachment *a)
 	return a->has_dm ? &a->dm : &a->loop;
 }
 
+bool attachment_is_below_loop(const struct attachment *a, char ret[LOOP_PATH_BYTES])
+{
+	const struct blockdev *device = attachment_device(a);
+	char found[1][LOOP_PATH_BYTES];
+
+	if (!device->path[0] ||
+	    loop_find_over(device->major, device->minor, found, 1) == 0)
+		return false;
+	snprintf(ret, LOOP_PATH_BYTES, "%s", found[0]);
+	return true;
+}
+
 /* A loop device lets go only when the last user closes it: see that there is none. */
 static int check_unused(const struct blockdev *loop)
 {

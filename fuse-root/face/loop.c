@@ -8,8 +8,10 @@
  */
 #include "face/blockdev.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/loop.h>
 #include <sched.h>
 #include <signal.h>
@@ -227,6 +229,44 @@ bool loop_is_over_device(const struct blockdev *loop)
 	struct loop_info64 info;
 
 	return ioctl(loop->fd, LOOP_GET_STATUS64, &info) == 0 && info.lo_rdevice;
+}
+
+/*
+ * By the name of the backing file and without asking a filesystem anew: other loop devices may be over files of
+ * one that does not answer.
+ */
+static bool is_over(const char *loop_name, uint32_t device_major, uint32_t device_minor)
+{
+	char file[NAME_MAX + 64], path[PATH_MAX];
+	struct statx st;
+	ssize_t n;
+
+	snprintf(file, sizeof file, "/sys/block/%s/loop/backing_file", loop_name);
+	cleanup_fd int fd = open(file, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, path, sizeof path - 1);
+	if (n <= 0)
+		return false;
+	path[n] = '\0';
+	path[strcspn(path, "\n")] = '\0';
+	return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0 &&
+	       S_ISBLK(st.stx_mode) && st.stx_rdev_major == device_major &&
+	       st.stx_rdev_minor == device_minor;
+}
+
+unsigned loop_find_over(uint32_t device_major, uint32_t device_minor,
+			char (*ret)[LOOP_PATH_BYTES], unsigned n_max)
+{
+	DIR *dir = opendir("/sys/block");
+	struct dirent *entry;
+	unsigned n = 0;
+
+	while (dir && n < n_max && (entry = readdir(dir)))
+		if (strncmp(entry->d_name, "loop", 4) == 0 &&
+		    is_over(entry->d_name, device_major, device_minor))
+			snprintf(ret[n++], LOOP_PATH_BYTES, "/dev/%.32s", entry->d_name);
+	if (dir)
+		closedir(dir);
+	return n;
 }
 
 struct change {
