@@ -233,9 +233,18 @@ static void wait_for_events(struct serve *s, int timeout_ms)
 
 /* -- start -------------------------------------------------------------------------------- */
 
+/*
+ * The error in the status is what was logged in this step (log_forget_error), where the facts were known.  Who goes
+ * on where another process died says it himself.
+ */
 static int fail(struct serve *s, int err, const char *what)
 {
-	if (!s->error[0])
+	if (!s->error[0] && !log_last_error()[0] && !s->d->n_serve_deaths)
+		log_error("%s: %s", what, strerror(-err));
+	if (!s->error[0] && log_last_error()[0])
+		snprintf(s->error, sizeof s->error, "%.*s", (int)sizeof s->error - 1,
+			 log_last_error());
+	else if (!s->error[0])
 		snprintf(s->error, sizeof s->error, "%s: %s", what, strerror(-err));
 	s->state = STATE_FAILED;
 	return err;
@@ -313,7 +322,7 @@ static int open_image(struct serve *s)
 		.idle = on_idle,
 		.ctx = s,
 	};
-	char why[200] = "";
+	char why[200] = "", cause[256] = "";
 	int err;
 
 	if (s->mode == MODE_FULL)
@@ -322,8 +331,12 @@ static int open_image(struct serve *s)
 	if (err == -ECANCELED)
 		return s->error[0] ? fail(s, -EOPNOTSUPP, "servers") : err;
 	if (err < 0) {
-		snprintf(s->error, sizeof s->error, "image: %s", why);
-		log_error("image: not attached: %s", why);
+		const bool has_cause =
+			err == -ETIMEDOUT && serve_describe_away(s, cause, sizeof cause);
+
+		snprintf(s->error, sizeof s->error, "image: %s%s%.*s", why,
+			 has_cause ? ": " : "", (int)sizeof cause / 2, cause);
+		log_error("image: not attached: %s", s->error + strlen("image: "));
 		return fail(s, err, "image");
 	}
 	return 0;
@@ -503,6 +516,7 @@ static void become_ready(struct serve *s)
 {
 	char device[80];
 
+	log_debug("block device: %s", attachment_device(&s->attachment)->path);
 	s->is_attached = true;
 	s->seconds_ready = serve_seconds(s);
 	serve_record_ready(s);
@@ -516,7 +530,10 @@ static void become_ready(struct serve *s)
 /* Mode hybrid and stream: a device now, and what it lacks later. */
 static int attach(struct serve *s)
 {
-	int err = serve_make_file(s);
+	int err;
+
+	log_forget_error();
+	err = serve_make_file(s);
 
 	if (err == 0)
 		err = expose(s);
@@ -602,8 +619,11 @@ static int deliver(struct serve *s)
 {
 	int err;
 
+	log_forget_error();
 	s->seconds_resident = serve_seconds(s);
 	end_fetching(s);
+	if (store_is_persistent(s->store))
+		serve_release_claim(s);
 	s->attachment = serve_attachment(s);
 	err = attachment_open_store(&s->attachment, s->store);
 	if (err < 0)
@@ -615,8 +635,8 @@ static int deliver(struct serve *s)
 	s->record->seconds_resident = s->seconds_resident;
 	s->record->method = s->handover_method;
 	s->record->is_swapped = true;
-	log_notice("resident after %.1f s: server and daemon are not needed any more",
-		   s->seconds_resident);
+	log_notice("%s after %.1f s: server and daemon are not needed any more",
+		   attach_state_name(s->state), s->seconds_resident);
 	become_ready(s);
 	return 0;
 }
@@ -703,24 +723,37 @@ static void stop(struct serve *s)
 		(void)!rundir_remove(s->o->name);
 }
 
+static int preflight_memory(struct serve *s)
+{
+	int err = serve_preflight(s);
+
+	return err < 0 ? fail(s, err, "memory") : 0;
+}
+
 static int start(struct serve *s)
 {
-	int err = serve_open_control(s);
+	static const struct {
+		int (*run)(struct serve *s);
+		const char *what;
+	} steps[] = {
+		{serve_open_control, "control socket"},
+		{serve_open_source, "servers"},
+		{open_image, "image"},
+		{preflight_memory, "memory"},
+		{open_store, "store"},
+		{serve_make_parts, "chunk map and engine"},
+		{start_engine, "threads"},
+	};
 
-	if (err == 0)
-		err = serve_open_source(s);
-	if (err == 0)
-		err = open_image(s);
-	if (err == 0 && (err = serve_preflight(s)) < 0)
-		err = fail(s, err, "memory");
-	if (err == 0)
-		err = open_store(s);
-	if (err == 0)
-		err = serve_make_parts(s);
-	if (err == 0)
-		err = start_engine(s);
-	if (err < 0)
-		return err;
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		int err;
+
+		log_debug("start: %s", steps[i].what);
+		log_forget_error();
+		err = steps[i].run(s);
+		if (err < 0)
+			return err;
+	}
 	s->state = s->mode == MODE_STREAM ? STATE_STREAMING : STATE_FILLING;
 	s->tick.last_ms = clock_ms();
 	return s->mode == MODE_FULL ? copy_all(s) : attach(s);
@@ -744,8 +777,10 @@ int serve_run(struct daemon *d)
 	struct serve *s = calloc(1, sizeof *s);
 	int status;
 
-	if (!s)
+	if (!s) {
+		log_error("serving process: out of memory");
 		return 1;
+	}
 	s->d = d;
 	s->o = &d->options;
 	s->mode = s->o->mode;
@@ -758,6 +793,10 @@ int serve_run(struct daemon *d)
 	timeline_start(d->timeline, clock_ms());
 	process_ignore_signals();
 	process_check_fuse_timeouts();
+	if (s->event_fd < 0) {
+		log_error("serving process: eventfd: %s", strerror(errno));
+		return 1;
+	}
 	if (open_record(s) < 0)
 		return 1;
 	if (d->n_serve_deaths) {

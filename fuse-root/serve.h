@@ -161,6 +161,9 @@ double serve_seconds(const struct serve *s);
 /* Everything about the attachment as it is now. */
 void serve_status(struct serve *s, struct status *ret);
 
+/* Why nothing comes while the image is asked for: the first server that is away, and what it last said.  False: none is. */
+bool serve_describe_away(struct serve *s, char *ret, size_t n_bytes);
+
 /* Once a second and at each change: status.json, console lines while servers are away, progress. */
 void serve_tick(struct serve *s);
 
@@ -206,7 +209,7 @@ int serve_preflight(struct serve *s) _must_check_;
  * goes on as that where there is no other.  False, with s->error: in mode stream.
  */
 bool serve_servers_will_do(struct serve *s) _must_check_;
-/* The store has a block device that can be left alone with the image. */
+/* The complete store has a block device, or a file to make one of, that can be left alone with the image. */
 bool serve_can_be_left(const struct serve *s);
 /*
  * Would all of the image fit, with what is there?  True also when nobody knows.  False: both numbers are

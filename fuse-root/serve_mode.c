@@ -54,7 +54,10 @@ static bool is_in_memory(const struct serve *s)
 
 bool serve_can_be_left(const struct serve *s)
 {
-	return strcmp(s->store->ops->kind, "zram") == 0;
+	/* Of a disk somebody has to note what is written there. */
+	if (store_is_persistent(s->store))
+		return s->o->read_only && s->store->given.fd >= 0;
+	return s->store->device[0] || s->store->given.fd >= 0;
 }
 
 /* Does a server answer that can give ranges? */

@@ -14,6 +14,7 @@
 #define WRITE_STATUS_MS 5000
 #define SAY_PROGRESS_MS 5000
 #define MIB (1024u * 1024)
+#define NO_READS UINT64_MAX /* nobody can read yet */
 
 double serve_seconds(const struct serve *s)
 {
@@ -29,7 +30,6 @@ static void fill_image(const struct serve *s, struct status *st)
 {
 	const struct img_info *info = img_info(s->image.img);
 
-	snprintf(st->image.url, sizeof st->image.url, "%s", st->servers[0].url);
 	memcpy(st->image.uuid, info->uuid, sizeof st->image.uuid);
 	memcpy(st->image.digest, info->digest, sizeof st->image.digest);
 	st->image.bytes = info->image_bytes;
@@ -113,18 +113,32 @@ static void describe_away(const struct source_status *src, uint64_t n_waiting, c
 			  size_t n_bytes)
 {
 	const struct source_server_status *server = away_server(src);
-	char silence[48] = "no byte ever came";
+	char silence[48] = "no byte ever came", reads[48] = "";
 
+	if (n_waiting != NO_READS)
+		snprintf(reads, sizeof reads, ", %" PRIu64 " reads wait", n_waiting);
 	if (src->ms_since_byte >= 0)
 		snprintf(silence, sizeof silence, "last byte %" PRId64 " s ago",
 			 src->ms_since_byte / 1000);
-	snprintf(ret, n_bytes,
-		 "%.120s%s%s%s: %.100s: %s, next try in %" PRId64 " s, %" PRIu64
-		 " reads wait",
+	snprintf(ret, n_bytes, "%.120s%s%s%s: %.100s: %s, next try in %" PRId64 " s%s",
 		 server->url, server->address[0] ? " (" : "", server->address,
 		 server->address[0] ? ")" : "",
 		 server->last_error[0] ? server->last_error : "no answer", silence,
-		 (server->next_try_ms + 999) / 1000, n_waiting);
+		 (server->next_try_ms + 999) / 1000, reads);
+}
+
+/* Before there is an image to read: the first that is away, with what it last said.  False: nobody is. */
+bool serve_describe_away(struct serve *s, char *ret, size_t n_bytes)
+{
+	static struct source_status src; /* large; the main thread's alone */
+	const struct source_server_status *server;
+
+	source_status(s->source, &src);
+	server = away_server(&src);
+	if (!src.is_away || !server->last_error[0])
+		return false;
+	snprintf(ret, n_bytes, "%.120s: %.100s", server->url, server->last_error);
+	return true;
 }
 
 /* What a person has to do something about before it is too late. */
@@ -212,6 +226,7 @@ void serve_status(struct serve *s, struct status *ret)
 		.rate_bytes = s->o->rate_bytes,
 	};
 	snprintf(ret->name, sizeof ret->name, "%s", s->o->name);
+	snprintf(ret->image.url, sizeof ret->image.url, "%s", s->o->servers[0]);
 	snprintf(ret->error, sizeof ret->error, "%s", s->error);
 	memcpy(ret->warnings, s->o->warnings, sizeof ret->warnings);
 	warn_of_deaths(s, ret);
@@ -231,6 +246,8 @@ void serve_status(struct serve *s, struct status *ret)
 	ret->state = current_state(s, ret, &src);
 	if (ret->state == STATE_PAUSED && s->is_held)
 		snprintf(ret->reason, sizeof ret->reason, "%s", s->held_reason);
+	else if (ret->state == STATE_ATTACHING && src.is_away)
+		describe_away(&src, NO_READS, ret->reason, sizeof ret->reason);
 	else if (ret->state == STATE_STALLED)
 		describe_away(&src, ret->demand_waiting, ret->reason, sizeof ret->reason);
 	else if (s->awaits_boot && ret->state == STATE_PAUSED)
@@ -238,10 +255,10 @@ void serve_status(struct serve *s, struct status *ret)
 			ret->reason, sizeof ret->reason,
 			"the fill waits for the end of the boot: hydroot trace --end, or "
 			"hydroot resume");
-	else if (s->handover_method == HANDOVER_NONE && ret->state == STATE_RESIDENT)
+	else if (!s->handover_done && ret->state == STATE_RESIDENT)
 		snprintf(ret->reason, sizeof ret->reason,
 			 "complete in memory; the daemon goes on serving it");
-	else if (s->handover_method == HANDOVER_NONE && ret->state == STATE_CACHED)
+	else if (!s->handover_done && ret->state == STATE_CACHED)
 		snprintf(
 			ret->reason, sizeof ret->reason,
 			"complete on the store; the daemon goes on serving it and notes what "
@@ -287,6 +304,19 @@ static void say_progress(struct serve *s, const struct status *st, int64_t now_m
 		   st->image.bytes / MIB);
 }
 
+/* The first error is said where it happens. */
+static void say_attaching(struct serve *s, const struct status *st, int64_t now_ms)
+{
+	if (!st->reason[0])
+		s->tick.said_away_ms = 0;
+	else if (s->tick.said_away_ms == 0)
+		s->tick.said_away_ms = now_ms;
+	else if (now_ms - s->tick.said_away_ms >= AWAY_LINE_MS) {
+		s->tick.said_away_ms = now_ms;
+		log_error("attach: waiting for %s", st->reason);
+	}
+}
+
 /* Every ten seconds, loud enough for a quiet boot: a person may sit before a node that waits. */
 static void say_away(struct serve *s, const struct status *st, int64_t now_ms)
 {
@@ -317,6 +347,8 @@ void serve_tick(struct serve *s)
 		measure_rate(s, &st, now_ms);
 		say_progress(s, &st, now_ms);
 	}
+	if (s->state == STATE_ATTACHING)
+		say_attaching(s, &st, now_ms);
 	if (s->engine && (s->state == STATE_FILLING || s->state == STATE_STREAMING))
 		say_away(s, &st, now_ms);
 	if (st.state != s->tick.written_state ||

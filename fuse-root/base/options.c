@@ -29,6 +29,11 @@ static const char *const overlay_words[] = {"auto", "tmpfs", "zram", "none", NUL
 static const char *const root_in_words[] = {"store", "tmpfs", NULL};
 static const char *const low_memory_words[] = {"stream", "fallback", "fail", NULL};
 
+const char *option_mode_name(enum option_mode mode)
+{
+	return mode_words[mode];
+}
+
 _Static_assert(sizeof(enum option_mode) == sizeof(unsigned),
 	       "word_parse stores an unsigned");
 _Static_assert(sizeof(enum option_fill) == sizeof(unsigned),

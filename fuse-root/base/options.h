@@ -29,6 +29,7 @@ enum option_policy { POLICY_ORDER, POLICY_SPREAD };
 enum option_check { CHECK_WARN, CHECK_FAIL, CHECK_OFF, CHECK_AUTO };
 enum option_overlay { OVERLAY_AUTO, OVERLAY_TMPFS, OVERLAY_ZRAM, OVERLAY_NONE };
 enum option_root_in { ROOT_IN_STORE, ROOT_IN_TMPFS };
+enum store_kind { STORE_ZRAM, STORE_MEMORY, STORE_DISK };
 enum option_low_memory { LOW_MEMORY_STREAM, LOW_MEMORY_FALLBACK, LOW_MEMORY_FAIL };
 
 struct options {
@@ -117,6 +118,11 @@ int options_parse_conf(struct options *o, const char *path,
  * every wrong value is an error.
  */
 int options_parse_argv(struct options *o, int argc, char **argv) _must_check_;
+
+/* "hybrid", and so on. */
+const char *option_mode_name(enum option_mode mode);
+/* Of options.store; a file counts as a disk. */
+enum store_kind options_store_kind(const struct options *o);
 
 /* A bare name in `pack` becomes the URL beside servers[0].  -E2BIG: that is too long. */
 int options_resolve_pack(struct options *o) _must_check_;

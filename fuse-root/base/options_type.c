@@ -194,6 +194,13 @@ static int algorithm_parse(struct options *o, const struct option_key *k,
 
 const struct option_type option_type_algorithm = {algorithm_parse, text_print};
 
+enum store_kind options_store_kind(const struct options *o)
+{
+	if (strcmp(o->store, "zram") == 0)
+		return STORE_ZRAM;
+	return strcmp(o->store, "memory") == 0 ? STORE_MEMORY : STORE_DISK;
+}
+
 static int store_parse(struct options *o, const struct option_key *k, const char *text)
 {
 	static const char *const tags[] = {"PARTLABEL=", "PARTUUID="};

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/bar.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rundir.h"
@@ -217,32 +218,46 @@ static bool is_gone(const struct peer *a)
 	return fd == -ENOENT;
 }
 
-/*
- * The daemon has agreed: it takes its devices down and ends.  Its run directory goes
- * last, when the memory is free; one that dies before that leaves it to us.
- */
-static int detach_live(const struct peer *a)
+/* 0: its run directory is gone; -ENODATA: the daemon is, and that is not; -ETIMEDOUT. */
+static int await_end(const struct peer *a, struct bar *bar)
 {
 	int64_t live_ms = clock_ms(), deadline_ms = live_ms + GONE_MS;
-	int err = peer_command(a, "detach");
 
-	if (err && err != -ENOENT)
-		return err;
 	while (!is_gone(a)) {
 		int64_t now_ms = clock_ms();
 
 		if (peer_is_live(a))
 			live_ms = now_ms;
 		if (now_ms - live_ms > SILENT_MS)
-			return remove_names(a);
-		if (now_ms > deadline_ms) {
-			log_error("%s: the daemon agreed to detach but is still there",
-				  a->name);
+			return -ENODATA;
+		if (now_ms > deadline_ms)
 			return -ETIMEDOUT;
-		}
+		if (bar_is_due(bar))
+			bar_draw(bar, a->name, -1, "the daemon gives the memory back");
 		poll(NULL, 0, POLL_MS);
 	}
 	return 0;
+}
+
+/*
+ * The daemon has agreed: it takes its devices down and ends.  Its run directory goes
+ * last, when the memory is free; one that dies before that leaves it to us.
+ */
+static int detach_live(const struct peer *a)
+{
+	int err = peer_command(a, "detach");
+	struct bar bar;
+
+	if (err && err != -ENOENT)
+		return err;
+	bar_start(&bar);
+	err = await_end(a, &bar);
+	bar_stop(&bar);
+	if (err == -ENODATA)
+		return remove_names(a);
+	if (err)
+		log_error("%s: the daemon agreed to detach but is still there", a->name);
+	return err;
 }
 
 static int detach(const struct peer *a)

@@ -26,9 +26,13 @@ struct blockdev {
  */
 int loop_attach(const char *name, int backing_fd, bool read_only, bool is_part,
 		struct blockdev *ret) _must_check_;
-/* The same over n_bytes of the file from `off` on, read-only, not for users. */
-int loop_attach_range(const char *name, int backing_fd, uint64_t off, uint64_t n_bytes,
-		      struct blockdev *ret) _must_check_;
+/* The same over a part of the file. */
+struct loop_range {
+	int fd;
+	uint64_t off, n_bytes;
+};
+int loop_attach_range(const char *name, const struct loop_range *range, bool read_only,
+		      bool is_part, struct blockdev *ret) _must_check_;
 /* One that another process has attached, from its descriptor, which is taken over.  -ENODEV */
 int loop_adopt(int fd, struct blockdev *ret) _must_check_;
 /* True when it is bound and carries this name. */

@@ -23,8 +23,8 @@ struct attachment {
 
 /* Loop over backing_fd, device-mapper over it where there is one, /dev/hydroot/NAME.  Logs. */
 int attachment_open(struct attachment *a, int backing_fd) _must_check_;
-/* Without the daemon in between: device-mapper over the store's device, or that device itself.  Logs. */
-int attachment_open_store(struct attachment *a, const struct store *store) _must_check_;
+/* Without the daemon in between: device-mapper over the store's device or a loop device over its file, or one of these itself.  Logs. */
+int attachment_open_store(struct attachment *a, struct store *store) _must_check_;
 /* What a user opens. */
 const struct blockdev *attachment_device(const struct attachment *a);
 /*

@@ -88,7 +88,9 @@ static int configure(const struct blockdev *loop, const struct backing *b)
 	make_mark(b->name, (char *)config.info.lo_file_name);
 	if (ioctl(loop->fd, LOOP_CONFIGURE, &config) < 0)
 		return -errno;
-	if (ioctl(loop->fd, LOOP_GET_STATUS64, &info) == 0 &&
+	/* Of a file in memory the cache is all there is. */
+	if (fcntl(b->fd, F_GET_SEALS) < 0 &&
+	    ioctl(loop->fd, LOOP_GET_STATUS64, &info) == 0 &&
 	    !(info.lo_flags & LO_FLAGS_DIRECT_IO))
 		log_warning("%s: no direct I/O: what is read is cached twice",
 			    loop->path);
@@ -158,16 +160,16 @@ int loop_attach(const char *name, int backing_fd, bool read_only, bool is_part,
 	return attach(&b, ret);
 }
 
-int loop_attach_range(const char *name, int backing_fd, uint64_t off, uint64_t n_bytes,
-		      struct blockdev *ret)
+int loop_attach_range(const char *name, const struct loop_range *range, bool read_only,
+		      bool is_part, struct blockdev *ret)
 {
 	const struct backing b = {
 		.name = name,
-		.fd = backing_fd,
-		.off = off,
-		.n_bytes = n_bytes,
-		.read_only = true,
-		.is_part = true,
+		.fd = range->fd,
+		.off = range->off,
+		.n_bytes = range->n_bytes,
+		.read_only = read_only,
+		.is_part = is_part,
 	};
 
 	return attach(&b, ret);
