@@ -339,6 +339,10 @@ static int open_image(struct serve *s)
 		log_error("image: not attached: %s", s->error + strlen("image: "));
 		return fail(s, err, "image");
 	}
+	if (!s->o->has_digest && !s->d->public_key)
+		serve_keep_warning(s, "image: not authenticated: anybody who can answer "
+				      "for the server can replace it: set digest= or "
+				      "public-key=");
 	return 0;
 }
 
@@ -755,7 +759,7 @@ static int start(struct serve *s)
 			return err;
 	}
 	s->state = s->mode == MODE_STREAM ? STATE_STREAMING : STATE_FILLING;
-	s->tick.last_ms = clock_ms();
+	serve_begin_rate(s);
 	return s->mode == MODE_FULL ? copy_all(s) : attach(s);
 }
 

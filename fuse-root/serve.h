@@ -84,6 +84,7 @@ struct serve {
 	enum option_mode mode; /* of now: it can differ from what was asked for */
 	uint64_t reserve_bytes; /* 0: the default */
 	bool is_held; /* the fill rests for want of memory */
+	bool is_store_held; /* that the store may take */
 	char held_reason[160];
 	uint64_t cache_bytes; /* the budget in mode stream */
 	bool is_attached, is_paused, is_leaving, handover_failed;
@@ -100,7 +101,7 @@ struct serve {
 	double seconds_ready, seconds_resident;
 	struct { /* for eta and progress lines */
 		int64_t last_ms;
-		uint64_t last_bytes;
+		uint64_t last_bytes; /* fetched then; UINT64_MAX: nobody has looked yet */
 		double bytes_per_second;
 		unsigned tenths_said;
 		int64_t said_away_ms;
@@ -158,6 +159,9 @@ int serve_resume(struct serve *s) _must_check_;
 /* Seconds since kernel start in a boot, since the attach otherwise. */
 double serve_seconds(const struct serve *s);
 
+/* The rate of the fill, for the estimate of its end, is measured from here on. */
+void serve_begin_rate(struct serve *s);
+
 /* Everything about the attachment as it is now. */
 void serve_status(struct serve *s, struct status *ret);
 
@@ -197,7 +201,8 @@ void serve_release_claim(struct serve *s);
 
 /* A warning in the log and in the status. */
 void serve_warn(struct serve *s, const char *fmt, ...) _printf_(2, 3);
-const char *serve_mode_name(enum option_mode mode);
+/* One that was logged where it arose. */
+void serve_keep_warning(struct serve *s, const char *text);
 
 /*
  * The image is known and the store is not made: does it fit into memory?  If not, low-memory decides:

@@ -139,10 +139,9 @@ static void take_attachment(struct serve *s)
 	s->seconds_ready = r->seconds_ready;
 	s->before = r->counters;
 	chunkmap_counts(s->cm, &counts);
-	s->tick.last_bytes = counts.ready_bytes;
+	serve_begin_rate(s);
 	s->tick.tenths_said =
 		(unsigned)(counts.ready_bytes / (s->attachment.n_bytes / 10 + 1));
-	s->tick.last_ms = clock_ms();
 	s->state = s->mode == MODE_STREAM ? STATE_STREAMING : STATE_FILLING;
 }
 

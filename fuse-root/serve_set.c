@@ -12,13 +12,13 @@
 
 uint64_t serve_budget(const struct serve *s)
 {
-	const char *kind = s->store->ops->kind;
+	const uint64_t limit = s->o->store_limit_bytes;
 
 	/* It is a budget of RAM. */
-	if (s->mode != MODE_STREAM ||
-	    (strcmp(kind, "zram") != 0 && strcmp(kind, "memory") != 0))
+	if (s->mode != MODE_STREAM || options_store_kind(s->o) == STORE_DISK)
 		return 0;
-	return s->cache_bytes;
+	/* Room is made before the store refuses. */
+	return limit ? min_u64(s->cache_bytes, limit - limit / 8) : s->cache_bytes;
 }
 
 static void become_stream(struct serve *s)
@@ -32,16 +32,11 @@ static void become_stream(struct serve *s)
 
 static void become_hybrid(struct serve *s)
 {
-	struct chunkmap_counts counts;
-
 	s->mode = s->d->options.mode = MODE_HYBRID;
 	s->state = STATE_FILLING;
 	/* Nothing leaves any more: only then can it become complete. */
 	cache_set_budget(s->cache, 0);
-	chunkmap_counts(s->cm, &counts);
-	s->tick.last_ms = clock_ms();
-	s->tick.last_bytes = counts.ready_bytes;
-	s->tick.bytes_per_second = 0;
+	serve_begin_rate(s);
 	serve_record_settings(s);
 	engine_set_fill(s->engine, true);
 }

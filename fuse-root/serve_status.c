@@ -64,6 +64,23 @@ static void fill_store(struct serve *s, struct status *st)
 	st->store.limit_bytes = usage.limit_bytes;
 }
 
+static uint64_t fetched_bytes(const struct status *st)
+{
+	return st->demand_bytes + st->hot_bytes + st->fill_bytes + st->ahead_bytes;
+}
+
+/*
+ * What is still to be fetched, as it comes: zeros cost nothing, so bytes that are there say little of the time that the
+ * rest takes.  What a persistent store has had is not among what was fetched.
+ */
+static uint64_t left_bytes(const struct serve *s, const struct status *st)
+{
+	const uint64_t all = img_info(s->image.img)->data_bytes;
+	const uint64_t fetched = min_u64(fetched_bytes(st), all);
+
+	return min_u64(all - fetched, st->image.bytes - st->resident_bytes);
+}
+
 static void fill_progress(struct serve *s, struct status *st)
 {
 	struct chunkmap_counts counts;
@@ -90,8 +107,8 @@ static void fill_progress(struct serve *s, struct status *st)
 	st->wait_ms_p50 = reads.wait_ms_p50;
 	st->wait_ms_p99 = reads.wait_ms_p99;
 	st->waits = reads.waits;
-	missing = st->image.bytes - counts.ready_bytes;
-	if (missing == 0)
+	missing = left_bytes(s, st);
+	if (counts.ready_bytes == st->image.bytes)
 		st->eta_seconds = 0;
 	else if (!s->is_paused && s->tick.bytes_per_second > 1)
 		st->eta_seconds = (int64_t)((double)missing / s->tick.bytes_per_second);
@@ -244,6 +261,8 @@ void serve_status(struct serve *s, struct status *ret)
 		snprintf(ret->block_device, sizeof ret->block_device, "%s", device->path);
 	}
 	ret->state = current_state(s, ret, &src);
+	if (ret->state == STATE_STALLED || ret->state == STATE_PAUSED)
+		ret->eta_seconds = -1;
 	if (ret->state == STATE_PAUSED && s->is_held)
 		snprintf(ret->reason, sizeof ret->reason, "%s", s->held_reason);
 	else if (ret->state == STATE_ATTACHING && src.is_away)
@@ -275,19 +294,29 @@ void serve_write_status(struct serve *s)
 		(void)!status_write(s->d->rundir_fd, json);
 }
 
+void serve_begin_rate(struct serve *s)
+{
+	s->tick.last_ms = clock_ms();
+	s->tick.last_bytes = UINT64_MAX;
+	s->tick.bytes_per_second = 0;
+}
+
 static void measure_rate(struct serve *s, const struct status *st, int64_t now_ms)
 {
 	int64_t elapsed = now_ms - s->tick.last_ms;
+	const uint64_t now_bytes = fetched_bytes(st);
 	double rate;
 
+	if (s->tick.last_bytes == UINT64_MAX)
+		s->tick.last_bytes = now_bytes;
 	if (elapsed < 900)
 		return;
-	rate = (double)(st->resident_bytes - s->tick.last_bytes) * 1000 / (double)elapsed;
+	rate = (double)(now_bytes - s->tick.last_bytes) * 1000 / (double)elapsed;
 	if (s->tick.bytes_per_second > 0)
 		rate = 0.8 * s->tick.bytes_per_second + 0.2 * rate;
 	s->tick.bytes_per_second = rate;
 	s->tick.last_ms = now_ms;
-	s->tick.last_bytes = st->resident_bytes;
+	s->tick.last_bytes = now_bytes;
 }
 
 /* A fast fill does not use up what the kernel's log takes of us. */

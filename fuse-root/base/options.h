@@ -21,6 +21,8 @@
 #define OPTIONS_WARNINGS_MAX 16u
 #define OPTIONS_WARNING_BYTES 256u
 #define OPTIONS_PATH_BYTES 256u
+#define OPTIONS_CONNECTIONS_MAX 8u /* what the shared buffers have room for */
+#define OPTIONS_RESERVE_OFF 1u /* bytes, as good as none: 0 stands for the default */
 
 enum option_mode { MODE_HYBRID, MODE_FULL, MODE_STREAM };
 enum option_fill { FILL_NOW, FILL_BOOT, FILL_MANUAL };
@@ -40,7 +42,8 @@ struct options {
 	char servers[OPTIONS_SERVERS_MAX][OPTIONS_URL_BYTES];
 	enum option_mode mode;
 	enum option_low_memory low_memory;
-	uint64_t reserve_bytes; /* 0: the default, which preflight.h computes */
+	uint64_t
+		reserve_bytes; /* 0: the default, which preflight.h computes; OPTIONS_RESERVE_OFF */
 	char store[OPTIONS_PATH_BYTES]; /* "zram", "memory", … */
 	bool store_format; /* the disk store may overwrite what is not ours */
 	char zram_algorithm[32]; /* "" : the kernel's best */

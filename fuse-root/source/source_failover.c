@@ -652,9 +652,9 @@ int source_failover_new(const struct options *o, struct transport *t,
 	f->base.ops = &failover_ops;
 	f->t = t;
 	f->clock = clock ? *clock : real_clock();
+	_Static_assert(OPTIONS_CONNECTIONS_MAX == TRANSPORT_SLOTS,
+		       "a request needs a slot");
 	f->connections = o->connections ? o->connections : 1;
-	if (f->connections > TRANSPORT_SLOTS)
-		f->connections = TRANSPORT_SLOTS;
 	f->was_usable = true;
 	/* Attempts of an earlier serving process over the same channel are not mistaken for ours. */
 	f->next_attempt = (uint64_t)now_of(f) << 20;

@@ -36,6 +36,12 @@ expect_exit 2 hydroot set root mode=full
 assert_contains "mode" '^hydroot: mode=full: wrong value: accepted: stream, hybrid' "$T/out"
 expect_exit 2 hydroot set rate=1 digest=sha256:00
 assert_contains "digest" 'not KEY=VALUE of a key that can be set: mode, rate, cache' "$T/out"
+expect_exit 2 hydroot set server=ftp://h/i.hri
+assert_contains "server" '^hydroot: server=ftp://h/i.hri: wrong value: accepted: http://HOST/PATH' "$T/out"
+expect_exit 2 hydroot set server=-nonsense
+expect_exit 1 hydroot set server=-http://h/i.hri
+expect_exit 1 hydroot set server=http://h/i.hri
+expect_exit 1 hydroot set reserve=0
 expect_exit 1 hydroot set rate=1
 assert_contains "set" '^hydroot: root: no such attachment' "$T/out"
 expect_exit 2 hydroot report
