@@ -322,7 +322,7 @@ static int open_image(struct serve *s)
 		.idle = on_idle,
 		.ctx = s,
 	};
-	char why[200] = "", cause[256] = "";
+	char why[200] = "", cause[256] = "", digest[IMG_HEX_BYTES];
 	int err;
 
 	if (s->mode == MODE_FULL)
@@ -339,6 +339,9 @@ static int open_image(struct serve *s)
 		log_error("image: not attached: %s", s->error + strlen("image: "));
 		return fail(s, err, "image");
 	}
+	img_digest_hex(img_info(s->image.img)->digest, digest);
+	log_debug("image: sha256:%s, %" PRIu64 " chunks", digest,
+		  img_info(s->image.img)->n_chunks);
 	if (!s->o->has_digest && !s->d->public_key)
 		serve_keep_warning(s, "image: not authenticated: anybody who can answer "
 				      "for the server can replace it: set digest= or "
@@ -362,7 +365,10 @@ static int open_store(struct serve *s)
 {
 	int err = serve_open_store(s);
 
-	return err < 0 ? fail(s, err, "store") : 0;
+	if (err < 0)
+		return fail(s, err, "store");
+	log_debug("store: %s %s", s->store->ops->kind, s->store->device);
+	return 0;
 }
 
 static int open_cache(struct serve *s)
@@ -511,6 +517,7 @@ static int expose(struct serve *s)
 
 	if (err < 0)
 		return fail(s, err, "fuse");
+	log_debug("fuse: the file is there");
 	s->attachment = serve_attachment(s);
 	err = attachment_open(&s->attachment, fd);
 	return err < 0 ? fail(s, err, "block device") : 0;

@@ -127,7 +127,7 @@ const struct option_key option_keys[] = {
 	 .accepted = "now, boot, manual", .words = fill_words,
 	 .meaning = "when the background fill starts"},
 	{"pack", &option_type_pack, FIELD(pack), .metavar = "URL", .shown = "none",
-	 .accepted = "an http or https URL, or the name of a file beside the image",
+	 .accepted = URL_ACCEPTED ", or the name of a file beside the image",
 	 .meaning = "a hot pack beside the image"},
 	{"rate", &option_type_rate, FIELD(rate_bytes), .initial = "0", .metavar = "RATE",
 	 .shown = "unlimited", .accepted = RATE_ACCEPTED ", 0 or unlimited",
@@ -174,7 +174,7 @@ const struct option_key option_keys[] = {
 	 .accepted = "http://HOST/PATH or https://HOST/PATH",
 	 .meaning = "post the status there at milestones", .flags = OPT_BOOT},
 	{"debug", &option_type_bool, FIELD(debug), .initial = "0", .accepted = "0 or 1",
-	 .shown = "off", .meaning = "log each step", .flags = OPT_BOOL},
+	 .shown = "off", .meaning = "log each step to the console", .flags = OPT_BOOL},
 };
 /* clang-format on */
 

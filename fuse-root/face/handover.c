@@ -226,6 +226,8 @@ int handover_run(struct attachment *a, struct store *store, enum handover_method
 
 	if (err < 0)
 		return err;
+	log_debug("handover: by %s onto %s", handover_method_name(method),
+		  target.path[0] ? target.path : store->device);
 	if (method == HANDOVER_LOOP)
 		err = loop_change_backing(&a->loop, target.fd);
 	else

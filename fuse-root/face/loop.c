@@ -132,6 +132,8 @@ static int attach(const struct backing *b, struct blockdev *ret)
 		if (err == 0)
 			err = configure(&loop, b);
 		if (err == 0) {
+			log_debug("loop: %s over %s, block size 4096", loop.path,
+				  b->is_part ? "what is not for users" : "the image");
 			*ret = loop;
 			return 0;
 		}
