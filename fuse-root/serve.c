@@ -325,7 +325,7 @@ static int open_image(struct serve *s)
 	char why[200] = "", cause[256] = "", digest[IMG_HEX_BYTES];
 	int err;
 
-	if (s->mode == MODE_FULL)
+	if (s->o->mode == MODE_FULL)
 		source_allow_sequential(s->source);
 	err = openimage_open(&config, &s->image, why, sizeof why);
 	if (err == -ECANCELED)
@@ -407,8 +407,8 @@ int serve_make_parts(struct serve *s)
 		.source = s->source,
 		.n_workers = n_workers(),
 		.rate_bytes = s->o->rate_bytes,
-		.fill = s->mode != MODE_STREAM,
-		.in_order = s->mode == MODE_FULL,
+		.fill = s->o->mode != MODE_STREAM,
+		.in_order = s->o->mode == MODE_FULL,
 		.hot = pack_config(s),
 		.resume = on_resume,
 		.expire = s->o->io_timeout_ms ? on_expire : NULL,
@@ -491,8 +491,8 @@ int serve_start_engine(struct serve *s)
 static int start_engine(struct serve *s)
 {
 	/* All of it first: there is nothing else to do than to fill. */
-	s->is_paused = s->mode != MODE_FULL && s->o->fill != FILL_NOW;
-	s->awaits_boot = s->mode != MODE_FULL && s->o->fill == FILL_BOOT;
+	s->is_paused = s->o->mode != MODE_FULL && s->o->fill != FILL_NOW;
+	s->awaits_boot = s->o->mode != MODE_FULL && s->o->fill == FILL_BOOT;
 	hold_fill(s);
 	return serve_start_engine(s);
 }
@@ -658,7 +658,7 @@ static int deliver(struct serve *s)
  */
 static int copy_all(struct serve *s)
 {
-	while (s->mode == MODE_FULL) {
+	while (s->o->mode == MODE_FULL) {
 		if (s->is_leaving)
 			return -ECANCELED;
 		if (atomic_load(&s->is_complete) && serve_can_be_left(s))
@@ -765,9 +765,9 @@ static int start(struct serve *s)
 		if (err < 0)
 			return err;
 	}
-	s->state = s->mode == MODE_STREAM ? STATE_STREAMING : STATE_FILLING;
+	s->state = s->o->mode == MODE_STREAM ? STATE_STREAMING : STATE_FILLING;
 	serve_begin_rate(s);
-	return s->mode == MODE_FULL ? copy_all(s) : attach(s);
+	return s->o->mode == MODE_FULL ? copy_all(s) : attach(s);
 }
 
 static int open_record(struct serve *s)
@@ -794,9 +794,6 @@ int serve_run(struct daemon *d)
 	}
 	s->d = d;
 	s->o = &d->options;
-	s->mode = s->o->mode;
-	s->reserve_bytes = s->o->reserve_bytes;
-	s->cache_bytes = s->o->cache_bytes;
 	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->seconds_ready = s->seconds_resident = -1;
 	atomic_init(&s->is_complete, false);

@@ -57,7 +57,8 @@ struct serve_record {
 struct serve {
 	/* set before threads start */
 	struct daemon *d;
-	const struct options *o; /* serve_set changes some; the main thread's alone */
+	const struct options *
+		o; /* as they are now: mode, cache and others change; the main thread's alone */
 	int event_fd; /* wakes the main thread */
 	struct serve_record *record;
 	struct serve_counters before; /* of the processes before this one */
@@ -81,12 +82,9 @@ struct serve {
 	struct control *control;
 	struct attachment attachment;
 	enum attach_state state;
-	enum option_mode mode; /* of now: it can differ from what was asked for */
-	uint64_t reserve_bytes; /* 0: the default */
 	bool is_held; /* the fill rests for want of memory */
 	bool is_store_held; /* that the store may take */
 	char held_reason[160];
-	uint64_t cache_bytes; /* the budget in mode stream */
 	bool is_attached, is_paused, is_leaving, handover_failed;
 	bool awaits_boot; /* fill=boot, and the boot is not complete: the fill is paused */
 	enum handover_method handover_method;
@@ -206,7 +204,7 @@ void serve_keep_warning(struct serve *s, const char *text);
 
 /*
  * The image is known and the store is not made: does it fit into memory?  If not, low-memory decides:
- * s->mode becomes stream, or -ENOMEM with s->error.
+ * the mode becomes stream, or -ENOMEM with s->error.
  */
 int serve_preflight(struct serve *s) _must_check_;
 /*

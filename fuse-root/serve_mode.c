@@ -106,17 +106,18 @@ bool serve_servers_will_do(struct serve *s)
 {
 	enum ranges ranges;
 
-	if (s->mode == MODE_FULL)
+	if (s->o->mode == MODE_FULL)
 		return true;
 	source_status(s->source, &s->full.src);
 	ranges = judge_servers(&s->full.src);
-	if (ranges == RANGES_MAYBE || (s->mode == MODE_STREAM && ranges != RANGES_NEVER))
+	if (ranges == RANGES_MAYBE ||
+	    (s->o->mode == MODE_STREAM && ranges != RANGES_NEVER))
 		return true;
-	if (s->mode == MODE_HYBRID) {
+	if (s->o->mode == MODE_HYBRID) {
 		serve_warn(s, "servers: no server can give parts of a file (HTTP "
 			      "ranges): mode full instead of hybrid: all of the image is "
 			      "copied first");
-		s->mode = s->d->options.mode = MODE_FULL;
+		s->d->options.mode = MODE_FULL;
 		source_allow_sequential(s->source);
 		return true;
 	}
@@ -151,7 +152,7 @@ int serve_preflight(struct serve *s)
 	struct memory memory;
 	int err;
 
-	if (s->mode == MODE_STREAM || !is_in_memory(s))
+	if (s->o->mode == MODE_STREAM || !is_in_memory(s))
 		return 0;
 	err = memory_read(s->d->meminfo_fd, &memory);
 	if (err < 0) {
@@ -169,8 +170,8 @@ int serve_preflight(struct serve *s)
 	describe_lack(&p, p.need_bytes, "the image", lack, sizeof lack);
 	if (s->o->low_memory == LOW_MEMORY_STREAM && can_stream(s)) {
 		serve_warn(s, "%s: mode stream instead of %s", lack,
-			   option_mode_name(s->mode));
-		s->mode = s->d->options.mode = MODE_STREAM;
+			   option_mode_name(s->o->mode));
+		s->d->options.mode = MODE_STREAM;
 		return 0;
 	}
 	snprintf(s->error, sizeof s->error, "%.160s: %s", lack,
@@ -193,7 +194,7 @@ bool serve_would_fit(struct serve *s, char *why, size_t why_bytes)
 	if (!is_in_memory(s) || memory_read(s->d->meminfo_fd, &memory) < 0)
 		return true;
 	preflight(img_info(s->image.img), options_store_kind(s->o) == STORE_ZRAM, &memory,
-		  s->reserve_bytes, s->o->store_limit_bytes, &p);
+		  s->o->reserve_bytes, s->o->store_limit_bytes, &p);
 	store_usage(cache_store(s->cache), &usage);
 	/* What is stored already is not available any more, and not needed again. */
 	need = p.need_bytes - min_u64(p.need_bytes, usage.used_bytes);
@@ -265,13 +266,13 @@ void serve_watch_memory(struct serve *s)
 	struct memory memory;
 	uint64_t reserve;
 
-	if (s->state != STATE_FILLING || s->mode == MODE_STREAM || !is_in_memory(s))
+	if (s->state != STATE_FILLING || s->o->mode == MODE_STREAM || !is_in_memory(s))
 		return;
 	watch_store(s);
-	if (s->is_store_held || s->mode == MODE_STREAM ||
+	if (s->is_store_held || s->o->mode == MODE_STREAM ||
 	    memory_read(s->d->meminfo_fd, &memory) < 0)
 		return;
-	reserve = preflight_reserve(s->reserve_bytes, memory.total_bytes);
+	reserve = preflight_reserve(s->o->reserve_bytes, memory.total_bytes);
 	if (!s->is_held && memory.available_bytes < reserve) {
 		snprintf(s->held_reason, sizeof s->held_reason,
 			 "memory: %" PRIu64

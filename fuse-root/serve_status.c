@@ -158,27 +158,38 @@ bool serve_describe_away(struct serve *s, char *ret, size_t n_bytes)
 	return true;
 }
 
-/* What a person has to do something about before it is too late. */
-static void warn_of_written(struct serve *s, struct status *st)
+/* What a person has to do something about before it is too late.  False: there is nothing of that. */
+static bool describe_written(const struct serve *s, char ret[OPTIONS_WARNING_BYTES])
 {
 	struct cache_stats cache;
-	char *text;
 
 	cache_stats(s->cache, &cache);
-	if (cache.budget_bytes == 0 || st->n_warnings == OPTIONS_WARNINGS_MAX ||
-	    (cache.written_bytes < cache.budget_bytes / 5 * 4 && !cache.is_full)) {
-		s->tick.said_written = false;
-		return;
-	}
-	text = st->warnings[st->n_warnings++];
-	snprintf(text, OPTIONS_WARNING_BYTES,
+	if (cache.budget_bytes == 0 ||
+	    (cache.written_bytes < cache.budget_bytes / 5 * 4 && !cache.is_full))
+		return false;
+	snprintf(ret, OPTIONS_WARNING_BYTES,
 		 "cache: written blocks take %" PRIu64 " of %" PRIu64
 		 " MiB and stay: %s: delete files, or give it more: cache=SIZE",
 		 cache.written_bytes / MIB, cache.budget_bytes / MIB,
 		 cache.is_full ? "full: writes fail" : "writes fail when it is full");
-	if (!s->tick.said_written)
+	return true;
+}
+
+static void warn_of_written(const struct serve *s, struct status *st)
+{
+	if (st->n_warnings < OPTIONS_WARNINGS_MAX &&
+	    describe_written(s, st->warnings[st->n_warnings]))
+		st->n_warnings++;
+}
+
+static void say_written(struct serve *s)
+{
+	char text[OPTIONS_WARNING_BYTES];
+	const bool is_much = describe_written(s, text);
+
+	if (is_much && !s->tick.said_written)
 		log_warning("%s", text);
-	s->tick.said_written = true;
+	s->tick.said_written = is_much;
 }
 
 static enum attach_state current_state(const struct serve *s, const struct status *st,
@@ -232,7 +243,7 @@ void serve_status(struct serve *s, struct status *ret)
 	const struct blockdev *device = attachment_device(&s->attachment);
 
 	*ret = (struct status){
-		.mode = s->mode,
+		.mode = s->o->mode,
 		.read_only = s->o->read_only,
 		.eta_seconds = -1,
 		.handover_done = s->handover_done,
@@ -371,6 +382,8 @@ void serve_tick(struct serve *s)
 	serve_status(s, &st);
 	serve_note(s, &st, now_ms);
 	record_counters(s, &st);
+	if (s->cache)
+		say_written(s);
 	if (s->engine && s->state == STATE_FILLING) {
 		serve_watch_memory(s);
 		measure_rate(s, &st, now_ms);

@@ -45,11 +45,11 @@ static int open_zram(struct serve *s)
 	uint64_t n_bytes = info->image_bytes;
 	int err;
 
-	s->store_is_slotted =
-		s->mode == MODE_STREAM && store_slots_are_needed(n_bytes, s->cache_bytes);
+	s->store_is_slotted = s->o->mode == MODE_STREAM &&
+			      store_slots_are_needed(n_bytes, s->o->cache_bytes);
 	if (s->store_is_slotted)
 		n_bytes = store_slots_device_bytes(n_bytes, info->chunk_bytes,
-						   s->cache_bytes);
+						   s->o->cache_bytes);
 	err = store_zram_new(n_bytes, s->o->zram_algorithm, s->o->store_limit_bytes,
 			     serve_n_store_threads(), &s->store);
 	if (err < 0)
