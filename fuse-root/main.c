@@ -15,7 +15,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/options_table.h"
 #include "base/process.h"
 #include "base/rundir.h"
 #include "daemon.h"
@@ -209,7 +208,8 @@ static int check_fuse(struct options *o, int err)
 			    "store=%.100s: /dev/fuse: %s: a writable device on a disk "
 			    "%s; zram instead",
 			    o->store, strerror(-err), why);
-		return option_copy(o->store, sizeof o->store, "zram");
+		snprintf(o->store, sizeof o->store, "zram");
+		return 0;
 	}
 	log_error("/dev/fuse: %s: mode %s %s, or use mode=full", strerror(-err),
 		  option_mode_name(o->mode), why);

@@ -122,6 +122,9 @@ int options_parse_conf(struct options *o, const char *path,
  */
 int options_parse_argv(struct options *o, int argc, char **argv) _must_check_;
 
+/* Log a warning and keep it for the status. */
+void option_warn(struct options *o, const char *fmt, ...) _printf_(2, 3);
+
 /* "hybrid", and so on. */
 const char *option_mode_name(enum option_mode mode);
 /* Of options.store; a file counts as a disk. */

@@ -92,9 +92,6 @@ int option_copy(char *dst, size_t dst_bytes, const char *text) _must_check_;
  */
 void option_keep_fallback(struct options *o, const struct option_trust *floor);
 
-/* Log a warning and keep it for the status. */
-void option_warn(struct options *o, const char *fmt, ...) _printf_(2, 3);
-
 /* hydroot_KEY='VALUE' with the dashes of the key made underscores. */
 void option_print_var(const char *key, const char *value);
 void option_print_number(const char *key, uint64_t value);
