@@ -686,9 +686,10 @@ static void run(struct serve *s)
 			break;
 		wait_for_events(s, next_tick_ms(s));
 		if (atomic_load(&s->fuse_ended) && !s->is_leaving) {
-			fail(s, -EIO, "the kernel has ended the FUSE connection");
+			log_forget_error();
 			log_error("fuse: the kernel has ended the connection: the device "
 				  "is lost");
+			fail(s, -EIO, "fuse");
 			break;
 		}
 	}

@@ -240,18 +240,21 @@ static bool has_store_room(const struct serve *s)
 	struct store_usage usage;
 
 	store_usage(cache_store(s->cache), &usage);
-	return limit == 0 || usage.used_bytes < limit - limit / 16;
+	return usage.used_bytes < limit - limit / 16;
 }
 
 static void watch_store(struct serve *s)
 {
 	struct cache_stats cache;
 
+	/* Without a limit it is the machine that has too little: the reserve. */
+	if (s->o->store_limit_bytes == 0)
+		return;
 	cache_stats(s->cache, &cache);
-	if (!s->is_held && cache.is_store_full) {
+	if (!s->is_held && cache.is_store_full && !has_store_room(s)) {
 		snprintf(s->held_reason, sizeof s->held_reason,
 			 "memory: the store is full with %" PRIu64
-			 " MiB: store-limit, or what the machine has",
+			 " MiB, which is its store-limit",
 			 cache.used_bytes / MIB);
 		s->is_store_held = true;
 		run_low(s);

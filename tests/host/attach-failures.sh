@@ -19,6 +19,7 @@ fails()
 	shift 2
 	defer end_attachment "$name"
 	expect_exit 1 "${as[@]}" timeout 60 hydroot attach --name="$name" "$@"
+	cp "$T/out" "$T/attach-$name"
 	assert_contains "$name: the message" "^hydrootd: $name: $message" "$T/out"
 	refute "$name: the name is said twice" grep -q "$name: $name:" "$T/out"
 	refute "$name: a network process that nobody wants" grep -q "network process: ended" "$T/out"
@@ -44,6 +45,11 @@ fails fail4 'public-key /nonexistent: No such file' --public-key=/nonexistent "$
 
 # After that.
 fails fail5 'image: not attached: .*404' --attach-timeout=3s "$(nginx_url web absent.hri)"
+# One that is asked for in vain says so from time to time.
+fails fail11 'image: not attached: .*404' --attach-timeout=13s "$(nginx_url web absent.hri)"
+assert_contains "what it waits for" \
+	"^hydrootd: fail11: attach: waiting for $(nginx_url web absent.hri) .*404.*next try in [0-9]+ s$" \
+	"$T/attach-fail11"
 echo "somebody's" >"$T/foreign"
 truncate -s 300M "$T/foreign"
 fails fail6 "store $T/foreign: " --store="$T/foreign" "$url"

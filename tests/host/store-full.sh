@@ -46,7 +46,7 @@ fill_up() # ARGUMENT...
 	dd if=/dev/urandom of="$device" oflag=direct bs=1M seek=90 count=100 conv=notrunc status=none
 	hydroot resume storefull
 }
-held() { status_key storefull .warnings[] | grep -q "^memory: the store is full with [0-9]* MiB.*: $1"; }
+held() { status_key storefull .warnings[] | grep -q "^memory: the store is full with [0-9]* MiB, which is its store-limit: $1"; }
 
 note "zram at its limit, while it fills"
 fill_up
