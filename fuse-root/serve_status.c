@@ -347,11 +347,10 @@ static void say_progress(struct serve *s, const struct status *st, int64_t now_m
 /* The first error is said where it happens. */
 static void say_attaching(struct serve *s, const struct status *st, int64_t now_ms)
 {
-	if (!st->reason[0])
-		s->tick.said_away_ms = 0;
-	else if (s->tick.said_away_ms == 0)
+	/* Between two tries, when one is due, nobody is away. */
+	if (s->tick.said_away_ms == 0)
 		s->tick.said_away_ms = now_ms;
-	else if (now_ms - s->tick.said_away_ms >= AWAY_LINE_MS) {
+	else if (st->reason[0] && now_ms - s->tick.said_away_ms >= AWAY_LINE_MS) {
 		s->tick.said_away_ms = now_ms;
 		log_error("attach: waiting for %s", st->reason);
 	}
