@@ -68,6 +68,12 @@ bool daemon_hear(int fd, struct keeper_msg *ret);
 int keeper_run(struct daemon *d, int ready_fd);
 
 /*
+ * In the process that was called, after it has forked the keeper: until the device is ready, and its path is printed
+ * then; or until that has failed.  Takes the daemon along when it is interrupted.  Exit status.
+ */
+int daemon_await_ready(const struct daemon *d, int ready_fd, pid_t keeper);
+
+/*
  * The serving process' life, from the first byte of the image to the end, or, with n_serve_deaths, from
  * where its predecessor died.  Exit status.
  */

@@ -196,7 +196,7 @@ static void say_net_death(const struct keeper *k, int status)
 	else if (WIFSIGNALED(status))
 		log_notice("network process: ended by signal %d: %s", WTERMSIG(status),
 			   next);
-	else
+	else if (WEXITSTATUS(status) || k->n_quick_deaths > 1)
 		log_notice("network process: ended: %s: %s",
 			   strerror(WEXITSTATUS(status)), next);
 }
@@ -207,7 +207,8 @@ static void net_ended(struct keeper *k, int status)
 	bool was_quick = now_ms - k->net_since_ms < 1000;
 
 	k->net = 0;
-	if (!k->wants_net)
+	/* The serving process has let go of it, and does not when another one is wanted. */
+	if (!k->wants_net || (!k->serve && !k->wants_serve))
 		return;
 	k->n_quick_deaths = was_quick ? k->n_quick_deaths + 1 : 0;
 	k->net_not_before_ms =
@@ -310,6 +311,9 @@ static void reap_children(struct keeper *k)
 	int status;
 	pid_t pid;
 
+	/* The serving process first: whether another network process is wanted depends on it. */
+	if (k->serve && waitpid(k->serve, &status, WNOHANG) == k->serve)
+		serve_ended(k, status);
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == k->net)
 			net_ended(k, status);
@@ -394,7 +398,8 @@ static void record_death(const struct keeper *k)
 	snprintf(error, sizeof error, "the serving process was ended by signal %d",
 		 WTERMSIG(k->serve_status));
 	log_error("%s: the device is lost", error);
-	(void)!status_amend(k->d->rundir_fd, STATE_FAILED, error);
+	if (status_amend(k->d->rundir_fd, STATE_FAILED, error) < 0)
+		(void)!status_write_failed(k->d->rundir_fd, &k->d->options, error);
 }
 
 int keeper_run(struct daemon *d, int ready_fd)
@@ -407,7 +412,11 @@ int keeper_run(struct daemon *d, int ready_fd)
 		.names_ms = clock_ms(),
 	};
 
-	if (open_signals(&k) < 0 || fork_serve(&k) < 0)
+	if (open_signals(&k) < 0) {
+		log_error("keeper: signals: %s", strerror(errno));
+		return 1;
+	}
+	if (fork_serve(&k) < 0)
 		return 1;
 	while (k.serve || k.wants_serve) {
 		struct pollfd fds[] = {

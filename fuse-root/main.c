@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -21,6 +20,7 @@
 #include "daemon.h"
 #include "face/blockdev.h"
 #include "face/control.h"
+#include "face/status.h"
 #include "source/spread.h"
 
 #define PROGRAM "hydrootd"
@@ -171,13 +171,6 @@ static int check_options(struct options *o)
 			  o->pack);
 		return -EINVAL;
 	}
-	if (o->mode == MODE_FULL && strcmp(o->store, "zram") != 0) {
-		log_error(
-			"mode full: only with store zram: %s is no block device that could be "
-			"left alone",
-			o->store);
-		return -EINVAL;
-	}
 	return 0;
 }
 
@@ -191,13 +184,36 @@ static int check_name_is_free(const char *name)
 	if ((fd >= 0 &&
 	     control_call(fd, "{\"command\":\"status\"}", 2000, &answer) == 0) ||
 	    access(link, F_OK) == 0) {
-		log_error(
-			"%s: already attached: hydroot detach %s, or attach with another "
-			"--name",
-			name, name);
+		log_error("already attached: hydroot detach %s, or attach with another "
+			  "--name",
+			  name);
 		return -EEXIST;
 	}
 	return 0;
+}
+
+/*
+ * Known before anything is fetched.  Mode full comes without but for a writable device on a disk, where somebody has
+ * to note what is written.
+ */
+static int check_fuse(struct options *o, int err)
+{
+	static const char why[] = "needs FUSE: load the module fuse";
+
+	if (err == 0 || (o->mode == MODE_FULL &&
+			 (options_store_kind(o) != STORE_DISK || o->read_only)))
+		return 0;
+	if (o->mode == MODE_FULL) {
+		option_warn(o,
+			    "store=%.100s: /dev/fuse: %s: a writable device on a disk "
+			    "%s; zram instead",
+			    o->store, strerror(-err), why);
+		snprintf(o->store, sizeof o->store, "zram");
+		return 0;
+	}
+	log_error("/dev/fuse: %s: mode %s %s, or use mode=full", strerror(-err),
+		  option_mode_name(o->mode), why);
+	return err;
 }
 
 /*
@@ -206,7 +222,7 @@ static int check_name_is_free(const char *name)
  */
 static int prepare_to_outlive(struct daemon *d)
 {
-	int fd;
+	int fd, fuse_fd;
 
 	d->hold = hold_new();
 	d->region = region_new();
@@ -216,24 +232,48 @@ static int prepare_to_outlive(struct daemon *d)
 	if (fd < 0)
 		return fd;
 	hold_set(d->hold, HOLD_CONTROL, fd);
-	hold_set(d->hold, HOLD_FUSE, open("/dev/fuse", O_RDWR | O_CLOEXEC));
+	fuse_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	hold_set(d->hold, HOLD_FUSE, fuse_fd);
 	loop_prepare();
 	(void)dm_is_available();
+	return check_fuse(&d->options, fuse_fd < 0 ? -errno : 0);
+}
+
+/* What the processes have in common. */
+static int prepare_to_talk(struct daemon *d)
+{
+	int pair[2];
+
+	d->channel = channel_new();
+	d->timeline = timeline_new_shared();
+	if (!d->channel || !d->timeline ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	d->keeper_end = pair[0];
+	d->serve_end = pair[1];
 	return 0;
 }
 
-/* Everything that needs files by their path happens here or in the first steps of the children. */
-static int prepare(struct daemon *d)
+static int prepare_network(struct daemon *d)
 {
-	int pair[2];
-	int err = check_name_is_free(d->options.name);
+	int err = net_prepare();
 
+	if (d->options.server_policy == POLICY_SPREAD)
+		d->options.spread = spread_number("/sys/class/net", d->options.bootif);
 	if (err == 0)
-		err = load_public_key(d);
-	if (err == 0)
-		err = net_prepare();
-	if (err < 0)
-		return err;
+		err = net_config_init(d->net, &d->options);
+	if (err == 0 && geteuid() == 0) {
+		d->net->root_fd = net_root_new();
+		err = d->net->root_fd < 0 ? d->net->root_fd : 0;
+		d->net->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
+	return err;
+}
+
+static int open_rundir(struct daemon *d)
+{
+	static const char *const old[] = {"resident", "status.json", "trace", "report"};
+
 	d->rundir_fd = rundir_create(d->options.name);
 	if (d->rundir_fd < 0) {
 		log_error("/run/hydroot/%s: %s", d->options.name,
@@ -241,7 +281,8 @@ static int prepare(struct daemon *d)
 		return d->rundir_fd;
 	}
 	/* Of an attachment before this one. */
-	(void)unlinkat(d->rundir_fd, "resident", 0);
+	for (size_t i = 0; i < ARRAY_SIZE(old); i++)
+		(void)unlinkat(d->rundir_fd, old[i], 0);
 	d->meminfo_fd = memory_open();
 	if (d->is_boot)
 		d->mounting_fd = rundir_open_mounting();
@@ -252,22 +293,40 @@ static int prepare(struct daemon *d)
 	log_old_file(openat(d->rundir_fd, "log.old",
 			    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
 	log_kmsg_control(open("/proc/sys/kernel/printk_devkmsg", O_RDONLY | O_CLOEXEC));
-	d->channel = channel_new();
-	d->timeline = timeline_new_shared();
-	if (!d->channel || !d->timeline ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	d->keeper_end = pair[0];
-	d->serve_end = pair[1];
-	if (d->options.server_policy == POLICY_SPREAD)
-		d->options.spread = spread_number("/sys/class/net", d->options.bootif);
-	err = prepare_to_outlive(d);
+	return 0;
+}
+
+/* Said, unless who failed has said more, and left for `hydroot status`. */
+static int prepare_failed(const struct daemon *d, int err, const char *what)
+{
+	if (!log_last_error()[0])
+		log_error("%s: %s", what, strerror(-err));
+	(void)!status_write_failed(d->rundir_fd, &d->options, log_last_error());
+	return EXIT_FAILED;
+}
+
+/* Everything that needs files by their path happens here or in the first steps of the children. */
+static int prepare(struct daemon *d)
+{
+	static const struct {
+		int (*run)(struct daemon *d);
+		const char *what;
+	} steps[] = {
+		{prepare_to_talk, "memory and sockets for the processes"},
+		{prepare_to_outlive, "memory and sockets that outlive a process"},
+		{load_public_key, "public-key"},
+		{prepare_network, "network process"},
+	};
+	int err = check_name_is_free(d->options.name);
+
 	if (err == 0)
-		err = net_config_init(d->net, &d->options);
-	if (err == 0 && geteuid() == 0) {
-		d->net->root_fd = net_root_new();
-		err = d->net->root_fd < 0 ? d->net->root_fd : 0;
-		d->net->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		err = open_rundir(d);
+	for (size_t i = 0; err == 0 && i < ARRAY_SIZE(steps); i++) {
+		log_forget_error();
+		log_debug("prepare: %s", steps[i].what);
+		err = steps[i].run(d);
+		if (err < 0)
+			(void)!prepare_failed(d, err, steps[i].what);
 	}
 	return err;
 }
@@ -292,32 +351,6 @@ static int run_keeper(struct daemon *d, int ready_fd)
 	return keeper_run(d, ready_fd);
 }
 
-static int wait_until_ready(int ready_fd, pid_t keeper)
-{
-	int status;
-	char line[160] = "";
-	size_t n = 0;
-
-	while (n < sizeof line - 1) {
-		ssize_t got = read(ready_fd, line + n, sizeof line - 1 - n);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			break;
-		n += (size_t)got;
-	}
-	if (line[0] != 'R') {
-		while (waitpid(keeper, &status, 0) < 0 && errno == EINTR)
-			;
-		return WIFEXITED(status) && WEXITSTATUS(status) == DAEMON_NO_FALLBACK
-			       ? DAEMON_NO_FALLBACK
-			       : EXIT_FAILED;
-	}
-	printf("%s", line + 1);
-	return EXIT_DONE;
-}
-
 static int start(struct daemon *d)
 {
 	int ready[2];
@@ -325,16 +358,16 @@ static int start(struct daemon *d)
 
 	if (prepare(d) < 0)
 		return EXIT_FAILED;
-	if (pipe2(ready, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
-		log_error("fork: %s", strerror(errno));
-		return EXIT_FAILED;
-	}
+	/* A bar is drawn among the messages. */
+	log_over_bar(!d->is_boot && isatty(STDERR_FILENO));
+	if (pipe2(ready, O_CLOEXEC) < 0 || (pid = fork()) < 0)
+		return prepare_failed(d, -errno, "fork");
 	if (pid == 0) {
 		close(ready[0]);
 		_exit(run_keeper(d, ready[1]));
 	}
 	close(ready[1]);
-	return wait_until_ready(ready[0], pid);
+	return daemon_await_ready(d, ready[0], pid);
 }
 
 /* Options of this program itself; what is left is for options_parse_argv. */

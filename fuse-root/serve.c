@@ -124,8 +124,15 @@ static int control_pause(void *ctx, bool paused, char *why, size_t why_bytes)
 static int control_detach(void *ctx, char *why, size_t why_bytes)
 {
 	struct serve *s = ctx;
+	char loop[LOOP_PATH_BYTES];
 	int err;
 
+	/* Nobody has our device open then, and clearing our own loop device would lose what is written to the other. */
+	if (s->is_attached && attachment_is_below_loop(&s->attachment, loop)) {
+		snprintf(why, why_bytes, "the device is in use: below the loop device %s",
+			 loop);
+		return -EBUSY;
+	}
 	s->record->is_leaving = true;
 	err = s->is_attached ? attachment_close(&s->attachment) : 0;
 	if (err < 0) {
@@ -226,9 +233,18 @@ static void wait_for_events(struct serve *s, int timeout_ms)
 
 /* -- start -------------------------------------------------------------------------------- */
 
+/*
+ * The error in the status is what was logged in this step (log_forget_error), where the facts were known.  Who goes
+ * on where another process died says it himself.
+ */
 static int fail(struct serve *s, int err, const char *what)
 {
-	if (!s->error[0])
+	if (!s->error[0] && !log_last_error()[0] && !s->d->n_serve_deaths)
+		log_error("%s: %s", what, strerror(-err));
+	if (!s->error[0] && log_last_error()[0])
+		snprintf(s->error, sizeof s->error, "%.*s", (int)sizeof s->error - 1,
+			 log_last_error());
+	else if (!s->error[0])
 		snprintf(s->error, sizeof s->error, "%s: %s", what, strerror(-err));
 	s->state = STATE_FAILED;
 	return err;
@@ -306,19 +322,30 @@ static int open_image(struct serve *s)
 		.idle = on_idle,
 		.ctx = s,
 	};
-	char why[200] = "";
+	char why[200] = "", cause[256] = "", digest[IMG_HEX_BYTES];
 	int err;
 
-	if (s->mode == MODE_FULL)
+	if (s->o->mode == MODE_FULL)
 		source_allow_sequential(s->source);
 	err = openimage_open(&config, &s->image, why, sizeof why);
 	if (err == -ECANCELED)
 		return s->error[0] ? fail(s, -EOPNOTSUPP, "servers") : err;
 	if (err < 0) {
-		snprintf(s->error, sizeof s->error, "image: %s", why);
-		log_error("image: not attached: %s", why);
+		const bool has_cause =
+			err == -ETIMEDOUT && serve_describe_away(s, cause, sizeof cause);
+
+		snprintf(s->error, sizeof s->error, "image: %s%s%.*s", why,
+			 has_cause ? ": " : "", (int)sizeof cause / 2, cause);
+		log_error("image: not attached: %s", s->error + strlen("image: "));
 		return fail(s, err, "image");
 	}
+	img_digest_hex(img_info(s->image.img)->digest, digest);
+	log_debug("image: sha256:%s, %" PRIu64 " chunks", digest,
+		  img_info(s->image.img)->n_chunks);
+	if (!s->o->has_digest && !s->d->public_key)
+		serve_keep_warning(s, "image: not authenticated: anybody who can answer "
+				      "for the server can replace it: set digest= or "
+				      "public-key=");
 	return 0;
 }
 
@@ -338,7 +365,10 @@ static int open_store(struct serve *s)
 {
 	int err = serve_open_store(s);
 
-	return err < 0 ? fail(s, err, "store") : 0;
+	if (err < 0)
+		return fail(s, err, "store");
+	log_debug("store: %s %s", s->store->ops->kind, s->store->device);
+	return 0;
 }
 
 static int open_cache(struct serve *s)
@@ -377,8 +407,8 @@ int serve_make_parts(struct serve *s)
 		.source = s->source,
 		.n_workers = n_workers(),
 		.rate_bytes = s->o->rate_bytes,
-		.fill = s->mode != MODE_STREAM,
-		.in_order = s->mode == MODE_FULL,
+		.fill = s->o->mode != MODE_STREAM,
+		.in_order = s->o->mode == MODE_FULL,
 		.hot = pack_config(s),
 		.resume = on_resume,
 		.expire =
@@ -483,8 +513,8 @@ int serve_start_engine(struct serve *s)
 static int start_engine(struct serve *s)
 {
 	/* All of it first: there is nothing else to do than to fill. */
-	s->is_paused = s->mode != MODE_FULL && s->o->fill != FILL_NOW;
-	s->awaits_boot = s->mode != MODE_FULL && s->o->fill == FILL_BOOT;
+	s->is_paused = s->o->mode != MODE_FULL && s->o->fill != FILL_NOW;
+	s->awaits_boot = s->o->mode != MODE_FULL && s->o->fill == FILL_BOOT;
 	hold_fill(s);
 	return serve_start_engine(s);
 }
@@ -509,6 +539,7 @@ static int expose(struct serve *s)
 
 	if (err < 0)
 		return fail(s, err, "fuse");
+	log_debug("fuse: the file is there");
 	s->attachment = serve_attachment(s);
 	err = attachment_open(&s->attachment, fd);
 	return err < 0 ? fail(s, err, "block device") : 0;
@@ -518,6 +549,7 @@ static void become_ready(struct serve *s)
 {
 	char device[80];
 
+	log_debug("block device: %s", attachment_device(&s->attachment)->path);
 	s->is_attached = true;
 	s->seconds_ready = serve_seconds(s);
 	serve_record_ready(s);
@@ -531,7 +563,10 @@ static void become_ready(struct serve *s)
 /* Mode hybrid and stream: a device now, and what it lacks later. */
 static int attach(struct serve *s)
 {
-	int err = serve_make_file(s);
+	int err;
+
+	log_forget_error();
+	err = serve_make_file(s);
 
 	if (err == 0)
 		err = expose(s);
@@ -617,8 +652,11 @@ static int deliver(struct serve *s)
 {
 	int err;
 
+	log_forget_error();
 	s->seconds_resident = serve_seconds(s);
 	end_fetching(s);
+	if (store_is_persistent(s->store))
+		serve_release_claim(s);
 	s->attachment = serve_attachment(s);
 	err = attachment_open_store(&s->attachment, s->store);
 	if (err < 0)
@@ -630,8 +668,8 @@ static int deliver(struct serve *s)
 	s->record->seconds_resident = s->seconds_resident;
 	s->record->method = s->handover_method;
 	s->record->is_swapped = true;
-	log_notice("resident after %.1f s: server and daemon are not needed any more",
-		   s->seconds_resident);
+	log_notice("%s after %.1f s: server and daemon are not needed any more",
+		   attach_state_name(s->state), s->seconds_resident);
 	become_ready(s);
 	return 0;
 }
@@ -642,7 +680,7 @@ static int deliver(struct serve *s)
  */
 static int copy_all(struct serve *s)
 {
-	while (s->mode == MODE_FULL) {
+	while (s->o->mode == MODE_FULL) {
 		if (s->is_leaving)
 			return -ECANCELED;
 		if (atomic_load(&s->is_complete) && serve_can_be_left(s))
@@ -670,9 +708,10 @@ static void run(struct serve *s)
 			break;
 		wait_for_events(s, next_tick_ms(s));
 		if (atomic_load(&s->fuse_ended) && !s->is_leaving) {
-			fail(s, -EIO, "the kernel has ended the FUSE connection");
+			log_forget_error();
 			log_error("fuse: the kernel has ended the connection: the device "
 				  "is lost");
+			fail(s, -EIO, "fuse");
 			break;
 		}
 	}
@@ -718,27 +757,40 @@ static void stop(struct serve *s)
 		(void)!rundir_remove(s->o->name);
 }
 
+static int preflight_memory(struct serve *s)
+{
+	int err = serve_preflight(s);
+
+	return err < 0 ? fail(s, err, "memory") : 0;
+}
+
 static int start(struct serve *s)
 {
-	int err = serve_open_control(s);
+	static const struct {
+		int (*run)(struct serve *s);
+		const char *what;
+	} steps[] = {
+		{serve_open_control, "control socket"},
+		{serve_open_source, "servers"},
+		{open_image, "image"},
+		{preflight_memory, "memory"},
+		{open_store, "store"},
+		{serve_make_parts, "chunk map and engine"},
+		{start_engine, "threads"},
+	};
 
-	if (err == 0)
-		err = serve_open_source(s);
-	if (err == 0)
-		err = open_image(s);
-	if (err == 0 && (err = serve_preflight(s)) < 0)
-		err = fail(s, err, "memory");
-	if (err == 0)
-		err = open_store(s);
-	if (err == 0)
-		err = serve_make_parts(s);
-	if (err == 0)
-		err = start_engine(s);
-	if (err < 0)
-		return err;
-	s->state = s->mode == MODE_STREAM ? STATE_STREAMING : STATE_FILLING;
-	s->tick.last_ms = clock_ms();
-	return s->mode == MODE_FULL ? copy_all(s) : attach(s);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		int err;
+
+		log_debug("start: %s", steps[i].what);
+		log_forget_error();
+		err = steps[i].run(s);
+		if (err < 0)
+			return err;
+	}
+	s->state = s->o->mode == MODE_STREAM ? STATE_STREAMING : STATE_FILLING;
+	serve_begin_rate(s);
+	return s->o->mode == MODE_FULL ? copy_all(s) : attach(s);
 }
 
 static int open_record(struct serve *s)
@@ -759,13 +811,12 @@ int serve_run(struct daemon *d)
 	struct serve *s = calloc(1, sizeof *s);
 	int status;
 
-	if (!s)
+	if (!s) {
+		log_error("serving process: out of memory");
 		return 1;
+	}
 	s->d = d;
 	s->o = &d->options;
-	s->mode = s->o->mode;
-	s->reserve_bytes = s->o->reserve_bytes;
-	s->cache_bytes = s->o->cache_bytes;
 	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->seconds_ready = s->seconds_resident = -1;
 	atomic_init(&s->is_complete, false);
@@ -773,6 +824,10 @@ int serve_run(struct daemon *d)
 	timeline_start(d->timeline, clock_ms());
 	process_ignore_signals();
 	process_check_fuse_timeouts();
+	if (s->event_fd < 0) {
+		log_error("serving process: eventfd: %s", strerror(errno));
+		return 1;
+	}
 	if (open_record(s) < 0)
 		return 1;
 	if (d->n_serve_deaths) {

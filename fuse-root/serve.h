@@ -57,7 +57,8 @@ struct serve_record {
 struct serve {
 	/* set before threads start */
 	struct daemon *d;
-	const struct options *o; /* serve_set changes some; the main thread's alone */
+	const struct options *
+		o; /* as they are now: mode, cache and others change; the main thread's alone */
 	int event_fd; /* wakes the main thread */
 	struct serve_record *record;
 	struct serve_counters before; /* of the processes before this one */
@@ -81,11 +82,9 @@ struct serve {
 	struct control *control;
 	struct attachment attachment;
 	enum attach_state state;
-	enum option_mode mode; /* of now: it can differ from what was asked for */
-	uint64_t reserve_bytes; /* 0: the default */
 	bool is_held; /* the fill rests for want of memory */
+	bool is_store_held; /* that the store may take */
 	char held_reason[160];
-	uint64_t cache_bytes; /* the budget in mode stream */
 	bool is_attached, is_paused, is_leaving, handover_failed;
 	bool awaits_boot; /* fill=boot, and the boot is not complete: the fill is paused */
 	enum handover_method handover_method;
@@ -100,7 +99,7 @@ struct serve {
 	double seconds_ready, seconds_resident;
 	struct { /* for eta and progress lines */
 		int64_t last_ms;
-		uint64_t last_bytes;
+		uint64_t last_bytes; /* fetched then; UINT64_MAX: nobody has looked yet */
 		double bytes_per_second;
 		unsigned tenths_said;
 		int64_t said_away_ms;
@@ -158,8 +157,14 @@ int serve_resume(struct serve *s) _must_check_;
 /* Seconds since kernel start in a boot, since the attach otherwise. */
 double serve_seconds(const struct serve *s);
 
+/* The rate of the fill, for the estimate of its end, is measured from here on. */
+void serve_begin_rate(struct serve *s);
+
 /* Everything about the attachment as it is now. */
 void serve_status(struct serve *s, struct status *ret);
+
+/* Why nothing comes while the image is asked for: the first server that is away, and what it last said.  False: none is. */
+bool serve_describe_away(struct serve *s, char *ret, size_t n_bytes);
 
 /* Once a second and at each change: status.json, console lines while servers are away, progress. */
 void serve_tick(struct serve *s);
@@ -194,11 +199,12 @@ void serve_release_claim(struct serve *s);
 
 /* A warning in the log and in the status. */
 void serve_warn(struct serve *s, const char *fmt, ...) _printf_(2, 3);
-const char *serve_mode_name(enum option_mode mode);
+/* One that was logged where it arose. */
+void serve_keep_warning(struct serve *s, const char *text);
 
 /*
  * The image is known and the store is not made: does it fit into memory?  If not, low-memory decides:
- * s->mode becomes stream, or -ENOMEM with s->error.
+ * the mode becomes stream, or -ENOMEM with s->error.
  */
 int serve_preflight(struct serve *s) _must_check_;
 /*
@@ -206,7 +212,7 @@ int serve_preflight(struct serve *s) _must_check_;
  * goes on as that where there is no other.  False, with s->error: in mode stream.
  */
 bool serve_servers_will_do(struct serve *s) _must_check_;
-/* The store has a block device that can be left alone with the image. */
+/* The complete store has a block device, or a file to make one of, that can be left alone with the image. */
 bool serve_can_be_left(const struct serve *s);
 /*
  * Would all of the image fit, with what is there?  True also when nobody knows.  False: both numbers are

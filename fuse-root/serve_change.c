@@ -38,7 +38,7 @@ static int set_cache(struct serve *s, const struct options *next, char *why,
 static int set_reserve(struct serve *s, const struct options *next, char *why _unused_,
 		       size_t why_bytes _unused_)
 {
-	s->reserve_bytes = next->reserve_bytes;
+	s->d->options.reserve_bytes = next->reserve_bytes;
 	return 0;
 }
 
@@ -92,14 +92,16 @@ static const struct setter setters[] = {
 	{CHANGE_RATE, set_rate},
 };
 
-static void take_back(struct serve *s, unsigned changed, unsigned n_applied)
+static void take_back(struct serve *s, const struct options *before, unsigned changed,
+		      unsigned n_applied)
 {
 	char why[128];
 
 	while (n_applied-- > 0) {
 		const struct setter *setter = &setters[n_applied];
 
-		if (changed & setter->key && setter->apply(s, s->o, why, sizeof why) < 0)
+		if (changed & setter->key &&
+		    setter->apply(s, before, why, sizeof why) < 0)
 			log_error("set: %s: cannot be taken back: %s",
 				  option_change_name(setter->key), why);
 	}
@@ -108,13 +110,17 @@ static void take_back(struct serve *s, unsigned changed, unsigned n_applied)
 static int apply(struct serve *s, const struct options *next, unsigned changed, char *why,
 		 size_t why_bytes)
 {
+	static struct options before; /* large; the main thread's alone */
+
+	/* A setter may change s->o itself. */
+	before = *s->o;
 	for (unsigned i = 0; i < ARRAY_SIZE(setters); i++) {
 		int err = changed & setters[i].key
 				  ? setters[i].apply(s, next, why, why_bytes)
 				  : 0;
 
 		if (err < 0) {
-			take_back(s, changed, i);
+			take_back(s, &before, changed, i);
 			return err;
 		}
 	}

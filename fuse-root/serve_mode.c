@@ -24,7 +24,6 @@
 
 void serve_warn(struct serve *s, const char *fmt, ...)
 {
-	struct options *o = &s->d->options;
 	char text[OPTIONS_WARNING_BYTES];
 	va_list ap;
 
@@ -32,16 +31,16 @@ void serve_warn(struct serve *s, const char *fmt, ...)
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	log_warning("%s", text);
-	if (o->n_warnings < OPTIONS_WARNINGS_MAX)
-		memcpy(o->warnings[o->n_warnings++], text, sizeof text);
-	serve_record_warnings(s);
+	serve_keep_warning(s, text);
 }
 
-const char *serve_mode_name(enum option_mode mode)
+void serve_keep_warning(struct serve *s, const char *text)
 {
-	static const char *const names[] = {"hybrid", "full", "stream"};
+	struct options *o = &s->d->options;
 
-	return names[mode];
+	if (o->n_warnings < OPTIONS_WARNINGS_MAX)
+		snprintf(o->warnings[o->n_warnings++], OPTIONS_WARNING_BYTES, "%s", text);
+	serve_record_warnings(s);
 }
 
 /* -- before the store is made ------------------------------------------------------------- */
@@ -49,12 +48,15 @@ const char *serve_mode_name(enum option_mode mode)
 /* Whether the store takes memory at all. */
 static bool is_in_memory(const struct serve *s)
 {
-	return strcmp(s->o->store, "zram") == 0 || strcmp(s->o->store, "memory") == 0;
+	return options_store_kind(s->o) != STORE_DISK;
 }
 
 bool serve_can_be_left(const struct serve *s)
 {
-	return strcmp(s->store->ops->kind, "zram") == 0;
+	/* Of a disk somebody has to note what is written there. */
+	if (store_is_persistent(s->store))
+		return s->o->read_only && s->store->given.fd >= 0;
+	return s->store->device[0] || s->store->given.fd >= 0;
 }
 
 /* Does a server answer that can give ranges? */
@@ -104,17 +106,18 @@ bool serve_servers_will_do(struct serve *s)
 {
 	enum ranges ranges;
 
-	if (s->mode == MODE_FULL)
+	if (s->o->mode == MODE_FULL)
 		return true;
 	source_status(s->source, &s->full.src);
 	ranges = judge_servers(&s->full.src);
-	if (ranges == RANGES_MAYBE || (s->mode == MODE_STREAM && ranges != RANGES_NEVER))
+	if (ranges == RANGES_MAYBE ||
+	    (s->o->mode == MODE_STREAM && ranges != RANGES_NEVER))
 		return true;
-	if (s->mode == MODE_HYBRID) {
+	if (s->o->mode == MODE_HYBRID) {
 		serve_warn(s, "servers: no server can give parts of a file (HTTP "
 			      "ranges): mode full instead of hybrid: all of the image is "
 			      "copied first");
-		s->mode = s->d->options.mode = MODE_FULL;
+		s->d->options.mode = MODE_FULL;
 		source_allow_sequential(s->source);
 		return true;
 	}
@@ -125,13 +128,31 @@ bool serve_servers_will_do(struct serve *s)
 	return false;
 }
 
+/* In whole MiB: what is needed of `what`, and what there is. */
+static void describe_lack(const struct preflight *p, uint64_t need, const char *what,
+			  char *ret, size_t n_bytes)
+{
+	if (p->limit_bytes && p->need_bytes > p->limit_bytes)
+		snprintf(ret, n_bytes,
+			 "memory: %s needs about %" PRIu64
+			 " MiB, store-limit allows %" PRIu64 " MiB",
+			 what, need / MIB, p->limit_bytes / MIB);
+	else
+		snprintf(ret, n_bytes,
+			 "memory: %s needs about %" PRIu64 " MiB, %" PRIu64
+			 " MiB are available and %" PRIu64 " MiB of them are reserved",
+			 what, need / MIB, p->available_bytes / MIB,
+			 p->reserve_bytes / MIB);
+}
+
 int serve_preflight(struct serve *s)
 {
+	char lack[160];
 	struct preflight p;
 	struct memory memory;
 	int err;
 
-	if (s->mode == MODE_STREAM || !is_in_memory(s))
+	if (s->o->mode == MODE_STREAM || !is_in_memory(s))
 		return 0;
 	err = memory_read(s->d->meminfo_fd, &memory);
 	if (err < 0) {
@@ -139,27 +160,21 @@ int serve_preflight(struct serve *s)
 			    strerror(-err));
 		return 0;
 	}
-	preflight(img_info(s->image.img), strcmp(s->o->store, "zram") == 0, &memory,
-		  s->o->reserve_bytes, &p);
+	preflight(img_info(s->image.img), options_store_kind(s->o) == STORE_ZRAM, &memory,
+		  s->o->reserve_bytes, s->o->store_limit_bytes, &p);
 	log_notice("memory: the image needs about %" PRIu64 " MiB, %" PRIu64
 		   " MiB are available",
 		   p.need_bytes / MIB, p.available_bytes / MIB);
 	if (p.fits)
 		return 0;
+	describe_lack(&p, p.need_bytes, "the image", lack, sizeof lack);
 	if (s->o->low_memory == LOW_MEMORY_STREAM && can_stream(s)) {
-		serve_warn(s,
-			   "memory: the image needs about %" PRIu64 " MiB, %" PRIu64
-			   " MiB are available and %" PRIu64
-			   " MiB of them are reserved: mode stream instead of %s",
-			   p.need_bytes / MIB, p.available_bytes / MIB,
-			   p.reserve_bytes / MIB, serve_mode_name(s->mode));
-		s->mode = s->d->options.mode = MODE_STREAM;
+		serve_warn(s, "%s: mode stream instead of %s", lack,
+			   option_mode_name(s->o->mode));
+		s->d->options.mode = MODE_STREAM;
 		return 0;
 	}
-	snprintf(s->error, sizeof s->error,
-		 "memory: the image needs about %" PRIu64 " MiB, %" PRIu64
-		 " MiB are available and %" PRIu64 " MiB of them are reserved: %s",
-		 p.need_bytes / MIB, p.available_bytes / MIB, p.reserve_bytes / MIB,
+	snprintf(s->error, sizeof s->error, "%.160s: %s", lack,
 		 can_stream(s)
 			 ? "low-memory=stream, another store, or more memory"
 			 : "it cannot be streamed from a server without ranges: more "
@@ -178,31 +193,25 @@ bool serve_would_fit(struct serve *s, char *why, size_t why_bytes)
 
 	if (!is_in_memory(s) || memory_read(s->d->meminfo_fd, &memory) < 0)
 		return true;
-	preflight(img_info(s->image.img), strcmp(s->o->store, "zram") == 0, &memory,
-		  s->reserve_bytes, &p);
+	preflight(img_info(s->image.img), options_store_kind(s->o) == STORE_ZRAM, &memory,
+		  s->o->reserve_bytes, s->o->store_limit_bytes, &p);
 	store_usage(cache_store(s->cache), &usage);
 	/* What is stored already is not available any more, and not needed again. */
 	need = p.need_bytes - min_u64(p.need_bytes, usage.used_bytes);
-	if (need <= p.available_bytes && p.reserve_bytes <= p.available_bytes - need)
+	if (need <= p.available_bytes && p.reserve_bytes <= p.available_bytes - need &&
+	    (p.limit_bytes == 0 || p.need_bytes <= p.limit_bytes))
 		return true;
-	snprintf(why, why_bytes,
-		 "memory: the rest of the image needs about %" PRIu64 " MiB, %" PRIu64
-		 " MiB are available and %" PRIu64 " MiB of them are reserved",
-		 need / MIB, p.available_bytes / MIB, p.reserve_bytes / MIB);
+	describe_lack(&p, need, "the rest of the image", why, why_bytes);
 	return false;
 }
 
 /* -- while it fills ----------------------------------------------------------------------- */
 
-/* Too little is left: stop, or keep only what is used. */
-static void run_low(struct serve *s, const struct memory *memory, uint64_t reserve)
+/* Too little is left, as held_reason says: stop, or keep only what is used. */
+static void run_low(struct serve *s)
 {
 	char why[160];
 
-	snprintf(s->held_reason, sizeof s->held_reason,
-		 "memory: %" PRIu64
-		 " MiB are available, less than the reserve of %" PRIu64 " MiB",
-		 memory->available_bytes / MIB, reserve / MIB);
 	s->is_held = true;
 	engine_pause(s->engine, true);
 	if (s->o->low_memory != LOW_MEMORY_STREAM || !can_stream(s)) {
@@ -224,20 +233,59 @@ static void run_again(struct serve *s)
 	log_notice("memory: there is enough again: the fill goes on");
 }
 
+/* At store-limit: when something was discarded there is room again. */
+static bool has_store_room(const struct serve *s)
+{
+	const uint64_t limit = s->o->store_limit_bytes;
+	struct store_usage usage;
+
+	store_usage(cache_store(s->cache), &usage);
+	return usage.used_bytes < limit - limit / 16;
+}
+
+static void watch_store(struct serve *s)
+{
+	struct cache_stats cache;
+
+	/* Without a limit it is the machine that has too little: the reserve. */
+	if (s->o->store_limit_bytes == 0)
+		return;
+	cache_stats(s->cache, &cache);
+	if (!s->is_held && cache.is_store_full && !has_store_room(s)) {
+		snprintf(s->held_reason, sizeof s->held_reason,
+			 "memory: the store is full with %" PRIu64
+			 " MiB, which is its store-limit",
+			 cache.used_bytes / MIB);
+		s->is_store_held = true;
+		run_low(s);
+	} else if (s->is_held && s->is_store_held && has_store_room(s)) {
+		s->is_store_held = false;
+		run_again(s);
+	}
+}
+
 void serve_watch_memory(struct serve *s)
 {
 	struct memory memory;
 	uint64_t reserve;
 
-	if (s->state != STATE_FILLING || s->mode == MODE_STREAM || !is_in_memory(s) ||
+	if (s->state != STATE_FILLING || s->o->mode == MODE_STREAM || !is_in_memory(s))
+		return;
+	watch_store(s);
+	if (s->is_store_held || s->o->mode == MODE_STREAM ||
 	    memory_read(s->d->meminfo_fd, &memory) < 0)
 		return;
-	reserve = preflight_reserve(s->reserve_bytes, memory.total_bytes);
-	if (!s->is_held && memory.available_bytes < reserve)
-		run_low(s, &memory, reserve);
-	else if (s->is_held &&
-		 memory.available_bytes >= reserve / 100 * RESERVE_AGAIN_PERCENT)
+	reserve = preflight_reserve(s->o->reserve_bytes, memory.total_bytes);
+	if (!s->is_held && memory.available_bytes < reserve) {
+		snprintf(s->held_reason, sizeof s->held_reason,
+			 "memory: %" PRIu64
+			 " MiB are available, less than the reserve of %" PRIu64 " MiB",
+			 memory.available_bytes / MIB, reserve / MIB);
+		run_low(s);
+	} else if (s->is_held &&
+		   memory.available_bytes >= reserve / 100 * RESERVE_AGAIN_PERCENT) {
 		run_again(s);
+	}
 }
 
 /* -- full: all of it first ---------------------------------------------------------------- */

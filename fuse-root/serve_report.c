@@ -64,6 +64,7 @@ void serve_note(struct serve *s, const struct status *st, int64_t now_ms)
 		/* Of this process: the timeline has what was before it. */
 		.demand_bytes = st->demand_bytes - s->before.demand_bytes,
 		.hot_bytes = st->hot_bytes - s->before.hot_bytes,
+		.ahead_bytes = st->ahead_bytes - s->before.ahead_bytes,
 		.fill_bytes = st->fill_bytes - s->before.fill_bytes,
 		.wire_bytes = st->wire_bytes - s->before.wire_bytes,
 		.n_requests = st->requests - s->before.requests,

@@ -65,9 +65,9 @@ void serve_record_settings(struct serve *s)
 {
 	record_servers(s);
 	s->record->settings = (struct serve_settings){
-		.mode = s->mode,
-		.cache_bytes = s->cache_bytes,
-		.reserve_bytes = s->reserve_bytes,
+		.mode = s->o->mode,
+		.cache_bytes = s->o->cache_bytes,
+		.reserve_bytes = s->o->reserve_bytes,
 		.rate_bytes = s->o->rate_bytes,
 		.is_paused = s->is_paused,
 		.awaits_boot = s->awaits_boot,
@@ -87,9 +87,9 @@ static void take_settings(struct serve *s)
 	const struct serve_settings *settings = &s->record->settings;
 	struct options *o = &s->d->options;
 
-	s->mode = o->mode = (enum option_mode)settings->mode;
-	s->cache_bytes = o->cache_bytes = settings->cache_bytes;
-	s->reserve_bytes = o->reserve_bytes = settings->reserve_bytes;
+	o->mode = (enum option_mode)settings->mode;
+	o->cache_bytes = settings->cache_bytes;
+	o->reserve_bytes = settings->reserve_bytes;
 	o->rate_bytes = settings->rate_bytes;
 	s->is_paused = settings->is_paused;
 	s->awaits_boot = settings->awaits_boot;
@@ -139,11 +139,10 @@ static void take_attachment(struct serve *s)
 	s->seconds_ready = r->seconds_ready;
 	s->before = r->counters;
 	chunkmap_counts(s->cm, &counts);
-	s->tick.last_bytes = counts.ready_bytes;
+	serve_begin_rate(s);
 	s->tick.tenths_said =
 		(unsigned)(counts.ready_bytes / (s->attachment.n_bytes / 10 + 1));
-	s->tick.last_ms = clock_ms();
-	s->state = s->mode == MODE_STREAM ? STATE_STREAMING : STATE_FILLING;
+	s->state = s->o->mode == MODE_STREAM ? STATE_STREAMING : STATE_FILLING;
 }
 
 /* The dead process had done the last thing that counts, and was only to let go. */

@@ -12,19 +12,19 @@
 
 uint64_t serve_budget(const struct serve *s)
 {
-	const char *kind = s->store->ops->kind;
+	const uint64_t limit = s->o->store_limit_bytes;
 
 	/* It is a budget of RAM. */
-	if (s->mode != MODE_STREAM ||
-	    (strcmp(kind, "zram") != 0 && strcmp(kind, "memory") != 0))
+	if (s->o->mode != MODE_STREAM || options_store_kind(s->o) == STORE_DISK)
 		return 0;
-	return s->cache_bytes;
+	/* Room is made before the store refuses. */
+	return limit ? min_u64(s->o->cache_bytes, limit - limit / 8) : s->o->cache_bytes;
 }
 
 static void become_stream(struct serve *s)
 {
 	engine_set_fill(s->engine, false);
-	s->mode = s->d->options.mode = MODE_STREAM;
+	s->d->options.mode = MODE_STREAM;
 	s->state = STATE_STREAMING;
 	serve_record_settings(s);
 	cache_set_budget(s->cache, serve_budget(s));
@@ -32,23 +32,18 @@ static void become_stream(struct serve *s)
 
 static void become_hybrid(struct serve *s)
 {
-	struct chunkmap_counts counts;
-
-	s->mode = s->d->options.mode = MODE_HYBRID;
+	s->d->options.mode = MODE_HYBRID;
 	s->state = STATE_FILLING;
 	/* Nothing leaves any more: only then can it become complete. */
 	cache_set_budget(s->cache, 0);
-	chunkmap_counts(s->cm, &counts);
-	s->tick.last_ms = clock_ms();
-	s->tick.last_bytes = counts.ready_bytes;
-	s->tick.bytes_per_second = 0;
+	serve_begin_rate(s);
 	serve_record_settings(s);
 	engine_set_fill(s->engine, true);
 }
 
 int serve_set_mode(struct serve *s, enum option_mode mode, char *why, size_t why_bytes)
 {
-	if (mode == s->mode)
+	if (mode == s->o->mode)
 		return 0;
 	if (mode == MODE_FULL) {
 		snprintf(why, why_bytes,
@@ -84,7 +79,7 @@ int serve_set_cache(struct serve *s, uint64_t n_bytes, char *why, size_t why_byt
 			 CACHE_BYTES_MIN >> 20);
 		return -EINVAL;
 	}
-	s->cache_bytes = s->d->options.cache_bytes = n_bytes;
+	s->d->options.cache_bytes = n_bytes;
 	cache_set_budget(s->cache, serve_budget(s));
 	return 0;
 }

@@ -14,6 +14,7 @@
 #define WRITE_STATUS_MS 5000
 #define SAY_PROGRESS_MS 5000
 #define MIB (1024u * 1024)
+#define NO_READS UINT64_MAX /* nobody can read yet */
 
 double serve_seconds(const struct serve *s)
 {
@@ -29,7 +30,6 @@ static void fill_image(const struct serve *s, struct status *st)
 {
 	const struct img_info *info = img_info(s->image.img);
 
-	snprintf(st->image.url, sizeof st->image.url, "%s", st->servers[0].url);
 	memcpy(st->image.uuid, info->uuid, sizeof st->image.uuid);
 	memcpy(st->image.digest, info->digest, sizeof st->image.digest);
 	st->image.bytes = info->image_bytes;
@@ -64,6 +64,23 @@ static void fill_store(struct serve *s, struct status *st)
 	st->store.limit_bytes = usage.limit_bytes;
 }
 
+static uint64_t fetched_bytes(const struct status *st)
+{
+	return st->demand_bytes + st->hot_bytes + st->fill_bytes + st->ahead_bytes;
+}
+
+/*
+ * What is still to be fetched, as it comes: zeros cost nothing, so bytes that are there say little of the time that the
+ * rest takes.  What a persistent store has had is not among what was fetched.
+ */
+static uint64_t left_bytes(const struct serve *s, const struct status *st)
+{
+	const uint64_t all = img_info(s->image.img)->data_bytes;
+	const uint64_t fetched = min_u64(fetched_bytes(st), all);
+
+	return min_u64(all - fetched, st->image.bytes - st->resident_bytes);
+}
+
 static void fill_progress(struct serve *s, struct status *st)
 {
 	struct chunkmap_counts counts;
@@ -90,8 +107,8 @@ static void fill_progress(struct serve *s, struct status *st)
 	st->wait_ms_p50 = reads.wait_ms_p50;
 	st->wait_ms_p99 = reads.wait_ms_p99;
 	st->waits = reads.waits;
-	missing = st->image.bytes - counts.ready_bytes;
-	if (missing == 0)
+	missing = left_bytes(s, st);
+	if (counts.ready_bytes == st->image.bytes)
 		st->eta_seconds = 0;
 	else if (!s->is_paused && s->tick.bytes_per_second > 1)
 		st->eta_seconds = (int64_t)((double)missing / s->tick.bytes_per_second);
@@ -113,41 +130,66 @@ static void describe_away(const struct source_status *src, uint64_t n_waiting, c
 			  size_t n_bytes)
 {
 	const struct source_server_status *server = away_server(src);
-	char silence[48] = "no byte ever came";
+	char silence[48] = "no byte ever came", reads[48] = "";
 
+	if (n_waiting != NO_READS)
+		snprintf(reads, sizeof reads, ", %" PRIu64 " reads wait", n_waiting);
 	if (src->ms_since_byte >= 0)
 		snprintf(silence, sizeof silence, "last byte %" PRId64 " s ago",
 			 src->ms_since_byte / 1000);
-	snprintf(ret, n_bytes,
-		 "%.120s%s%s%s: %.100s: %s, next try in %" PRId64 " s, %" PRIu64
-		 " reads wait",
+	snprintf(ret, n_bytes, "%.120s%s%s%s: %.100s: %s, next try in %" PRId64 " s%s",
 		 server->url, server->address[0] ? " (" : "", server->address,
 		 server->address[0] ? ")" : "",
 		 server->last_error[0] ? server->last_error : "no answer", silence,
-		 (server->next_try_ms + 999) / 1000, n_waiting);
+		 (server->next_try_ms + 999) / 1000, reads);
 }
 
-/* What a person has to do something about before it is too late. */
-static void warn_of_written(struct serve *s, struct status *st)
+/* Before there is an image to read: the first that is away, with what it last said.  False: nobody is. */
+bool serve_describe_away(struct serve *s, char *ret, size_t n_bytes)
+{
+	static struct source_status src; /* large; the main thread's alone */
+	const struct source_server_status *server;
+
+	source_status(s->source, &src);
+	server = away_server(&src);
+	if (!src.is_away || !server->last_error[0])
+		return false;
+	snprintf(ret, n_bytes, "%.120s: %.100s", server->url, server->last_error);
+	return true;
+}
+
+/* What a person has to do something about before it is too late.  False: there is nothing of that. */
+static bool describe_written(const struct serve *s, char ret[OPTIONS_WARNING_BYTES])
 {
 	struct cache_stats cache;
-	char *text;
 
 	cache_stats(s->cache, &cache);
-	if (cache.budget_bytes == 0 || st->n_warnings == OPTIONS_WARNINGS_MAX ||
-	    (cache.written_bytes < cache.budget_bytes / 5 * 4 && !cache.is_full)) {
-		s->tick.said_written = false;
-		return;
-	}
-	text = st->warnings[st->n_warnings++];
-	snprintf(text, OPTIONS_WARNING_BYTES,
+	if (cache.budget_bytes == 0 ||
+	    (cache.written_bytes < cache.budget_bytes / 5 * 4 && !cache.is_full))
+		return false;
+	snprintf(ret, OPTIONS_WARNING_BYTES,
 		 "cache: written blocks take %" PRIu64 " of %" PRIu64
 		 " MiB and stay: %s: delete files, or give it more: cache=SIZE",
 		 cache.written_bytes / MIB, cache.budget_bytes / MIB,
 		 cache.is_full ? "full: writes fail" : "writes fail when it is full");
-	if (!s->tick.said_written)
+	return true;
+}
+
+static void warn_of_written(const struct serve *s, struct status *st)
+{
+	if (st->n_warnings < OPTIONS_WARNINGS_MAX &&
+	    describe_written(s, st->warnings[st->n_warnings]))
+		st->n_warnings++;
+}
+
+static void say_written(struct serve *s)
+{
+	char text[OPTIONS_WARNING_BYTES];
+	const bool is_much = describe_written(s, text);
+
+	if (is_much && !s->tick.said_written)
 		log_warning("%s", text);
-	s->tick.said_written = true;
+	s->tick.said_written = is_much;
 }
 
 static enum attach_state current_state(const struct serve *s, const struct status *st,
@@ -201,7 +243,7 @@ void serve_status(struct serve *s, struct status *ret)
 	const struct blockdev *device = attachment_device(&s->attachment);
 
 	*ret = (struct status){
-		.mode = s->mode,
+		.mode = s->o->mode,
 		.read_only = s->o->read_only,
 		.eta_seconds = -1,
 		.handover_done = s->handover_done,
@@ -212,6 +254,7 @@ void serve_status(struct serve *s, struct status *ret)
 		.rate_bytes = s->o->rate_bytes,
 	};
 	snprintf(ret->name, sizeof ret->name, "%s", s->o->name);
+	snprintf(ret->image.url, sizeof ret->image.url, "%s", s->o->servers[0]);
 	snprintf(ret->error, sizeof ret->error, "%s", s->error);
 	memcpy(ret->warnings, s->o->warnings, sizeof ret->warnings);
 	warn_of_deaths(s, ret);
@@ -229,8 +272,12 @@ void serve_status(struct serve *s, struct status *ret)
 		snprintf(ret->block_device, sizeof ret->block_device, "%s", device->path);
 	}
 	ret->state = current_state(s, ret, &src);
+	if (ret->state == STATE_STALLED || ret->state == STATE_PAUSED)
+		ret->eta_seconds = -1;
 	if (ret->state == STATE_PAUSED && s->is_held)
 		snprintf(ret->reason, sizeof ret->reason, "%s", s->held_reason);
+	else if (ret->state == STATE_ATTACHING && src.is_away)
+		describe_away(&src, NO_READS, ret->reason, sizeof ret->reason);
 	else if (ret->state == STATE_STALLED)
 		describe_away(&src, ret->demand_waiting, ret->reason, sizeof ret->reason);
 	else if (s->awaits_boot && ret->state == STATE_PAUSED)
@@ -238,10 +285,10 @@ void serve_status(struct serve *s, struct status *ret)
 			ret->reason, sizeof ret->reason,
 			"the fill waits for the end of the boot: hydroot trace --end, or "
 			"hydroot resume");
-	else if (s->handover_method == HANDOVER_NONE && ret->state == STATE_RESIDENT)
+	else if (!s->handover_done && ret->state == STATE_RESIDENT)
 		snprintf(ret->reason, sizeof ret->reason,
 			 "complete in memory; the daemon goes on serving it");
-	else if (s->handover_method == HANDOVER_NONE && ret->state == STATE_CACHED)
+	else if (!s->handover_done && ret->state == STATE_CACHED)
 		snprintf(
 			ret->reason, sizeof ret->reason,
 			"complete on the store; the daemon goes on serving it and notes what "
@@ -258,19 +305,29 @@ void serve_write_status(struct serve *s)
 		(void)!status_write(s->d->rundir_fd, json);
 }
 
+void serve_begin_rate(struct serve *s)
+{
+	s->tick.last_ms = clock_ms();
+	s->tick.last_bytes = UINT64_MAX;
+	s->tick.bytes_per_second = 0;
+}
+
 static void measure_rate(struct serve *s, const struct status *st, int64_t now_ms)
 {
 	int64_t elapsed = now_ms - s->tick.last_ms;
+	const uint64_t now_bytes = fetched_bytes(st);
 	double rate;
 
+	if (s->tick.last_bytes == UINT64_MAX)
+		s->tick.last_bytes = now_bytes;
 	if (elapsed < 900)
 		return;
-	rate = (double)(st->resident_bytes - s->tick.last_bytes) * 1000 / (double)elapsed;
+	rate = (double)(now_bytes - s->tick.last_bytes) * 1000 / (double)elapsed;
 	if (s->tick.bytes_per_second > 0)
 		rate = 0.8 * s->tick.bytes_per_second + 0.2 * rate;
 	s->tick.bytes_per_second = rate;
 	s->tick.last_ms = now_ms;
-	s->tick.last_bytes = st->resident_bytes;
+	s->tick.last_bytes = now_bytes;
 }
 
 /* A fast fill does not use up what the kernel's log takes of us. */
@@ -285,6 +342,18 @@ static void say_progress(struct serve *s, const struct status *st, int64_t now_m
 	s->tick.said_progress_ms = now_ms;
 	log_notice("fill: %u%% of %" PRIu64 " MiB is resident", tenths * 10,
 		   st->image.bytes / MIB);
+}
+
+/* The first error is said where it happens. */
+static void say_attaching(struct serve *s, const struct status *st, int64_t now_ms)
+{
+	/* Between two tries, when one is due, nobody is away. */
+	if (s->tick.said_away_ms == 0)
+		s->tick.said_away_ms = now_ms;
+	else if (st->reason[0] && now_ms - s->tick.said_away_ms >= AWAY_LINE_MS) {
+		s->tick.said_away_ms = now_ms;
+		log_error("attach: waiting for %s", st->reason);
+	}
 }
 
 /* Every ten seconds, loud enough for a quiet boot: a person may sit before a node that waits. */
@@ -312,11 +381,15 @@ void serve_tick(struct serve *s)
 	serve_status(s, &st);
 	serve_note(s, &st, now_ms);
 	record_counters(s, &st);
+	if (s->cache)
+		say_written(s);
 	if (s->engine && s->state == STATE_FILLING) {
 		serve_watch_memory(s);
 		measure_rate(s, &st, now_ms);
 		say_progress(s, &st, now_ms);
 	}
+	if (s->state == STATE_ATTACHING)
+		say_attaching(s, &st, now_ms);
 	if (s->engine && (s->state == STATE_FILLING || s->state == STATE_STREAMING))
 		say_away(s, &st, now_ms);
 	if (st.state != s->tick.written_state ||

@@ -45,16 +45,21 @@ static int open_zram(struct serve *s)
 	uint64_t n_bytes = info->image_bytes;
 	int err;
 
-	s->store_is_slotted =
-		s->mode == MODE_STREAM && store_slots_are_needed(n_bytes, s->cache_bytes);
+	s->store_is_slotted = s->o->mode == MODE_STREAM &&
+			      store_slots_are_needed(n_bytes, s->o->cache_bytes);
 	if (s->store_is_slotted)
 		n_bytes = store_slots_device_bytes(n_bytes, info->chunk_bytes,
-						   s->cache_bytes);
+						   s->o->cache_bytes);
 	err = store_zram_new(n_bytes, s->o->zram_algorithm, s->o->store_limit_bytes,
 			     serve_n_store_threads(), &s->store);
 	if (err < 0)
 		return err;
 	store_zram_hold(s->store, s->d->hold);
+	if (!store_zram_has_algorithm(s->store, s->o->zram_algorithm))
+		serve_warn(
+			s,
+			"zram-algorithm=%s: wrong value: accepted: %s; using the default",
+			s->o->zram_algorithm, store_zram_algorithms(s->store));
 	s->record->zram_bytes = n_bytes;
 	s->record->zram_entry_bytes = store_zram_entry_bytes(s->store);
 	snprintf(s->store_device, sizeof s->store_device, "%s", s->store->device);
@@ -134,11 +139,12 @@ void serve_release_claim(struct serve *s)
 
 int serve_open_store(struct serve *s)
 {
+	const enum store_kind kind = options_store_kind(s->o);
 	int err;
 
-	if (strcmp(s->o->store, "zram") == 0)
+	if (kind == STORE_ZRAM)
 		return open_zram(s);
-	if (strcmp(s->o->store, "memory") != 0)
+	if (kind == STORE_DISK)
 		return open_disk(s);
 	err = store_mem_new(img_info(s->image.img)->image_bytes, s->o->store_limit_bytes,
 			    &s->store);
@@ -149,9 +155,11 @@ int serve_open_store(struct serve *s)
 
 int serve_take_store(struct serve *s)
 {
-	if (strcmp(s->o->store, "zram") == 0)
+	const enum store_kind kind = options_store_kind(s->o);
+
+	if (kind == STORE_ZRAM)
 		return take_zram(s);
-	if (strcmp(s->o->store, "memory") != 0)
+	if (kind == STORE_DISK)
 		return take_disk(s);
 	return store_mem_adopt(s->d->hold, img_info(s->image.img)->image_bytes,
 			       s->o->store_limit_bytes, &s->store);

@@ -55,11 +55,19 @@ static unsigned take_use(const char *option, unsigned among)
 	unsigned use = for_find(optarg, strlen(optarg), among);
 
 	if (!use)
-		fprintf(stderr, "hydroot-check: --%s=%s: accepted are %s\n", option,
-			optarg,
+		fprintf(stderr, "hydroot-check: --%s=%s: wrong value: accepted: %s\n",
+			option, optarg,
 			among == FOR_MODES ? "hybrid, full, stream"
 					   : "zram, memory, disk");
 	return use;
+}
+
+static bool take_path(const char *option, size_t n, char *ret, size_t ret_bytes)
+{
+	if (snprintf(ret, ret_bytes, "%.*s", (int)n, optarg) < (int)ret_bytes)
+		return true;
+	fprintf(stderr, "hydroot-check: --%s: the value is too long\n", option);
+	return false;
 }
 
 static bool take_option(struct arguments *a, int c)
@@ -71,14 +79,12 @@ static bool take_option(struct arguments *a, int c)
 		n = strlen(optarg);
 		while (n && optarg[n - 1] == '/')
 			n--;
-		return snprintf(a->root, sizeof a->root, "%.*s", (int)n, optarg) <
-		       (int)sizeof a->root;
+		return take_path("root", n, a->root, sizeof a->root);
 	case 'k':
 		a->kernel = optarg;
 		return true;
 	case 'l':
-		return snprintf(a->lists, sizeof a->lists, "%s", optarg) <
-		       (int)sizeof a->lists;
+		return take_path("lists", strlen(optarg), a->lists, sizeof a->lists);
 	case 'm':
 		return (a->mode = take_use("mode", FOR_MODES));
 	case 's':
@@ -89,6 +95,13 @@ static bool take_option(struct arguments *a, int c)
 	default:
 		return false;
 	}
+}
+
+static int wrong_usage(const char *subject, const char *what)
+{
+	fprintf(stderr, "hydroot-check: %s: %s; hydroot-check --help lists them\n",
+		subject, what);
+	return 3;
 }
 
 /* 0, or the exit status plus one. */
@@ -107,18 +120,17 @@ static int parse_arguments(struct arguments *a, int argc, char **argv)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		if (answer_option(c))
 			return 1;
+		if (c == ':' || c == '?')
+			return wrong_usage(argv[optind - 1],
+					   c == ':' ? "needs a value" : "no such option");
 		if (!take_option(a, c))
-			break;
+			return 3;
 	}
-	if (c == -1 && optind == argc)
-		return 0;
-	if (c == -1)
-		fprintf(stderr, "hydroot-check: %s: not an option\n", argv[optind]);
-	fprintf(stderr, "hydroot-check: see hydroot-check --help\n");
-	return 3;
+	return optind == argc ? 0 : wrong_usage(argv[optind], "not an option");
 }
 
 /* Beside the installed program, or in the source tree that it was built in. */

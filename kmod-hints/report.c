@@ -43,8 +43,8 @@ int report_make(struct report *report, const struct list *list,
 
 bool report_works(const struct report *report, unsigned mode, unsigned store)
 {
-	/* What full mode leaves behind is the store's block device; plain memory has none. */
-	if (mode == FOR_FULL && store == FOR_MEMORY)
+	/* What full mode leaves behind is the store's block device.  Memory is made one by loop. */
+	if (mode == FOR_FULL && store == FOR_MEMORY && !(report->there & FOR_LOOP))
 		return false;
 	return (report->there & mode) && (report->there & store);
 }

@@ -25,7 +25,7 @@
 /* Set before threads start, but for the change to the daemon's sinks. */
 static struct {
 	const char *program;
-	bool debug;
+	bool debug, has_bar;
 	atomic_bool is_daemon; /* set after kmsg_fd */
 	atomic_int kmsg_fd;
 	atomic_int file_fd;
@@ -45,6 +45,8 @@ static struct {
 	atomic_uint n_used;
 	atomic_bool is_full; /* and said so */
 } kmsg;
+
+static _Thread_local char last_error[LINE_BYTES - 128];
 
 static atomic_flag is_rotating = ATOMIC_FLAG_INIT;
 
@@ -74,6 +76,21 @@ void log_old_file(int old_fd)
 void log_kmsg_control(int control_fd)
 {
 	atomic_store(&sink.control_fd, control_fd);
+}
+
+void log_over_bar(bool has_bar)
+{
+	sink.has_bar = has_bar;
+}
+
+const char *log_last_error(void)
+{
+	return last_error;
+}
+
+void log_forget_error(void)
+{
+	last_error[0] = '\0';
 }
 
 void log_set_name(const char *name)
@@ -147,7 +164,9 @@ static bool kmsg_has_room(enum log_level level)
 static void put_kmsg_line(enum log_level level, const char *message)
 {
 	char line[LINE_BYTES];
-	int n = snprintf(line, sizeof line, "<%d>%s: %s%s", (int)level, sink.program,
+	/* Who asked for steps wants them on the console, which by default leaves out what is for debugging. */
+	const int shown = level == LOG_L_DEBUG ? LOG_L_NOTICE : level;
+	int n = snprintf(line, sizeof line, "<%d>%s: %s%s", shown, sink.program,
 			 sink.name, message);
 
 	put_line(sink.kmsg_fd, line, close_line(line, n));
@@ -166,7 +185,8 @@ static void put_kmsg(enum log_level level, const char *message)
 static void put_stderr(const char *message)
 {
 	char line[LINE_BYTES];
-	int n = snprintf(line, sizeof line, "%s: %s%s", sink.program, sink.name, message);
+	int n = snprintf(line, sizeof line, "%s%s: %s%s", sink.has_bar ? "\r\x1b[K" : "",
+			 sink.program, sink.name, message);
 
 	put_line(STDERR_FILENO, line, close_line(line, n));
 }
@@ -259,6 +279,8 @@ void log_at(enum log_level level, const char *fmt, ...)
 	vsnprintf(message, sizeof message, fmt, ap);
 	va_end(ap);
 	hide_control_characters(message);
+	if (level == LOG_L_ERROR)
+		memcpy(last_error, message, sizeof last_error);
 	if (!sink.is_daemon)
 		put_stderr(message);
 	if (sink.kmsg_fd >= 0)

@@ -29,6 +29,11 @@ static const char *const overlay_words[] = {"auto", "tmpfs", "zram", "none", NUL
 static const char *const root_in_words[] = {"store", "tmpfs", NULL};
 static const char *const low_memory_words[] = {"stream", "fallback", "fail", NULL};
 
+const char *option_mode_name(enum option_mode mode)
+{
+	return mode_words[mode];
+}
+
 _Static_assert(sizeof(enum option_mode) == sizeof(unsigned),
 	       "word_parse stores an unsigned");
 _Static_assert(sizeof(enum option_fill) == sizeof(unsigned),
@@ -70,8 +75,8 @@ const struct option_key option_keys[] = {
 	 .words = low_memory_words,
 	 .meaning = "what to do when the image does not fit into memory"},
 	{"reserve", &option_type_size, FIELD(reserve_bytes), .metavar = "SIZE",
-	 .shown = "5%, at least 64M, at most 4G", .accepted = SIZE_ACCEPTED ", at least 1M",
-	 .min = 1024 * 1024, .meaning = "available memory below which filling stops"},
+	 .shown = "5%, at least 64M, at most 4G", .accepted = SIZE_ACCEPTED ", at least 1M; 0 for none",
+	 .min = 1024 * 1024, .flags = OPT_ZERO_OFF, .meaning = "available memory below which filling stops"},
 	{"digest", &option_type_digest, FIELD(digest), .metavar = "sha256:HEX",
 	 .accepted = "sha256: and 64 hexadecimal digits", .flags = OPT_TRUST,
 	 .meaning = "take this image and no other"},
@@ -122,13 +127,13 @@ const struct option_key option_keys[] = {
 	 .accepted = "now, boot, manual", .words = fill_words,
 	 .meaning = "when the background fill starts"},
 	{"pack", &option_type_pack, FIELD(pack), .metavar = "URL", .shown = "none",
-	 .accepted = "an http or https URL, or the name of a file beside the image",
+	 .accepted = URL_ACCEPTED ", or the name of a file beside the image",
 	 .meaning = "a hot pack beside the image"},
 	{"rate", &option_type_rate, FIELD(rate_bytes), .initial = "0", .metavar = "RATE",
-	 .shown = "unlimited", .accepted = RATE_ACCEPTED ", 0 for unlimited",
+	 .shown = "unlimited", .accepted = RATE_ACCEPTED ", 0 or unlimited",
 	 .meaning = "cap on the background fill"},
 	{"connections", &option_type_count, FIELD(connections), .initial = "4",
-	 .metavar = "N", .accepted = "1 to 32", .min = 1, .max = 32,
+	 .metavar = "N", .accepted = "1 to 8", .min = 1, .max = OPTIONS_CONNECTIONS_MAX,
 	 .meaning = "connections in all, per server"},
 	{"connect-timeout", &option_type_time, FIELD(connect_timeout_ms), .initial = "5s",
 	 .metavar = "TIME", .accepted = TIME_ACCEPTED, .min = 1, .max = WEEK_MS,
@@ -169,7 +174,7 @@ const struct option_key option_keys[] = {
 	 .accepted = "http://HOST/PATH or https://HOST/PATH",
 	 .meaning = "post the status there at milestones", .flags = OPT_BOOT},
 	{"debug", &option_type_bool, FIELD(debug), .initial = "0", .accepted = "0 or 1",
-	 .shown = "off", .meaning = "log each step", .flags = OPT_BOOL},
+	 .shown = "off", .meaning = "log each step to the console", .flags = OPT_BOOL},
 };
 /* clang-format on */
 
@@ -296,6 +301,7 @@ static int refuse_too_many(struct options *o, const struct option_source *s,
 int option_apply(struct options *o, const struct option_source *s,
 		 const struct option_key *k, const char *text)
 {
+	char shown[128];
 	int err;
 
 	err = k->type->parse(o, k, text);
@@ -308,8 +314,9 @@ int option_apply(struct options *o, const struct option_source *s,
 	if (err)
 		return refuse(o, s, k, text);
 	if ((k->flags & OPT_TRUST) && is_weaker(o, &s->floor)) {
-		log_error("%s%s: cannot weaken what hydroot.conf says", s->prefix,
-			  k->name);
+		options_url_public(text, shown, sizeof shown);
+		log_error("%s%s=%s: cannot weaken what hydroot.conf says", s->prefix,
+			  k->name, shown);
 		restore_trust(o, &s->floor);
 		return -EINVAL;
 	}

@@ -21,6 +21,8 @@
 #define OPTIONS_WARNINGS_MAX 16u
 #define OPTIONS_WARNING_BYTES 256u
 #define OPTIONS_PATH_BYTES 256u
+#define OPTIONS_CONNECTIONS_MAX 8u /* what the shared buffers have room for */
+#define OPTIONS_RESERVE_OFF 1u /* bytes, as good as none: 0 stands for the default */
 
 enum option_mode { MODE_HYBRID, MODE_FULL, MODE_STREAM };
 enum option_fill { FILL_NOW, FILL_BOOT, FILL_MANUAL };
@@ -29,6 +31,7 @@ enum option_policy { POLICY_ORDER, POLICY_SPREAD };
 enum option_check { CHECK_WARN, CHECK_FAIL, CHECK_OFF, CHECK_AUTO };
 enum option_overlay { OVERLAY_AUTO, OVERLAY_TMPFS, OVERLAY_ZRAM, OVERLAY_NONE };
 enum option_root_in { ROOT_IN_STORE, ROOT_IN_TMPFS };
+enum store_kind { STORE_ZRAM, STORE_MEMORY, STORE_DISK };
 enum option_low_memory { LOW_MEMORY_STREAM, LOW_MEMORY_FALLBACK, LOW_MEMORY_FAIL };
 
 struct options {
@@ -39,7 +42,8 @@ struct options {
 	char servers[OPTIONS_SERVERS_MAX][OPTIONS_URL_BYTES];
 	enum option_mode mode;
 	enum option_low_memory low_memory;
-	uint64_t reserve_bytes; /* 0: the default, which preflight.h computes */
+	uint64_t
+		reserve_bytes; /* 0: the default, which preflight.h computes; OPTIONS_RESERVE_OFF */
 	char store[OPTIONS_PATH_BYTES]; /* "zram", "memory", … */
 	bool store_format; /* the disk store may overwrite what is not ours */
 	char zram_algorithm[32]; /* "" : the kernel's best */
@@ -117,6 +121,14 @@ int options_parse_conf(struct options *o, const char *path,
  * every wrong value is an error.
  */
 int options_parse_argv(struct options *o, int argc, char **argv) _must_check_;
+
+/* Log a warning and keep it for the status. */
+void option_warn(struct options *o, const char *fmt, ...) _printf_(2, 3);
+
+/* "hybrid", and so on. */
+const char *option_mode_name(enum option_mode mode);
+/* Of options.store; a file counts as a disk. */
+enum store_kind options_store_kind(const struct options *o);
 
 /* A bare name in `pack` becomes the URL beside servers[0].  -E2BIG: that is too long. */
 int options_resolve_pack(struct options *o) _must_check_;

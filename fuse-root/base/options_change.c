@@ -123,11 +123,6 @@ static int change(struct change *c, const char *word)
 		return -EINVAL;
 	}
 	k = option_find(names[i], n_name);
-	if (!k || !k->type) {
-		snprintf(c->why, c->why_bytes, "%s: not supported by this version",
-			 names[i]);
-		return -ENOTSUP;
-	}
 	c->changed |= 1u << i;
 	switch (1u << i) {
 	case CHANGE_MODE:

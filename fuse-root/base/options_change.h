@@ -25,7 +25,7 @@ enum option_change {
  * Apply KEY=VALUE words to *next, which holds the options as they are now; the last one of a key
  * wins.  *ret_changed: enum option_change of the keys that were named, whether or not their value
  * differs.  -EINVAL: a word is wrong, `why` says which and what is accepted, and *next is as it
- * was; then nothing is to be changed.  -ENOTSUP: the same for a key that this version ignores.
+ * was; then nothing is to be changed.
  */
 int options_change(struct options *next, const char *const *words, unsigned n_words,
 		   unsigned *ret_changed, char *why, size_t why_bytes) _must_check_;

@@ -88,7 +88,7 @@ static void print_keys(const struct options *o)
 	for (size_t i = 0; i < n_option_keys; i++) {
 		const struct option_key *k = &option_keys[i];
 
-		if (k->type && k->type->print)
+		if (k->type->print)
 			k->type->print(o, k);
 	}
 }

@@ -15,6 +15,7 @@ enum option_flag {
 	OPT_BOOT = 1 << 1, /* about the boot: not an option of attach */
 	OPT_ARGV = 1 << 2, /* an option of attach only */
 	OPT_REPEATED = 1 << 3, /* each one adds */
+	OPT_ZERO_OFF = 1 << 4, /* a size: 0 is below the least there is, and means none */
 	OPT_STANDARD = 1 << 6, /* on the kernel command line without rd.hydroot. */
 	OPT_BOOL = 1 << 5, /* as an option it needs no value */
 };
@@ -90,9 +91,6 @@ int option_copy(char *dst, size_t dst_bytes, const char *text) _must_check_;
  * and the fallback of the file stays.
  */
 void option_keep_fallback(struct options *o, const struct option_trust *floor);
-
-/* Log a warning and keep it for the status. */
-void option_warn(struct options *o, const char *fmt, ...) _printf_(2, 3);
 
 /* hydroot_KEY='VALUE' with the dashes of the key made underscores. */
 void option_print_var(const char *key, const char *value);

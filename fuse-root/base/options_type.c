@@ -36,14 +36,22 @@ int option_copy(char *dst, size_t dst_bytes, const char *text)
 	return 0;
 }
 
+/* What 0 stands for, with the keys that have such a word. */
+static bool means_off(const char *word)
+{
+	return strcmp(word, "off") == 0 || strcmp(word, "none") == 0;
+}
+
 /* All option enums have the size of an unsigned int, which the table's rows assert. */
 static int word_parse(struct options *o, const struct option_key *k, const char *text)
 {
 	/* The only alias there is, of a word that no other key has. */
 	const char *name = strcmp(text, "full-copy") == 0 ? "full" : text;
+	const bool is_off = strcmp(text, "0") == 0;
 
 	for (unsigned i = 0; k->words[i]; i++) {
-		if (strcmp(name, k->words[i]) == 0) {
+		if (strcmp(name, k->words[i]) == 0 ||
+		    (is_off && means_off(k->words[i]))) {
 			memcpy(field(o, k), &i, sizeof i);
 			return 0;
 		}
@@ -99,13 +107,18 @@ static int size_parse(struct options *o, const struct option_key *k, const char 
 	uint64_t n = 0;
 	int err = options_memory(text, &n);
 
+	if (err == 0 && n == 0 && k->flags & OPT_ZERO_OFF) {
+		*(uint64_t *)field(o, k) = OPTIONS_RESERVE_OFF;
+		return 0;
+	}
 	return u64_store(o, k, err, n);
 }
 
 static int rate_parse(struct options *o, const struct option_key *k, const char *text)
 {
 	uint64_t n = 0;
-	int err = options_rate(text, &n);
+	/* As the default is shown, if there is none. */
+	int err = k->shown && strcmp(text, k->shown) == 0 ? 0 : options_rate(text, &n);
 
 	return u64_store(o, k, err, n);
 }
@@ -172,9 +185,14 @@ static void time_print(const struct options *o, const struct option_key *k)
 
 const struct option_type option_type_time = {time_parse, time_print};
 
+/* 0 takes back what was said before; 1 is what a key without a value has, and no path. */
 static int text_parse(struct options *o, const struct option_key *k, const char *text)
 {
-	return text[0] ? option_copy(field(o, k), k->n_bytes, text) : -EINVAL;
+	if (strcmp(text, "0") == 0 && !k->initial)
+		text = "";
+	else if (!text[0] || strcmp(text, "1") == 0)
+		return -EINVAL;
+	return option_copy(field(o, k), k->n_bytes, text);
 }
 
 static void text_print(const struct options *o, const struct option_key *k)
@@ -193,6 +211,13 @@ static int algorithm_parse(struct options *o, const struct option_key *k,
 }
 
 const struct option_type option_type_algorithm = {algorithm_parse, text_print};
+
+enum store_kind options_store_kind(const struct options *o)
+{
+	if (strcmp(o->store, "zram") == 0)
+		return STORE_ZRAM;
+	return strcmp(o->store, "memory") == 0 ? STORE_MEMORY : STORE_DISK;
+}
 
 static int store_parse(struct options *o, const struct option_key *k, const char *text)
 {
@@ -213,7 +238,8 @@ const struct option_type option_type_store = {store_parse, text_print};
 
 static int name_parse(struct options *o, const struct option_key *k, const char *text)
 {
-	return rundir_name_is_valid(text) ? text_parse(o, k, text) : -EINVAL;
+	return rundir_name_is_valid(text) ? option_copy(o->name, k->n_bytes, text)
+					  : -EINVAL;
 }
 
 const struct option_type option_type_name = {name_parse, text_print};
@@ -264,6 +290,8 @@ static int proxy_parse(struct options *o, const struct option_key *k, const char
 {
 	if (strlen(text) >= k->n_bytes)
 		return -E2BIG;
+	if (strcmp(text, "0") == 0)
+		return text_parse(o, k, text);
 	return options_url_is_proxy(text) ? text_parse(o, k, text) : -EINVAL;
 }
 
@@ -308,6 +336,11 @@ const struct option_type option_type_server = {server_parse, NULL};
 static int digest_parse(struct options *o, const struct option_key *k _unused_,
 			const char *text)
 {
+	if (strcmp(text, "0") == 0) {
+		o->has_digest = false;
+		memset(o->digest, 0, sizeof o->digest);
+		return 0;
+	}
 	if (strncmp(text, DIGEST_PREFIX, strlen(DIGEST_PREFIX)) != 0 ||
 	    !img_digest_parse(text, o->digest))
 		return -EINVAL;

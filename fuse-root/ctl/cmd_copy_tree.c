@@ -11,9 +11,11 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "base/bar.h"
 #include "base/log.h"
 #include "ctl/ctl.h"
 
@@ -39,12 +41,29 @@ struct copy {
 	char path
 		[PATH_BYTES]; /* of what is being copied, below both roots; "" the root */
 	char *names, *value, *data;
+	struct bar bar;
+	uint64_t n_done,
+		n_all; /* bytes; n_all is what the filesystem says it holds, 0: not known */
 };
+
+static void show(struct copy *c)
+{
+	const uint64_t done = min_u64(c->n_done, c->n_all ? c->n_all : UINT64_MAX);
+	char text[48];
+
+	if (!bar_is_due(&c->bar))
+		return;
+	snprintf(text, sizeof text, "%llu MiB", (unsigned long long)(c->n_done >> 20));
+	bar_draw(&c->bar, "copy-tree",
+		 c->n_all ? (int)((double)done / (double)c->n_all * 100) : -1, text);
+}
 
 static int complain(struct copy *c, const char *what, int err)
 {
-	if (!c->is_said)
+	if (!c->is_said) {
+		bar_stop(&c->bar);
 		log_error("/%s: %s: %s", c->path, what, strerror(-err));
+	}
 	c->is_said = true;
 	return err;
 }
@@ -176,6 +195,8 @@ static int copy_range(struct copy *c, int from, int to, off_t off, off_t end)
 		if (err < 0)
 			return err;
 		off += n;
+		c->n_done += (uint64_t)n;
+		show(c);
 	}
 	return 0;
 }
@@ -323,6 +344,7 @@ static int copy_entries(struct copy *c, int from, int to)
 static int copy_root(struct copy *c, const char *from_path, const char *to_path)
 {
 	cleanup_fd int from = open(from_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct statvfs fs;
 	struct stat st;
 	int err;
 
@@ -335,7 +357,11 @@ static int copy_root(struct copy *c, const char *from_path, const char *to_path)
 		log_error("%s: %s", to_path, strerror(errno));
 		return -errno;
 	}
+	if (fstatvfs(from, &fs) == 0)
+		c->n_all = (uint64_t)(fs.f_blocks - fs.f_bfree) * fs.f_frsize;
+	bar_start(&c->bar);
 	err = copy_entries(c, from, c->to);
+	bar_stop(&c->bar);
 	if (err < 0)
 		return err;
 	err = copy_properties(c, &st, from, c->to, ".");

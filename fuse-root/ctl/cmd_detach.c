@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/bar.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rundir.h"
@@ -106,6 +107,9 @@ static int remove_loop(const char *name, const char *loop_name)
 
 	snprintf(loop.path, sizeof loop.path, "/dev/%.32s", loop_name);
 	loop.fd = open(loop.path, O_RDONLY | O_CLOEXEC);
+	/* Without a node, or without a device behind it, there is none any more. */
+	if (loop.fd < 0 && (errno == ENOENT || errno == ENXIO))
+		return 0;
 	if (loop.fd < 0 || fstat(loop.fd, &st) < 0) {
 		int err = -errno;
 
@@ -124,6 +128,24 @@ static int remove_loop(const char *name, const char *loop_name)
 	return loop_detach(&loop);
 }
 
+/* Behind the search for users, for those that it does not know: whoever claims a device cannot have it then. */
+static int check_unclaimed(const char *name, const char *top)
+{
+	char path[KERNEL_NAME_BYTES + 8];
+
+	snprintf(path, sizeof path, "/dev/%s", top);
+	for (unsigned i = 0; i < TRIES; i++) {
+		cleanup_fd int fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+
+		if (fd >= 0 || errno != EBUSY)
+			return 0;
+		poll(NULL, 0, POLL_MS);
+	}
+	log_error("%s: in use: claimed by the kernel: mounted, or part of another device",
+		  name);
+	return -EBUSY;
+}
+
 /* The device that carries the image and what is under it, down to the store. */
 static int remove_device(const struct peer *a, dev_t device)
 {
@@ -132,6 +154,9 @@ static int remove_device(const struct peer *a, dev_t device)
 
 	if (!device || kernel_name(device, top))
 		return 0; /* gone already */
+	err = check_unclaimed(a->name, top);
+	if (err)
+		return err;
 	if (strncmp(top, "loop", 4) == 0)
 		return remove_loop(a->name, top);
 	if (strncmp(top, "dm-", 3) != 0)
@@ -193,32 +218,46 @@ static bool is_gone(const struct peer *a)
 	return fd == -ENOENT;
 }
 
-/*
- * The daemon has agreed: it takes its devices down and ends.  Its run directory goes
- * last, when the memory is free; one that dies before that leaves it to us.
- */
-static int detach_live(const struct peer *a)
+/* 0: its run directory is gone; -ENODATA: the daemon is, and that is not; -ETIMEDOUT. */
+static int await_end(const struct peer *a, struct bar *bar)
 {
 	int64_t live_ms = clock_ms(), deadline_ms = live_ms + GONE_MS;
-	int err = peer_command(a, "detach");
 
-	if (err && err != -ENOENT)
-		return err;
 	while (!is_gone(a)) {
 		int64_t now_ms = clock_ms();
 
 		if (peer_is_live(a))
 			live_ms = now_ms;
 		if (now_ms - live_ms > SILENT_MS)
-			return remove_names(a);
-		if (now_ms > deadline_ms) {
-			log_error("%s: the daemon agreed to detach but is still there",
-				  a->name);
+			return -ENODATA;
+		if (now_ms > deadline_ms)
 			return -ETIMEDOUT;
-		}
+		if (bar_is_due(bar))
+			bar_draw(bar, a->name, -1, "the daemon gives the memory back");
 		poll(NULL, 0, POLL_MS);
 	}
 	return 0;
+}
+
+/*
+ * The daemon has agreed: it takes its devices down and ends.  Its run directory goes
+ * last, when the memory is free; one that dies before that leaves it to us.
+ */
+static int detach_live(const struct peer *a)
+{
+	int err = peer_command(a, "detach");
+	struct bar bar;
+
+	if (err && err != -ENOENT)
+		return err;
+	bar_start(&bar);
+	err = await_end(a, &bar);
+	bar_stop(&bar);
+	if (err == -ENODATA)
+		return remove_names(a);
+	if (err)
+		log_error("%s: the daemon agreed to detach but is still there", a->name);
+	return err;
 }
 
 static int detach(const struct peer *a)

@@ -9,13 +9,14 @@
 
 #include "base/log.h"
 #include "base/options_change.h"
+#include "base/options_url.h"
 #include "ctl/ctl.h"
 #include "ctl/peer.h"
 
-/* Whether a server can be added or taken away, the daemon knows. */
-static bool is_about_a_server(const char *word)
+/* server=-URL: whether there is such a one, the daemon knows; whether it is a URL, we do. */
+static bool is_server_to_remove(const char *word)
 {
-	return strncmp(word, "server=", 7) == 0;
+	return strncmp(word, "server=-", 8) == 0 && options_url_is_valid(word + 8);
 }
 
 static int check_word(const char *word)
@@ -25,7 +26,7 @@ static int check_word(const char *word)
 	unsigned changed;
 
 	options_init(&options);
-	if (is_about_a_server(word) ||
+	if (is_server_to_remove(word) ||
 	    options_change(&options, &word, 1, &changed, why, sizeof why) != -EINVAL)
 		return CTL_DONE;
 	log_error("%s", why);

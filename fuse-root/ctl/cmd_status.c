@@ -16,7 +16,6 @@
 #include "ctl/status_print.h"
 
 #define BAR_WIDTH 60u
-#define ABSENT_LOOKS 5u
 
 struct show {
 	bool is_json, is_metrics, is_watch, is_help;
@@ -84,17 +83,7 @@ static void print_json(const json_t *status)
 	putchar('\n');
 }
 
-static void print_text(FILE *to, const json_t *status, bool is_live, bool with_bar)
-{
-	status_print(to, status);
-	if (with_bar)
-		status_print_bar(to, status, BAR_WIDTH);
-	if (!is_live && !status_is_final(status))
-		fprintf(to,
-			"  note      no daemon answers: this is what was last known\n");
-}
-
-static void draw(const json_t *status, bool is_live)
+static void draw(const json_t *status)
 {
 	cleanup_free char *text = NULL;
 	size_t n_bytes;
@@ -102,38 +91,34 @@ static void draw(const json_t *status, bool is_live)
 
 	if (!to)
 		return;
-	print_text(to, status, is_live, !status_is_final(status));
+	status_print(to, status);
+	if (!status_is_final(status))
+		status_print_bar(to, status, BAR_WIDTH);
 	if (fclose(to) == 0)
 		redraw(text);
 }
 
-static void print_one(const struct show *show, const json_t *status, bool is_live)
+static void print_one(const struct show *show, const json_t *status)
 {
 	if (show->is_json)
 		print_json(status);
 	else if (show->is_watch && isatty(STDOUT_FILENO))
-		draw(status, is_live);
+		draw(status);
 	else if (show->is_watch)
 		status_print_line(stdout, status);
 	else
-		print_text(stdout, status, is_live, false);
+		status_print(stdout, status);
 }
 
 /* -1: the daemon lives on; else the exit code. */
-static int show_once(const struct show *show, const struct peer *a, unsigned *n_absent)
+static int show_once(const struct show *show, const struct peer *a)
 {
 	json_t *status = NULL;
 	bool is_live;
 
-	if (peer_status(a, &status, &is_live))
+	if (peer_status_shown(a, &status, &is_live))
 		return CTL_FAILED;
-	/* A daemon that is just leaving answers no more, and has not written its last word. */
-	if (show->is_watch && !is_live && !status_is_final(status) &&
-	    ++*n_absent < ABSENT_LOOKS) {
-		json_decref(status);
-		return -1;
-	}
-	print_one(show, status, is_live);
+	print_one(show, status);
 	json_decref(status);
 	if (fflush(stdout) != 0) {
 		log_error("standard output: %s", strerror(errno));
@@ -144,7 +129,6 @@ static int show_once(const struct show *show, const struct peer *a, unsigned *n_
 
 static int show_status(const struct show *show, const char *name)
 {
-	unsigned n_absent = 0;
 	struct peer a;
 	int ret;
 
@@ -153,7 +137,7 @@ static int show_status(const struct show *show, const char *name)
 	if (show->is_watch && !show->is_json && isatty(STDOUT_FILENO))
 		fputs("\x1b[2J", stdout);
 	do {
-		ret = show_once(show, &a, &n_absent);
+		ret = show_once(show, &a);
 	} while (ret < 0 && sleep_a_second());
 	peer_close(&a);
 	return ret < 0 ? CTL_DONE : ret;
@@ -177,7 +161,7 @@ static int collect_one(struct collection *c, const char *name)
 
 	if (err)
 		return err;
-	err = peer_status(&a, &status, &is_live);
+	err = peer_status_shown(&a, &status, &is_live);
 	peer_close(&a);
 	if (err)
 		return err;
@@ -281,8 +265,6 @@ static int check(const struct show *show)
 		wrong = "--json and --metrics: one of them at a time";
 	else if (show->output && !show->is_metrics)
 		wrong = "--output: only with --metrics";
-	else if (show->is_metrics && show->is_watch && !show->output)
-		wrong = "--metrics: with --watch only into a file: --output=FILE";
 	if (wrong)
 		log_error("%s", wrong);
 	return wrong ? CTL_USAGE : CTL_DONE;

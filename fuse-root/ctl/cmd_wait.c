@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "ctl/peer.h"
 #include "ctl/ctl.h"
+#include "face/status_bar.h"
 
 #define POLL_MS 250
 /*
@@ -21,16 +22,18 @@
 struct wait {
 	struct peer a;
 	bool for_resident;
+	struct bar bar;
 	int64_t deadline_ms; /* INT64_MAX: none */
 	int64_t live_ms; /* when a daemon answered last */
 };
 
-static bool is_reached(const struct wait *w, const json_t *status)
+static bool is_reached(const struct wait *w, const json_t *status, bool is_live)
 {
 	if (status_is(status, "state", "resident") ||
 	    status_is(status, "state", "cached"))
 		return true;
-	return !w->for_resident && status_real(status, "seconds.ready") >= 0 &&
+	/* Without a daemon the device is of no use any more, or its last word is still to come. */
+	return is_live && !w->for_resident && status_real(status, "seconds.ready") >= 0 &&
 	       !status_is(status, "state", "failed");
 }
 
@@ -59,12 +62,15 @@ static int look(struct wait *w)
 	if (err)
 		return CTL_FAILED;
 	why = why_never(w, status, is_live);
-	if (is_reached(w, status)) {
+	if (is_reached(w, status, is_live)) {
 		ret = CTL_DONE;
 	} else if (why) {
+		bar_stop(&w->bar);
 		log_error("%s: %s", w->a.name, why[0] ? why : "failed");
 		ret = CTL_NEVER;
 	}
+	if (ret < 0 && bar_is_due(&w->bar))
+		status_bar_draw(&w->bar, status);
 	json_decref(status);
 	return ret;
 }
@@ -74,15 +80,18 @@ static int wait_for(struct wait *w)
 	int ret;
 
 	w->live_ms = clock_ms();
+	bar_start(&w->bar);
 	while ((ret = look(w)) < 0) {
 		int64_t left_ms = w->deadline_ms - clock_ms();
 
 		if (left_ms <= 0) {
+			bar_stop(&w->bar);
 			log_error("%s: timed out", w->a.name);
 			return CTL_TIMED_OUT;
 		}
 		poll(NULL, 0, left_ms < POLL_MS ? (int)left_ms : POLL_MS);
 	}
+	bar_stop(&w->bar);
 	return ret;
 }
 

@@ -140,6 +140,7 @@ static void print_fetched(const struct page *p)
 	} classes[] = {
 		{"demand", "fetched.demand_bytes"},
 		{"hot", "fetched.hot_bytes"},
+		{"ahead", "fetched.ahead_bytes"},
 		{"fill", "fetched.fill_bytes"},
 	};
 

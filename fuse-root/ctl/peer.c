@@ -6,12 +6,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 
 #include "base/log.h"
 #include "base/rundir.h"
 #include "face/control.h"
 
 #define ANSWER_MS 10000
+#define LAST_WORD_MS 2000
+#define LAST_WORD_LOOKS 10u
 #define STATUS_BYTES_MAX (1024u * 1024)
 
 int peer_open(const char *name, struct peer *ret)
@@ -165,6 +168,54 @@ int peer_status(const struct peer *a, json_t **ret, bool *ret_is_live)
 	json_decref(*ret);
 	log_error("%s: the daemon's answer holds no status", a->name);
 	return -EIO;
+}
+
+/* A daemon that is just leaving answers no more, and has not written its last word. */
+static int await_last_word(const struct peer *a, json_t **status, bool *ret_is_live)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < LAST_WORD_LOOKS; i++) {
+		if (*ret_is_live || status_is_final(*status))
+			break;
+		poll(NULL, 0, LAST_WORD_MS / LAST_WORD_LOOKS);
+		json_decref(*status);
+		*status = NULL;
+		err = peer_status(a, status, ret_is_live);
+		if (err)
+			break;
+	}
+	return err;
+}
+
+static void call_it_dead(json_t *status)
+{
+	const char *error = status_text(status, "error");
+	json_t *text = json_sprintf(
+		"the daemon is gone without a last word: reads of what is not there fail: "
+		"hydroot detach %s%s%s",
+		status_text(status, "name"), error[0] ? ": " : "", error);
+
+	json_object_set_new(status, "state", json_string("failed"));
+	json_object_set_new(status, "reason", json_string(""));
+	json_object_set_new(status, "eta_seconds", json_null());
+	if (text)
+		json_object_set_new(status, "error", text);
+}
+
+int peer_status_shown(const struct peer *a, json_t **ret, bool *ret_is_live)
+{
+	json_t *status = NULL;
+	int err = peer_status(a, &status, ret_is_live);
+
+	if (!err)
+		err = await_last_word(a, &status, ret_is_live);
+	if (err)
+		return err;
+	if (!*ret_is_live && !status_is_final(status))
+		call_it_dead(status);
+	*ret = status;
+	return 0;
 }
 
 static const json_t *member(const json_t *status, const char *path)

@@ -14,7 +14,7 @@
 
 struct report_bucket {
 	double seconds; /* how long it is: the last one may be shorter */
-	double demand_bytes, hot_bytes, fill_bytes, wire_bytes;
+	double demand_bytes, hot_bytes, ahead_bytes, fill_bytes, wire_bytes;
 	uint64_t n_requests, n_waited, n_waiting_max;
 	double wait_ms_max;
 	bool is_stalled, is_paused;

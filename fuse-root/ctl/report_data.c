@@ -43,6 +43,7 @@ static void take_bucket(const json_t *t, unsigned i, struct report_bucket *b)
 
 	b->demand_bytes = real_at(t, "demand_bytes", i);
 	b->hot_bytes = real_at(t, "hot_bytes", i);
+	b->ahead_bytes = real_at(t, "ahead_bytes", i);
 	b->fill_bytes = real_at(t, "fill_bytes", i);
 	b->wire_bytes = real_at(t, "wire_bytes", i);
 	b->n_requests = (uint64_t)real_at(t, "requests", i);
@@ -60,6 +61,7 @@ static void merge(struct report_bucket *b, const struct report_bucket *later)
 	b->seconds += later->seconds;
 	b->demand_bytes += later->demand_bytes;
 	b->hot_bytes += later->hot_bytes;
+	b->ahead_bytes += later->ahead_bytes;
 	b->fill_bytes += later->fill_bytes;
 	b->wire_bytes += later->wire_bytes;
 	b->n_requests += later->n_requests;

@@ -117,6 +117,7 @@ static void put_figures(FILE *to, const json_t *s)
 	put_row(to, "Device", status_text(s, "device"));
 	put_bytes_row(to, "Fetched for reads that waited", s, "fetched.demand_bytes");
 	put_bytes_row(to, "Fetched by the hot pack", s, "fetched.hot_bytes");
+	put_bytes_row(to, "Fetched ahead of readers", s, "fetched.ahead_bytes");
 	put_bytes_row(to, "Fetched in the background", s, "fetched.fill_bytes");
 	put_bytes_row(to, "On the wire", s, "fetched.wire_bytes");
 	put_row(to, "Store", status_text(s, "store.kind"));
@@ -171,18 +172,20 @@ static void put_number_row(FILE *to, const struct report *r, unsigned i)
 	const struct report_bucket *b = &r->buckets[i];
 
 	fprintf(to,
-		"<tr><td>%.3f</td><td>%.0f</td><td>%.0f</td><td>%.0f</td><td>%.0f</td>"
+		"<tr><td>%.3f</td><td>%.0f</td><td>%.0f</td><td>%.0f</td><td>%.0f</td><td>%.0f</td>"
 		"<td>%llu</td><td>%llu</td><td>%llu</td><td>%.1f</td></tr>\n",
 		r->start + i * r->bucket_seconds, b->demand_bytes, b->hot_bytes,
-		b->fill_bytes, b->wire_bytes, (unsigned long long)b->n_requests,
-		(unsigned long long)b->n_waiting_max, (unsigned long long)b->n_waited,
-		b->wait_ms_max);
+		b->ahead_bytes, b->fill_bytes, b->wire_bytes,
+		(unsigned long long)b->n_requests, (unsigned long long)b->n_waiting_max,
+		(unsigned long long)b->n_waited, b->wait_ms_max);
 }
 
 /* Columns in which nothing happened would fill pages. */
 static bool is_empty(const struct report_bucket *b)
 {
-	return b->wire_bytes + b->demand_bytes + b->hot_bytes + b->fill_bytes <= 0 &&
+	return b->wire_bytes + b->demand_bytes + b->hot_bytes + b->ahead_bytes +
+			       b->fill_bytes <=
+		       0 &&
 	       b->n_requests + b->n_waiting_max + b->n_waited == 0;
 }
 
@@ -193,7 +196,8 @@ static void put_numbers(FILE *to, const struct report *r)
 		"happened</summary>\n<table class=\"n\"><thead><tr>",
 		chart_duration(r->bucket_seconds).text);
 	fputs("<th scope=\"col\">Second</th><th scope=\"col\">For reads, B</th>"
-	      "<th scope=\"col\">Hot pack, B</th><th scope=\"col\">Fill, B</th>"
+	      "<th scope=\"col\">Hot pack, B</th><th scope=\"col\">Ahead, B</th>"
+	      "<th scope=\"col\">Fill, B</th>"
 	      "<th scope=\"col\">Wire, B</th><th scope=\"col\">Requests</th>"
 	      "<th scope=\"col\">Waiting at a time</th>"
 	      "<th scope=\"col\">Answered after a wait</th>"

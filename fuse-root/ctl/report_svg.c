@@ -51,6 +51,7 @@ static const struct {
 	{".mark", "stroke", "#1b1f24", "#e8ecf0"},
 	{".demand", "fill", "#c2410c", "#fb8a55"},
 	{".hot", "fill", "#eab308", "#fde047"},
+	{".ahead", "fill", "#2f9e77", "#5fcaa4"},
 	{".fill", "fill", "#3b78b8", "#5b9bd8"},
 	{".wire", "stroke", "#1b1f24", "#e8ecf0"},
 	{".wait", "fill", "#86489c", "#c490d8"},
@@ -204,7 +205,8 @@ static double most_bytes(const struct report *r)
 
 	for (unsigned i = 0; i < r->n; i++) {
 		const struct report_bucket *b = &r->buckets[i];
-		double stored = b->demand_bytes + b->hot_bytes + b->fill_bytes;
+		double stored =
+			b->demand_bytes + b->hot_bytes + b->ahead_bytes + b->fill_bytes;
 		double more = rate(b, stored > b->wire_bytes ? stored : b->wire_bytes);
 
 		most = more > most ? more : most;
@@ -215,12 +217,15 @@ static double most_bytes(const struct report *r)
 /* In the order of the stack. */
 static double bytes_of(const struct report_bucket *b, unsigned class)
 {
-	return class == 0 ? b->demand_bytes : class == 1 ? b->hot_bytes : b->fill_bytes;
+	const double bytes[] = {b->demand_bytes, b->hot_bytes, b->ahead_bytes,
+				b->fill_bytes};
+
+	return bytes[class];
 }
 
-static const char *const class_names[] = {"demand", "hot", "fill"};
+static const char *const class_names[] = {"demand", "hot", "ahead", "fill"};
 static const char *const class_texts[] = {"for reads that waited", "hot pack",
-					  "background fill"};
+					  "ahead of readers", "background fill"};
 
 static void put_class(const struct drawing *d, unsigned class, double top)
 {
@@ -536,9 +541,9 @@ static void put_mark(const struct drawing *d, double seconds, const char *what, 
 /* What browsers show under the pointer. */
 static void put_bucket_text(FILE *to, const struct report_bucket *b)
 {
-	fprintf(to, "%s for reads, %s hot pack, %s fill",
+	fprintf(to, "%s for reads, %s hot pack, %s ahead, %s fill",
 		chart_bytes(b->demand_bytes).text, chart_bytes(b->hot_bytes).text,
-		chart_bytes(b->fill_bytes).text);
+		chart_bytes(b->ahead_bytes).text, chart_bytes(b->fill_bytes).text);
 	fprintf(to, "; %s on the wire, %llu requests", chart_bytes(b->wire_bytes).text,
 		(unsigned long long)b->n_requests);
 	if (b->n_waiting_max)

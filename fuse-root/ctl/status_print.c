@@ -7,6 +7,7 @@
 #include "ctl/status_print.h"
 
 #include "ctl/peer.h"
+#include "face/status_bar.h"
 
 struct bytes_text {
 	char text[24];
@@ -55,8 +56,9 @@ static void print_image(FILE *to, const json_t *s)
 	fputs("  image     ", to);
 	put_text(to, status_text(s, "image.url"));
 	fputc('\n', to);
-	fprintf(to, "            %s, %s\n", BYTES(s, "image.bytes"),
-		status_text(s, "image.digest"));
+	if (status_number(s, "image.bytes"))
+		fprintf(to, "            %s, %s\n", BYTES(s, "image.bytes"),
+			status_text(s, "image.digest"));
 }
 
 static void print_device(FILE *to, const json_t *s)
@@ -75,23 +77,13 @@ static void print_device(FILE *to, const json_t *s)
 	fputc('\n', to);
 }
 
-/* 0 before the image is known. */
-static unsigned percent_there(const json_t *s)
-{
-	uint64_t have = status_number(s, "resident.chunks");
-	uint64_t all = status_number(s, "image.chunks");
-
-	/* Down, not to the nearest: 100% is all of it. */
-	return all ? (unsigned)((double)have / (double)all * 100) : 0;
-}
-
 static void print_resident(FILE *to, const json_t *s)
 {
 	uint64_t have = status_number(s, "resident.chunks"),
 		 all = status_number(s, "image.chunks");
 	double eta = status_real(s, "eta_seconds");
 
-	fprintf(to, "  resident  %u%%, %s, %llu of %llu chunks", percent_there(s),
+	fprintf(to, "  resident  %u%%, %s, %llu of %llu chunks", status_percent(s),
 		BYTES(s, "resident.bytes"), (unsigned long long)have,
 		(unsigned long long)all);
 	if (eta >= 0 && have < all)
@@ -203,7 +195,7 @@ void status_print_line(FILE *to, const json_t *s)
 	double eta = status_real(s, "eta_seconds");
 
 	fprintf(to, "%s: %s, %u%%, %s of %s", status_text(s, "name"),
-		status_text(s, "state"), percent_there(s), BYTES(s, "resident.bytes"),
+		status_text(s, "state"), status_percent(s), BYTES(s, "resident.bytes"),
 		BYTES(s, "image.bytes"));
 	if (eta > 0)
 		fprintf(to, ", %.0f s to go", eta);
@@ -219,12 +211,12 @@ void status_print_line(FILE *to, const json_t *s)
 
 void status_print_bar(FILE *to, const json_t *s, unsigned width)
 {
-	unsigned n_full = percent_there(s) * width / 100;
+	unsigned n_full = status_percent(s) * width / 100;
 
 	fputs("  ", to);
 	for (unsigned i = 0; i < width; i++)
 		fputc(i < n_full ? '#' : '.', to);
-	fprintf(to, " %u%%\n", percent_there(s));
+	fprintf(to, " %u%%\n", status_percent(s));
 }
 
 void status_print(FILE *to, const json_t *s)

@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/log.h"
+#include "face/blockdev.h"
 
 #define SHOWN_MAX 16u
 #define POINT_BYTES 256u
@@ -67,30 +68,6 @@ static void unescape(char *text)
 	*out = '\0';
 }
 
-/* mountinfo: ID PARENT MAJOR:MINOR ROOT POINT OPTIONS …, see proc(5). */
-static void search_mounts(struct search *s, int proc_fd)
-{
-	cleanup_fd int fd = openat(proc_fd, "mountinfo", O_RDONLY | O_CLOEXEC);
-	cleanup_file FILE *f = fd < 0 ? NULL : fdopen(fd, "re");
-	cleanup_free char *line = NULL;
-	size_t n_bytes = 0;
-
-	if (!f)
-		return;
-	fd = -1; /* f has it */
-	while (getline(&line, &n_bytes, f) > 0) {
-		unsigned major_, minor_;
-		char point[PATH_MAX];
-
-		if (sscanf(line, "%*u %*u %u:%u %*s %4095s", &major_, &minor_, point) ==
-			    3 &&
-		    makedev(major_, minor_) == s->device) {
-			unescape(point);
-			found_mount(s, point);
-		}
-	}
-}
-
 /*
  * Without asking the filesystem anew: descriptors of others may be of a network filesystem, or of another
  * attachment, that does not answer.
@@ -102,6 +79,46 @@ static bool is_device(const struct search *s, int dirfd, const char *path)
 	return statx(dirfd, path, AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0 &&
 	       S_ISBLK(st.stx_mode) &&
 	       makedev(st.stx_rdev_major, st.stx_rdev_minor) == s->device;
+}
+
+/*
+ * mountinfo: ID PARENT MAJOR:MINOR ROOT POINT OPTIONS … - TYPE SOURCE …, see proc(5).  The numbers of a btrfs are
+ * nobody's: there it is the source that tells.
+ */
+static bool is_mount_of(const struct search *s, const char *line,
+			char ret_point[PATH_MAX])
+{
+	const char *rest = strstr(line, " - ");
+	unsigned major_, minor_;
+	char source[PATH_MAX];
+
+	if (sscanf(line, "%*u %*u %u:%u %*s %4095s", &major_, &minor_, ret_point) != 3)
+		return false;
+	unescape(ret_point);
+	if (makedev(major_, minor_) == s->device)
+		return true;
+	if (!rest || sscanf(rest, " - %*s %4095s", source) != 1 || source[0] != '/')
+		return false;
+	unescape(source);
+	return is_device(s, AT_FDCWD, source);
+}
+
+static void search_mounts(struct search *s, int proc_fd)
+{
+	cleanup_fd int fd = openat(proc_fd, "mountinfo", O_RDONLY | O_CLOEXEC);
+	cleanup_file FILE *f = fd < 0 ? NULL : fdopen(fd, "re");
+	cleanup_free char *line = NULL;
+	size_t n_bytes = 0;
+
+	if (!f)
+		return;
+	fd = -1; /* f has it */
+	while (getline(&line, &n_bytes, f) > 0) {
+		char point[PATH_MAX];
+
+		if (is_mount_of(s, line, point))
+			found_mount(s, point);
+	}
 }
 
 static DIR *open_folder(int dirfd, const char *path)
@@ -184,6 +201,16 @@ static void search_holders(struct search *s)
 		closedir(dir);
 }
 
+static void search_loops(struct search *s)
+{
+	char paths[SHOWN_MAX][LOOP_PATH_BYTES];
+	const unsigned n =
+		loop_find_over(major(s->device), minor(s->device), paths, SHOWN_MAX);
+
+	for (unsigned i = 0; i < n; i++)
+		found(s, "below the loop device", paths[i]);
+}
+
 static void search_swaps(struct search *s)
 {
 	cleanup_file FILE *f = fopen("/proc/swaps", "re");
@@ -210,6 +237,7 @@ unsigned users_report(const char *name, dev_t device)
 	s->device = device;
 	search_processes(s);
 	search_holders(s);
+	search_loops(s);
 	search_swaps(s);
 	n = s->n;
 	free(s);

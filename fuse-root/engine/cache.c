@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 
 #include "base/lock.h"
 #include "base/log.h"
@@ -62,6 +63,7 @@ struct cache {
 	bool round_failed; /* the last round found nothing that could leave, and too much stored */
 	bool is_wanted, is_stopping, is_full;
 	uint64_t evicted_chunks, evicted_bytes;
+	atomic_bool is_store_full; /* the last write was refused by the store */
 };
 
 static struct cache *self(struct store *s)
@@ -426,6 +428,7 @@ static int cache_write(struct store *s, const struct store_io *io, unsigned n)
 	if (err < 0)
 		return err;
 	err = store_write(c->config.inner, io, n);
+	atomic_store(&c->is_store_full, err == -ENOSPC);
 	end_write(c, &room);
 	return err;
 }
@@ -629,6 +632,7 @@ void cache_stats(struct cache *c, struct cache_stats *ret)
 		.evicted_chunks = c->evicted_chunks,
 		.evicted_bytes = c->evicted_bytes,
 		.is_full = c->is_full,
+		.is_store_full = atomic_load(&c->is_store_full),
 	};
 	lock_release(&c->lock);
 }

@@ -35,6 +35,7 @@ struct cache_stats {
 	uint64_t
 		written_bytes; /* of these for what was written here, about, and for tables */
 	uint64_t evicted_chunks, evicted_bytes; /* in all, before compression */
+	bool is_store_full; /* the store itself refused the last write for want of room */
 	bool is_full; /* the last write that needed room found none */
 };
 

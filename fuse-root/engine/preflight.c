@@ -30,7 +30,7 @@ static uint64_t percent_of(uint64_t n, unsigned percent)
 }
 
 void preflight(const struct img_info *info, bool is_zram, const struct memory *memory,
-	       uint64_t reserve_option, struct preflight *ret)
+	       uint64_t reserve_option, uint64_t limit_bytes, struct preflight *ret)
 {
 	const unsigned percent = is_zram ? ZRAM_PERCENT_OF_DATA : RAW_PERCENT_OF_DATA;
 	uint64_t need = min_u64(percent_of(info->data_bytes, percent), info->image_bytes);
@@ -41,7 +41,9 @@ void preflight(const struct img_info *info, bool is_zram, const struct memory *m
 		.need_bytes = need,
 		.available_bytes = memory->available_bytes,
 		.reserve_bytes = preflight_reserve(reserve_option, memory->total_bytes),
+		.limit_bytes = limit_bytes,
 	};
 	ret->fits = need <= ret->available_bytes &&
-		    ret->reserve_bytes <= ret->available_bytes - need;
+		    ret->reserve_bytes <= ret->available_bytes - need &&
+		    (limit_bytes == 0 || need <= limit_bytes);
 }

@@ -26,9 +26,13 @@ struct blockdev {
  */
 int loop_attach(const char *name, int backing_fd, bool read_only, bool is_part,
 		struct blockdev *ret) _must_check_;
-/* The same over n_bytes of the file from `off` on, read-only, not for users. */
-int loop_attach_range(const char *name, int backing_fd, uint64_t off, uint64_t n_bytes,
-		      struct blockdev *ret) _must_check_;
+/* The same over a part of the file. */
+struct loop_range {
+	int fd;
+	uint64_t off, n_bytes;
+};
+int loop_attach_range(const char *name, const struct loop_range *range, bool read_only,
+		      bool is_part, struct blockdev *ret) _must_check_;
 /* One that another process has attached, from its descriptor, which is taken over.  -ENODEV */
 int loop_adopt(int fd, struct blockdev *ret) _must_check_;
 /* True when it is bound and carries this name. */
@@ -48,6 +52,14 @@ int loop_detach(struct blockdev *loop) _must_check_;
 bool loop_is_over_device(const struct blockdev *loop);
 /* LOOP_CHANGE_FD of a read-only loop to another file of the same size. */
 int loop_change_backing(struct blockdev *loop, int backing_fd) _must_check_;
+
+/*
+ * The loop devices whose backing file is this block device, by their paths, n_max at most.  Nobody has the device open
+ * for them that could be found in /proc.  How many.
+ */
+#define LOOP_PATH_BYTES 64u
+unsigned loop_find_over(uint32_t major, uint32_t minor, char (*ret)[LOOP_PATH_BYTES],
+			unsigned n_max);
 
 /* True when /dev/mapper/control answers; opens it and keeps it open. */
 bool dm_is_available(void);

@@ -18,11 +18,6 @@ static const char *const names[] = {
 	[CONTROL_DETACH] = "detach",
 };
 
-const char *control_command_name(enum control_command command)
-{
-	return names[command];
-}
-
 /* Each is copied: what jansson holds goes with the request. */
 static int take_values(const json_t *values, struct control_request *rq)
 {

@@ -35,7 +35,4 @@ struct control_request {
 int control_request_parse(const char *packet, size_t n_bytes,
 			  struct control_request *ret) _must_check_;
 
-/* The name of a command: "trace-end". */
-const char *control_command_name(enum control_command command);
-
 #endif

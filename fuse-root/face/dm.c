@@ -124,6 +124,8 @@ int dm_create(const char *name, const struct blockdev *target, uint64_t n_bytes,
 	dm_task_update_nodes();
 	*ret = (struct blockdev){.major = info.major, .minor = info.minor, .fd = -1};
 	snprintf(ret->path, sizeof ret->path, "/dev/dm-%u", info.minor);
+	log_debug("device-mapper: %s: linear onto %u:%u", ret->path, target->major,
+		  target->minor);
 	return 0;
 }
 

@@ -29,7 +29,8 @@ int attachment_open(struct attachment *a, int backing_fd)
 		err = dm_create(a->name, &a->loop, a->n_bytes, a->read_only, &a->dm);
 	else
 		log_notice("device-mapper: not in this kernel: %s",
-			   a->read_only ? "the loop device changes over by itself"
+			   a->read_only ? "the loop device takes the store over when it "
+					  "is complete"
 					: "a writable device stays with the daemon");
 	if (err == 0)
 		err = blockdev_link(a->name, attachment_device(a)->path);
@@ -38,35 +39,75 @@ int attachment_open(struct attachment *a, int backing_fd)
 	return err;
 }
 
+/*
+ * The store's image as a device that begins where the image does: a loop device where needed, and the same
+ * one in a process that goes on with this.
+ */
+static int open_target(const struct attachment *a, const struct store *store,
+		       enum handover_method method, struct blockdev *ret,
+		       bool *ret_is_loop)
+{
+	const struct loop_range range = {store->given.fd, store->given.off, a->n_bytes};
+	int fd, err;
+
+	*ret = (struct blockdev){
+		.major = store->dev_major,
+		.minor = store->dev_minor,
+		.off = store->given.off,
+		.fd = store->dev_fd,
+	};
+	*ret_is_loop = false;
+	if (range.fd < 0) {
+		snprintf(ret->path, sizeof ret->path, "%.63s", store->device);
+		return 0;
+	}
+	/* device-mapper knows offsets, but no files. */
+	if (method == HANDOVER_DM && ret->major)
+		return 0;
+	*ret_is_loop = true;
+	fd = hold_take(a->hold, HOLD_TARGET);
+	if (fd >= 0 && loop_adopt(fd, ret) == 0)
+		return 0;
+	err = loop_attach_range(a->name, &range, a->read_only, method != HANDOVER_PLAIN,
+				ret);
+	ret->off = 0;
+	if (err == 0)
+		hold_put(a->hold, HOLD_TARGET, ret->fd);
+	return err;
+}
+
+/* Whoever holds it has let it go first. */
+static void drop_target(const struct attachment *a, struct blockdev *target)
+{
+	(void)!loop_clear(target);
+	hold_drop(a->hold, HOLD_TARGET);
+	loop_forget(target);
+}
+
 /* The store's own device becomes the attachment: it is a part no more. */
-static int use_store(struct attachment *a, const struct store *store)
+static int use_device(struct attachment *a, const struct blockdev *target)
 {
 	const int read_only = 1;
-	cleanup_fd int fd = open(store->device, O_RDONLY | O_CLOEXEC);
+	cleanup_fd int fd = open(target->path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0 || (a->read_only && ioctl(fd, BLKROSET, &read_only) < 0)) {
-		log_error("%s: %s", store->device, strerror(errno));
+		log_error("%s: %s", target->path, strerror(errno));
 		return -errno;
 	}
-	rundir_part_remove(strrchr(store->device, '/') + 1);
-	snprintf(a->loop.path, sizeof a->loop.path, "%s", store->device);
+	rundir_part_remove(strrchr(target->path, '/') + 1);
+	a->loop = *target;
+	a->loop.fd = -1;
 	return 0;
 }
 
-int attachment_open_store(struct attachment *a, const struct store *store)
+static int use_target(struct attachment *a, struct blockdev *target)
 {
-	const struct blockdev target = {
-		.major = store->dev_major,
-		.minor = store->dev_minor,
-		.fd = -1,
-	};
 	int err;
 
-	a->has_dm = dm_is_available();
 	if (a->has_dm)
-		err = dm_create(a->name, &target, a->n_bytes, a->read_only, &a->dm);
+		err = dm_create(a->name, target, a->n_bytes, a->read_only, &a->dm);
 	else
-		err = use_store(a, store);
+		err = use_device(a, target);
 	if (err == 0)
 		err = blockdev_link(a->name, attachment_device(a)->path);
 	if (err < 0 && a->has_dm && a->dm.path[0])
@@ -74,9 +115,46 @@ int attachment_open_store(struct attachment *a, const struct store *store)
 	return err;
 }
 
+int attachment_open_store(struct attachment *a, struct store *store)
+{
+	struct blockdev target;
+	bool is_loop;
+	int err;
+
+	a->has_dm = dm_is_available();
+	err = open_target(a, store, a->has_dm ? HANDOVER_DM : HANDOVER_PLAIN, &target,
+			  &is_loop);
+	if (err < 0)
+		return err;
+	err = use_target(a, &target);
+	if (err < 0) {
+		if (is_loop)
+			drop_target(a, &target);
+		return err;
+	}
+	if (!is_loop)
+		return 0;
+	/* hydroot detach finds it by this name. */
+	snprintf(store->device, sizeof store->device, "%s", target.path);
+	close(target.fd);
+	return 0;
+}
+
 const struct blockdev *attachment_device(const struct attachment *a)
 {
 	return a->has_dm ? &a->dm : &a->loop;
+}
+
+bool attachment_is_below_loop(const struct attachment *a, char ret[LOOP_PATH_BYTES])
+{
+	const struct blockdev *device = attachment_device(a);
+	char found[1][LOOP_PATH_BYTES];
+
+	if (!device->path[0] ||
+	    loop_find_over(device->major, device->minor, found, 1) == 0)
+		return false;
+	snprintf(ret, LOOP_PATH_BYTES, "%s", found[0]);
+	return true;
 }
 
 /* A loop device lets go only when the last user closes it: see that there is none. */
@@ -133,54 +211,11 @@ enum handover_method handover_choose(const struct attachment *a,
 			return HANDOVER_NONE;
 		return a->has_dm ? HANDOVER_DM : HANDOVER_LOOP;
 	}
-	if (!store->device[0])
+	if (!store->device[0] && store->given.fd < 0)
 		return HANDOVER_NONE;
 	if (a->has_dm)
 		return HANDOVER_DM;
 	return a->read_only ? HANDOVER_LOOP : HANDOVER_NONE;
-}
-
-/*
- * The store's image as a device that begins where the image does: a loop device where needed, and the same
- * one in a process that goes on with this.
- */
-static int open_target(const struct attachment *a, const struct store *store,
-		       enum handover_method method, struct blockdev *ret,
-		       bool *ret_is_loop)
-{
-	int fd, err;
-
-	*ret = (struct blockdev){
-		.major = store->dev_major,
-		.minor = store->dev_minor,
-		.fd = store->dev_fd,
-	};
-	*ret_is_loop = false;
-	if (!store_is_persistent(store)) {
-		snprintf(ret->path, sizeof ret->path, "%.63s", store->device);
-		return 0;
-	}
-	ret->off = store->given.off;
-	/* device-mapper knows offsets, but no files. */
-	if (method == HANDOVER_DM && ret->major)
-		return 0;
-	*ret_is_loop = true;
-	fd = hold_take(a->hold, HOLD_TARGET);
-	if (fd >= 0 && loop_adopt(fd, ret) == 0)
-		return 0;
-	err = loop_attach_range(a->name, store->given.fd, store->given.off, a->n_bytes,
-				ret);
-	if (err == 0)
-		hold_put(a->hold, HOLD_TARGET, ret->fd);
-	return err;
-}
-
-/* Whoever holds it has let it go first. */
-static void drop_target(const struct attachment *a, struct blockdev *target)
-{
-	(void)!loop_clear(target);
-	hold_drop(a->hold, HOLD_TARGET);
-	loop_forget(target);
 }
 
 int handover_run(struct attachment *a, struct store *store, enum handover_method method)
@@ -191,6 +226,8 @@ int handover_run(struct attachment *a, struct store *store, enum handover_method
 
 	if (err < 0)
 		return err;
+	log_debug("handover: by %s onto %s", handover_method_name(method),
+		  target.path[0] ? target.path : store->device);
 	if (method == HANDOVER_LOOP)
 		err = loop_change_backing(&a->loop, target.fd);
 	else
@@ -226,6 +263,8 @@ void handover_adopt(struct attachment *a, struct store *store)
 void handover_finish(struct attachment *a, enum handover_method method)
 {
 	hold_drop(a->hold, HOLD_TARGET);
+	if (method == HANDOVER_PLAIN)
+		return;
 	if (method != HANDOVER_LOOP) {
 		/* Nothing refers to the loop device any more; it takes the FUSE file along. */
 		(void)!let_loop_go(a);

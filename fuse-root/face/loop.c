@@ -8,8 +8,10 @@
  */
 #include "face/blockdev.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/loop.h>
 #include <sched.h>
 #include <signal.h>
@@ -86,7 +88,9 @@ static int configure(const struct blockdev *loop, const struct backing *b)
 	make_mark(b->name, (char *)config.info.lo_file_name);
 	if (ioctl(loop->fd, LOOP_CONFIGURE, &config) < 0)
 		return -errno;
-	if (ioctl(loop->fd, LOOP_GET_STATUS64, &info) == 0 &&
+	/* Of a file in memory the cache is all there is. */
+	if (fcntl(b->fd, F_GET_SEALS) < 0 &&
+	    ioctl(loop->fd, LOOP_GET_STATUS64, &info) == 0 &&
 	    !(info.lo_flags & LO_FLAGS_DIRECT_IO))
 		log_warning("%s: no direct I/O: what is read is cached twice",
 			    loop->path);
@@ -128,6 +132,8 @@ static int attach(const struct backing *b, struct blockdev *ret)
 		if (err == 0)
 			err = configure(&loop, b);
 		if (err == 0) {
+			log_debug("loop: %s over %s, block size 4096", loop.path,
+				  b->is_part ? "what is not for users" : "the image");
 			*ret = loop;
 			return 0;
 		}
@@ -156,16 +162,16 @@ int loop_attach(const char *name, int backing_fd, bool read_only, bool is_part,
 	return attach(&b, ret);
 }
 
-int loop_attach_range(const char *name, int backing_fd, uint64_t off, uint64_t n_bytes,
-		      struct blockdev *ret)
+int loop_attach_range(const char *name, const struct loop_range *range, bool read_only,
+		      bool is_part, struct blockdev *ret)
 {
 	const struct backing b = {
 		.name = name,
-		.fd = backing_fd,
-		.off = off,
-		.n_bytes = n_bytes,
-		.read_only = true,
-		.is_part = true,
+		.fd = range->fd,
+		.off = range->off,
+		.n_bytes = range->n_bytes,
+		.read_only = read_only,
+		.is_part = is_part,
 	};
 
 	return attach(&b, ret);
@@ -227,6 +233,44 @@ bool loop_is_over_device(const struct blockdev *loop)
 	struct loop_info64 info;
 
 	return ioctl(loop->fd, LOOP_GET_STATUS64, &info) == 0 && info.lo_rdevice;
+}
+
+/*
+ * By the name of the backing file and without asking a filesystem anew: other loop devices may be over files of
+ * one that does not answer.
+ */
+static bool is_over(const char *loop_name, uint32_t device_major, uint32_t device_minor)
+{
+	char file[NAME_MAX + 64], path[PATH_MAX];
+	struct statx st;
+	ssize_t n;
+
+	snprintf(file, sizeof file, "/sys/block/%s/loop/backing_file", loop_name);
+	cleanup_fd int fd = open(file, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, path, sizeof path - 1);
+	if (n <= 0)
+		return false;
+	path[n] = '\0';
+	path[strcspn(path, "\n")] = '\0';
+	return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0 &&
+	       S_ISBLK(st.stx_mode) && st.stx_rdev_major == device_major &&
+	       st.stx_rdev_minor == device_minor;
+}
+
+unsigned loop_find_over(uint32_t device_major, uint32_t device_minor,
+			char (*ret)[LOOP_PATH_BYTES], unsigned n_max)
+{
+	DIR *dir = opendir("/sys/block");
+	struct dirent *entry;
+	unsigned n = 0;
+
+	while (dir && n < n_max && (entry = readdir(dir)))
+		if (strncmp(entry->d_name, "loop", 4) == 0 &&
+		    is_over(entry->d_name, device_major, device_minor))
+			snprintf(ret[n++], LOOP_PATH_BYTES, "/dev/%.32s", entry->d_name);
+	if (dir)
+		closedir(dir);
+	return n;
 }
 
 struct change {

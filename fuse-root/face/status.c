@@ -52,24 +52,10 @@ const char *handover_method_name(enum handover_method method)
 	case HANDOVER_LOOP:
 		return "loop";
 	case HANDOVER_PLAIN:
-		return "plain";
 	case HANDOVER_NONE:
 		break;
 	}
 	return "none";
-}
-
-static const char *mode_name(enum option_mode mode)
-{
-	switch (mode) {
-	case MODE_FULL:
-		return "full";
-	case MODE_STREAM:
-		return "stream";
-	case MODE_HYBRID:
-		break;
-	}
-	return "hybrid";
 }
 
 static const char *server_name(enum server_state state)
@@ -168,10 +154,13 @@ static json_t *builder_end(struct builder *b)
 static json_t *image_new(const struct status *st)
 {
 	struct builder b = {.object = json_object()};
+	const bool is_known = st->image.bytes > 0;
 
 	put(&b, "url", url_new(st->image.url));
-	put(&b, "uuid", uuid_new(st->image.uuid));
-	put(&b, "digest", hex_new("sha256:", st->image.digest, sizeof st->image.digest));
+	put(&b, "uuid", is_known ? uuid_new(st->image.uuid) : json_null());
+	put(&b, "digest",
+	    is_known ? hex_new("sha256:", st->image.digest, sizeof st->image.digest)
+		     : json_null());
 	put(&b, "bytes", number_new(st->image.bytes));
 	put(&b, "chunk_bytes", number_new(st->image.chunk_bytes));
 	put(&b, "chunks", number_new(st->image.chunks));
@@ -327,7 +316,7 @@ static json_t *status_object(const struct status *st)
 
 	put(&b, "schema", json_integer(SCHEMA));
 	put(&b, "name", text_new(st->name));
-	put(&b, "mode", json_string(mode_name(st->mode)));
+	put(&b, "mode", json_string(option_mode_name(st->mode)));
 	put(&b, "state", json_string(attach_state_name(st->state)));
 	put(&b, "reason", text_new(st->reason));
 	put(&b, "warnings", warnings_new(st));
@@ -371,20 +360,65 @@ int status_write(int dirfd, const char *json)
 	return rundir_write(dirfd, FILE_NAME, json);
 }
 
+int status_write_failed(int dirfd, const struct options *o, const char *error)
+{
+	struct status *st = calloc(1, sizeof *st); /* too big for a stack */
+	cleanup_free char *json = NULL;
+	int err;
+
+	if (!st)
+		return -ENOMEM;
+	st->mode = o->mode;
+	st->state = STATE_FAILED;
+	st->read_only = o->read_only;
+	st->eta_seconds = -1;
+	st->seconds_ready = st->seconds_resident = -1;
+	st->rate_bytes = o->rate_bytes;
+	st->n_warnings = o->n_warnings;
+	memcpy(st->warnings, o->warnings, sizeof st->warnings);
+	snprintf(st->name, sizeof st->name, "%s", o->name);
+	snprintf(st->image.url, sizeof st->image.url, "%s", o->servers[0]);
+	snprintf(st->error, sizeof st->error, "%.*s", (int)sizeof st->error - 1, error);
+	err = status_to_json(st, &json);
+	free(st);
+	return err < 0 ? err : status_write(dirfd, json);
+}
+
+/* NULL with *ret_err. */
+static json_t *read_back(int dirfd, int *ret_err)
+{
+	cleanup_fd int fd = openat(dirfd, FILE_NAME, O_RDONLY | O_CLOEXEC);
+	json_t *status;
+
+	*ret_err = fd < 0 ? -errno : -EBADMSG;
+	status = fd < 0 ? NULL : json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
+	if (json_is_object(status))
+		return status;
+	json_decref(status);
+	return NULL;
+}
+
+bool status_has_failed(int dirfd)
+{
+	int err;
+	json_t *status = read_back(dirfd, &err);
+	const char *state = json_string_value(json_object_get(status, "state"));
+	const bool has_failed =
+		state && strcmp(state, attach_state_name(STATE_FAILED)) == 0;
+
+	json_decref(status);
+	return has_failed;
+}
+
 int status_amend(int dirfd, enum attach_state state, const char *error)
 {
-	cleanup_fd int fd = openat(dirfd, "status.json", O_RDONLY | O_CLOEXEC);
 	cleanup_free char *text = NULL;
-	json_t *status;
-	int err = -ENOMEM;
+	int err;
+	json_t *status = read_back(dirfd, &err);
 
-	if (fd < 0)
-		return -errno;
-	status = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
-	if (!json_is_object(status)) {
-		json_decref(status);
-		return -EBADMSG;
-	}
+	if (!status)
+		return err;
+	err = -ENOMEM;
 	if (json_object_set_new(status, "state", json_string(attach_state_name(state))) ==
 		    0 &&
 	    json_object_set_new(status, "error", text_new(error)) == 0)

@@ -27,7 +27,7 @@ enum attach_state {
 	STATE_FAILED,
 };
 
-/* PLAIN: mode full without device-mapper, where the store's device is the attachment from the start. */
+/* PLAIN, which is shown as none: mode full without device-mapper, where there is nothing to hand over. */
 enum handover_method { HANDOVER_NONE, HANDOVER_DM, HANDOVER_LOOP, HANDOVER_PLAIN };
 
 struct status {
@@ -44,7 +44,8 @@ struct status {
 		char url[OPTIONS_URL_BYTES];
 		uint8_t uuid[16];
 		uint8_t digest[32];
-		uint64_t bytes, chunk_bytes, chunks;
+		uint64_t bytes, chunk_bytes,
+			chunks; /* 0: but for the URL nothing is known yet */
 	} image;
 	uint64_t resident_chunks, resident_bytes;
 	int64_t eta_seconds; /* -1: unknown */
@@ -74,6 +75,13 @@ const char *handover_method_name(enum handover_method method);
 
 /* The JSON text, one line, malloc'ed: the caller frees it.  -ENOMEM. */
 int status_to_json(const struct status *st, char **ret_text) _must_check_;
+
+/* status.json of an attachment that failed before it had a status.  -errno */
+int status_write_failed(int dirfd, const struct options *o,
+			const char *error) _must_check_;
+
+/* The status.json that is there says `failed`. */
+bool status_has_failed(int dirfd);
 
 /* Set state and error in the status.json that is there, keep the rest.  -errno */
 int status_amend(int dirfd, enum attach_state state, const char *error) _must_check_;

@@ -64,6 +64,7 @@ static void merge(struct timeline_bucket *to, const struct timeline_bucket *late
 {
 	to->demand_bytes += later->demand_bytes;
 	to->hot_bytes += later->hot_bytes;
+	to->ahead_bytes += later->ahead_bytes;
 	to->fill_bytes += later->fill_bytes;
 	to->wire_bytes += later->wire_bytes;
 	to->n_requests += later->n_requests;
@@ -126,6 +127,7 @@ static void add_growth(struct timeline_bucket *b, const struct timeline_counts *
 {
 	b->demand_bytes += growth(now->demand_bytes, last->demand_bytes);
 	b->hot_bytes += growth(now->hot_bytes, last->hot_bytes);
+	b->ahead_bytes += growth(now->ahead_bytes, last->ahead_bytes);
 	b->fill_bytes += growth(now->fill_bytes, last->fill_bytes);
 	b->wire_bytes += growth(now->wire_bytes, last->wire_bytes);
 	b->n_requests += growth(now->n_requests, last->n_requests);

@@ -28,7 +28,7 @@
 
 /* What has been counted since the attach, as the parts of the daemon know it. */
 struct timeline_counts {
-	uint64_t demand_bytes, hot_bytes,
+	uint64_t demand_bytes, hot_bytes, ahead_bytes,
 		fill_bytes; /* stored (compressed) bytes by class */
 	uint64_t wire_bytes, n_requests;
 	uint64_t n_waiting; /* reads that wait now */
@@ -36,7 +36,7 @@ struct timeline_counts {
 };
 
 struct timeline_bucket {
-	uint64_t demand_bytes, hot_bytes, fill_bytes, wire_bytes;
+	uint64_t demand_bytes, hot_bytes, ahead_bytes, fill_bytes, wire_bytes;
 	uint64_t n_requests;
 	uint64_t n_waited; /* reads that had waited and were answered in this bucket */
 	uint64_t n_waiting_max; /* that waited at a time */

@@ -20,6 +20,11 @@ static json_t *hot_of(const struct timeline_bucket *b)
 	return json_integer((json_int_t)b->hot_bytes);
 }
 
+static json_t *ahead_of(const struct timeline_bucket *b)
+{
+	return json_integer((json_int_t)b->ahead_bytes);
+}
+
 static json_t *fill_of(const struct timeline_bucket *b)
 {
 	return json_integer((json_int_t)b->fill_bytes);
@@ -84,9 +89,11 @@ static const struct column {
 	const char *name;
 	json_t *(*value)(const struct timeline_bucket *b);
 } columns[] = {
-	{"demand_bytes", demand_of}, {"hot_bytes", hot_of},	  {"fill_bytes", fill_of},
-	{"wire_bytes", wire_of},     {"requests", requests_of},	  {"waited", waited_of},
-	{"waiting_max", waiting_of}, {"wait_ms_max", wait_ms_of}, {"states", states_of},
+	{"demand_bytes", demand_of}, {"hot_bytes", hot_of},
+	{"ahead_bytes", ahead_of},   {"fill_bytes", fill_of},
+	{"wire_bytes", wire_of},     {"requests", requests_of},
+	{"waited", waited_of},	     {"waiting_max", waiting_of},
+	{"wait_ms_max", wait_ms_of}, {"states", states_of},
 	{"resident", resident_of},   {"wanted", wanted_of},
 };
 

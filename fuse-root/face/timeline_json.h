@@ -12,7 +12,7 @@
  *
  *	start_seconds, seconds	where the record begins and how long it is
  *	bucket_seconds		length of a bucket; the last one may be shorter
- *	demand_bytes[], hot_bytes[], fill_bytes[], wire_bytes[], requests[], waited[]
+ *	demand_bytes[], hot_bytes[], ahead_bytes[], fill_bytes[], wire_bytes[], requests[], waited[]
  *				in each bucket
  *	waiting_max[], wait_ms_max[]
  *				how many reads waited at a time; the longest wait that ended

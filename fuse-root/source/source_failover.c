@@ -12,11 +12,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "source/room.h"
 #include "source/servers.h"
 
@@ -182,6 +184,8 @@ static void send_to(struct failover *f, struct request *r, unsigned server,
 		f->resend_ms = now_ms + RESEND_MS;
 		return;
 	}
+	log_debug("request: %s [%" PRIu64 "+%" PRIu64 "]", f->servers.list[server].url,
+		  attempt.src_off, (uint64_t)attempt.n_bytes);
 	f->next_attempt++;
 	r->state = REQUEST_SENT;
 	r->attempt = attempt.id;
@@ -652,9 +656,9 @@ int source_failover_new(const struct options *o, struct transport *t,
 	f->base.ops = &failover_ops;
 	f->t = t;
 	f->clock = clock ? *clock : real_clock();
+	_Static_assert(OPTIONS_CONNECTIONS_MAX == TRANSPORT_SLOTS,
+		       "a request needs a slot");
 	f->connections = o->connections ? o->connections : 1;
-	if (f->connections > TRANSPORT_SLOTS)
-		f->connections = TRANSPORT_SLOTS;
 	f->was_usable = true;
 	/* Attempts of an earlier serving process over the same channel are not mistaken for ours. */
 	f->next_attempt = (uint64_t)now_of(f) << 20;

@@ -81,8 +81,9 @@ struct store {
 	uint64_t bytes; /* size, set before threads start */
 	char device[64]; /* "/dev/zram1", or "" when it is not a block device */
 	uint32_t dev_major, dev_minor; /* of that device */
-	struct { /* of a persistent store, after store_give */
-		int fd; /* borrowed */
+	/* A file or device that has the image from `off` on: plain memory always, a persistent store after store_give. */
+	struct {
+		int fd; /* borrowed; -1: there is none */
 		uint64_t off;
 	} given;
 	int dev_fd; /* open on it, borrowed; -1 when it is not a block device */

@@ -174,7 +174,7 @@ static int new_store(int fd, uint64_t n_bytes, uint64_t limit_bytes, struct stor
 		return -ENOMEM;
 	}
 	m->store = (struct store){
-		.ops = &ops, .bytes = n_bytes, .dev_fd = -1, .given = {.fd = -1}};
+		.ops = &ops, .bytes = n_bytes, .dev_fd = -1, .given = {.fd = fd}};
 	atomic_init(&m->limit_bytes, limit_bytes);
 	m->fd = fd;
 	map_locked(m);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store_mem.h - a store in plain memory, not compressed; no block device behind it
+ * store_mem.h - a store in plain memory, not compressed: a memfd, which a loop device can take over
  */
 #ifndef STORE_STORE_MEM_H
 #define STORE_STORE_MEM_H

@@ -518,7 +518,8 @@ int store_slots_new(struct store *inner, uint64_t image_bytes, uint32_t chunk_by
 	s->ops = slots_ops;
 	s->ops.kind = inner->ops->kind;
 	/* No device: nobody may take it for the image. */
-	s->base = (struct store){.ops = &s->ops, .bytes = image_bytes, .dev_fd = -1};
+	s->base = (struct store){
+		.ops = &s->ops, .bytes = image_bytes, .dev_fd = -1, .given = {.fd = -1}};
 	s->inner = inner;
 	s->slot_bytes = slot_bytes_for(inner->bytes, chunk_bytes);
 	s->n_slots = (uint32_t)store_slots_count(inner->bytes, chunk_bytes);

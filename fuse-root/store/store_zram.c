@@ -170,6 +170,16 @@ int store_zram_new(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes
 	return finish(z, err, n_bytes, limit_bytes, ret);
 }
 
+const char *store_zram_algorithms(const struct store *s)
+{
+	return ((const struct store_zram *)s)->zram.algorithms;
+}
+
+bool store_zram_has_algorithm(const struct store *s, const char *algorithm)
+{
+	return zram_has_algorithm(&((const struct store_zram *)s)->zram, algorithm);
+}
+
 unsigned store_zram_entry_bytes(const struct store *s)
 {
 	return ((const struct store_zram *)s)->zram.table_bytes_per_page;

@@ -65,35 +65,47 @@ static int hot_add(unsigned *ret_id)
 	return 0;
 }
 
-/* True when `word` is one of the space-separated words, of which the chosen one is in brackets. */
-static bool has_word(const char *words, const char *word)
+/* One of the words, without the brackets around the one that is chosen. */
+bool zram_has_algorithm(const struct zram *z, const char *algorithm)
 {
-	size_t n = strlen(word);
+	const size_t n = strlen(algorithm);
 
-	for (const char *at = words; (at = strstr(at, word)); at += n) {
-		bool starts = at == words || at[-1] == ' ' || at[-1] == '[';
-
-		if (starts && strchr(" ]\n", at[n]))
+	if (n == 0)
+		return true;
+	for (const char *at = z->algorithms; (at = strstr(at, algorithm)); at += n)
+		if ((at == z->algorithms || at[-1] == ' ') && strchr(" ", at[n]))
 			return true;
-	}
 	return false;
 }
 
-static int choose_algorithm(const struct zram *z, const char *wanted)
+static int read_algorithms(struct zram *z)
 {
-	static const char *const best[] = {"lz4", "lzo-rle", "zstd"};
-	char words[512];
+	char words[sizeof z->algorithms];
+	char *to = z->algorithms;
 	int err = read_at(z->sysfs_fd, "comp_algorithm", words, sizeof words);
 
 	if (err < 0)
 		return err;
-	if (*wanted && !has_word(words, wanted)) {
-		log_warning("%s: compression %s: not in this kernel, which has: %.*s",
-			    z->path, wanted, (int)strcspn(words, "\n"), words);
+	for (const char *c = words; *c && *c != '\n'; c++)
+		if (*c != '[' && *c != ']')
+			*to++ = *c;
+	while (to > z->algorithms && to[-1] == ' ')
+		to--;
+	*to = '\0';
+	return 0;
+}
+
+static int choose_algorithm(struct zram *z, const char *wanted)
+{
+	static const char *const best[] = {"lz4", "lzo-rle", "zstd"};
+	int err = read_algorithms(z);
+
+	if (err < 0)
+		return err;
+	if (!zram_has_algorithm(z, wanted))
 		wanted = "";
-	}
 	for (unsigned i = 0; !*wanted && i < ARRAY_SIZE(best); i++)
-		if (has_word(words, best[i]))
+		if (zram_has_algorithm(z, best[i]))
 			wanted = best[i];
 	return *wanted ? write_at(z->sysfs_fd, "comp_algorithm", wanted) : 0;
 }

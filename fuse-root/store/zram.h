@@ -21,9 +21,16 @@ struct zram {
 	int compact_fd; /* of its file `compact`, or -1 */
 	unsigned
 		table_bytes_per_page; /* of what the kernel keeps for each page of disksize */
+	char algorithms
+		[256]; /* of this kernel, separated by blanks; "" of one that was adopted */
 };
 
-/* algorithm "" : the best of lz4, lzo-rle, zstd that the kernel has.  limit_bytes 0: none.  Logs. */
+/* True also for "". */
+bool zram_has_algorithm(const struct zram *z, const char *algorithm);
+/*
+ * algorithm "" or one that the kernel has not: the best of lz4, lzo-rle, zstd that it has.  limit_bytes 0: none.  Logs,
+ * but for such an algorithm.
+ */
 int zram_create(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
 		struct zram *ret) _must_check_;
 /*

@@ -52,7 +52,7 @@ note "after the handover"
 assert_equal "method" loop "$(status_key report1 .handover.method)"
 assert_equal "the record is root's alone" 600 "$(stat -c %a /run/hydroot/report1/report)"
 report() { jq "$1" /run/hydroot/report1/report; } # JQ
-for class in demand hot fill wire; do
+for class in demand hot ahead fill wire; do
 	assert_equal "the sum of $class" "$(status_key report1 ".fetched.${class}_bytes")" \
 		"$(report ".timeline.${class}_bytes | add")"
 done

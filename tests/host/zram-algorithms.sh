@@ -30,6 +30,9 @@ for algorithm in lz4 lzo-rle zstd; do
 	tested=$((tested + 1))
 done
 fill no-such-thing
-assert_contains "what is missing is said" 'no-such-thing: not in this kernel' /run/hydroot/zramalg/log
+message='zram-algorithm=no-such-thing: wrong value: accepted: .*lz'
+assert_contains "what is missing is said" "$message" /run/hydroot/zramalg/log
+status_key zramalg '.warnings[]' >"$T/warnings"
+assert_contains "and stays in the status" "^$message" "$T/warnings"
 expect_exit 0 hydroot detach zramalg
 note "$tested of lz4, lzo-rle and zstd are in this kernel"

@@ -36,6 +36,12 @@ expect_exit 2 hydroot set root mode=full
 assert_contains "mode" '^hydroot: mode=full: wrong value: accepted: stream, hybrid' "$T/out"
 expect_exit 2 hydroot set rate=1 digest=sha256:00
 assert_contains "digest" 'not KEY=VALUE of a key that can be set: mode, rate, cache' "$T/out"
+expect_exit 2 hydroot set server=ftp://h/i.hri
+assert_contains "server" '^hydroot: server=ftp://h/i.hri: wrong value: accepted: http://HOST/PATH' "$T/out"
+expect_exit 2 hydroot set server=-nonsense
+expect_exit 1 hydroot set server=-http://h/i.hri
+expect_exit 1 hydroot set server=http://h/i.hri
+expect_exit 1 hydroot set reserve=0
 expect_exit 1 hydroot set rate=1
 assert_contains "set" '^hydroot: root: no such attachment' "$T/out"
 expect_exit 2 hydroot report
@@ -47,7 +53,6 @@ expect_exit 2 hydroot status --no-such-option
 expect_exit 2 hydroot status one two
 expect_exit 2 hydroot status --json --metrics
 expect_exit 2 hydroot status --json --output="$T/x"
-expect_exit 2 hydroot status --metrics --watch
 expect_exit 2 hydroot status ../etc
 expect_exit 2 hydroot wait --for=never
 expect_exit 2 hydroot wait --timeout=soon
@@ -110,11 +115,17 @@ assert_contains "reason" 'a: it broke' "$T/out"
 expect_exit 4 hydroot wait a --for=ready
 
 leave stream streaming 1
-expect_exit 0 hydroot wait a --for=ready
 expect_exit 4 hydroot wait a
 
+# Ready once, but nobody is there any more.
 leave hybrid filling 1
 expect_exit 3 hydroot wait a --timeout=100ms
+expect_exit 3 hydroot wait a --for=ready --timeout=100ms
+expect_exit 4 hydroot wait a --for=ready --timeout=60s
+assert_contains "wait for the dead" '^hydroot: a: the daemon is gone' "$T/out"
+expect_exit 0 hydroot status a --json
+assert_equal "state of the dead" failed "$(jq -r .state "$T/out")"
+assert_contains "error of the dead" 'the daemon is gone without a last word: .*: it broke' <(jq -r .error "$T/out")
 
 # Half a file is no status; names that nothing stands behind can still be cleared away.
 echo '{"schema":' >"$T/run/a/status.json"

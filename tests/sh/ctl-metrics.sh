@@ -13,7 +13,7 @@ leave() # NAME STATE
 		warnings: ["w"], device: "/dev/hydroot/\($name)", eta_seconds: null,
 		image: {url: "http://h/\"a\\b\nc\u001b", digest: "sha256:00", bytes: 1048576, chunks: 2},
 		resident: {chunks: 1, bytes: 524288}, seconds: {ready: 1.25, resident: null},
-		fetched: {hot_bytes: 1, demand_bytes: 2, fill_bytes: 3, wire_bytes: 4503599627370497, requests: 4},
+		fetched: {hot_bytes: 1, demand_bytes: 2, ahead_bytes: 9, fill_bytes: 3, wire_bytes: 4503599627370497, requests: 4},
 		demand: {chunks: 5, waiting: 1, wait_seconds: {count: 7, sum: 0.5,
 			buckets: [{le: 0.000256, count: 3}, {le: 0.000512, count: 6}]}},
 		servers: [{url: "http://h/é", state: "ok", errors: 0}, {url: "http://h/é", state: "failing", errors: 8}],
@@ -67,15 +67,16 @@ expect_exit 0 hydroot status --metrics
 check_format "$T/out"
 assert_equal "attachments" 0 "$(sample hydroot_attachments\ )"
 
-leave a filling
+leave a cached
 leave b resident
 expect_exit 0 hydroot status --metrics
 check_format "$T/out"
 assert_equal "attachments" 2 "$(sample 'hydroot_attachments ')"
-assert_equal "state of a" 1 "$(sample 'hydroot_state{name="a",state="filling"}')"
-assert_equal "state of b" 0 "$(sample 'hydroot_state{name="b",state="filling"}')"
+assert_equal "state of a" 1 "$(sample 'hydroot_state{name="a",state="cached"}')"
+assert_equal "state of b" 0 "$(sample 'hydroot_state{name="b",state="cached"}')"
 assert_equal "large numbers are exact" 4503599627370497 "$(sample 'hydroot_wire_bytes_total{name="a"}')"
 assert_equal "fill" 3 "$(sample 'hydroot_fetched_bytes_total{name="b",class="fill"}')"
+assert_equal "ahead" 9 "$(sample 'hydroot_fetched_bytes_total{name="b",class="ahead"}')"
 assert_equal "bucket" 6 "$(sample 'hydroot_demand_wait_seconds_bucket{name="a",le="0.000512"}')"
 assert_equal "last bucket" 7 "$(sample 'hydroot_demand_wait_seconds_bucket{name="a",le="+Inf"}')"
 assert_equal "count" 7 "$(sample 'hydroot_demand_wait_seconds_count{name="a"}')"
@@ -90,6 +91,14 @@ expect_exit 0 hydroot status b --metrics
 check_format "$T/out"
 refute "another attachment" grep -q 'name="a"' "$T/out"
 expect_exit 1 hydroot status nobody --metrics
+
+# Again and again, for who reads a pipe.
+hydroot status --metrics --watch >"$T/watch" &
+watching=$!
+defer end_process $watching
+twice() { [ "$(grep -c '^hydroot_attachments 2' "$T/watch")" -ge 2 ]; }
+wait_for 10 "the metrics a second time" twice
+end_process $watching
 
 # What cannot be read does not hide the others; asked for by name it is an error.
 echo '{' >"$T/run/a/status.json"

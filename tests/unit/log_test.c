@@ -76,7 +76,22 @@ static void debug_is_shown_when_asked_for(void **state _unused_)
 	log_debug("one");
 	log_init("hydrootd", true);
 	log_debug("two");
-	assert_string_equal(content(sink), "<7>hydrootd: two\n");
+	assert_string_equal(content(sink), "<5>hydrootd: two\n");
+}
+
+/* For the status: errors alone, those of this thread, until they are forgotten. */
+static void the_last_error_is_kept(void **state _unused_)
+{
+	log_daemon(fileno(sink), -1);
+	log_forget_error();
+	assert_string_equal(log_last_error(), "");
+	log_warning("server: away");
+	assert_string_equal(log_last_error(), "");
+	log_error("store %s: too small", "/dev/sdz");
+	log_notice("more");
+	assert_string_equal(log_last_error(), "store /dev/sdz: too small");
+	log_forget_error();
+	assert_string_equal(log_last_error(), "");
 }
 
 static void outside_text_cannot_forge_lines(void **state _unused_)
@@ -184,6 +199,7 @@ int main(void)
 		TEST(stderr_has_program_and_name),
 		TEST(daemon_has_two_sinks),
 		TEST(debug_is_shown_when_asked_for),
+		TEST(the_last_error_is_kept),
 		TEST(outside_text_cannot_forge_lines),
 		TEST(long_messages_are_cut),
 		TEST(file_is_bounded),

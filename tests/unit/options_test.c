@@ -154,6 +154,73 @@ static void empty_values_are_wrong_values(void **state _unused_)
 	assert_int_equal(cmdline("rd.hydroot.public-key="), -EINVAL);
 }
 
+/* What is a path or a name without a default can be taken back; a key without a value is no path. */
+static void zero_is_off(void **state _unused_)
+{
+	static const char off[] =
+		"rd.hydroot.ca=0 rd.hydroot.cert=0 rd.hydroot.cert-key=0 "
+		"rd.hydroot.credentials=0 rd.hydroot.zram-algorithm=0 rd.hydroot.pack=0 "
+		"rd.hydroot.report=0 rd.hydroot.fallback=0 rd.hydroot.public-key=0 "
+		"rd.hydroot.kernel-check=0 rd.hydroot.overlay=0 rd.hydroot.reserve=0 "
+		"rd.hydroot.rate=unlimited rd.hydroot.digest=0 rd.hydroot.debug=0";
+
+	assert_int_equal(
+		cmdline("rd.hydroot.cert=/c rd.hydroot.cert-key=/k rd.hydroot.ca=/ca "
+			"rd.hydroot.credentials=/s rd.hydroot.zram-algorithm=lz4 "
+			"rd.hydroot.pack=p.hrp rd.hydroot.report=http://h/r "
+			"rd.hydroot.public-key=/p rd.hydroot.rate=1M "
+			"rd.hydroot.digest=sha256:" HEX_A " rd.hydroot.debug "
+			"rd.hydroot.fallback=file:///f.hri#sha256:" HEX_A),
+		0);
+	assert_true(o.has_digest);
+	/* Within one source: what another one trusts stays. */
+	options_init(&o);
+	assert_int_equal(cmdline(off), 0);
+	assert_int_equal(o.n_warnings, 0);
+	assert_string_equal(o.ca, "");
+	assert_string_equal(o.cert, "");
+	assert_string_equal(o.cert_key, "");
+	assert_string_equal(o.credentials, "");
+	assert_string_equal(o.zram_algorithm, "");
+	assert_string_equal(o.pack, "");
+	assert_string_equal(o.report, "");
+	assert_string_equal(o.fallback, "");
+	assert_string_equal(o.public_key, "");
+	assert_int_equal(o.kernel_check, CHECK_OFF);
+	assert_int_equal(o.overlay, OVERLAY_NONE);
+	assert_int_equal(o.reserve_bytes, OPTIONS_RESERVE_OFF);
+	assert_int_equal(o.rate_bytes, 0);
+	assert_false(o.has_digest);
+}
+
+static void zero_does_not_weaken_trust(void **state _unused_)
+{
+	static const char *const words[] = {"ca", "public-key", "digest"};
+	char text[64];
+
+	assert_int_equal(conf("ca=/ca\npublic-key=/p\ndigest=sha256:" HEX_A "\n"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		snprintf(text, sizeof text, "rd.hydroot.%s=0", words[i]);
+		assert_int_equal(cmdline(text), -EINVAL);
+	}
+	assert_string_equal(o.ca, "/ca");
+	assert_string_equal(o.public_key, "/p");
+	assert_true(o.has_digest);
+}
+
+static void a_bare_path_is_a_wrong_value(void **state _unused_)
+{
+	assert_int_equal(cmdline("rd.hydroot.cert rd.hydroot.zram-algorithm "
+				 "rd.hydroot.connections=9"),
+			 0);
+	assert_int_equal(o.n_warnings, 3);
+	assert_non_null(strstr(o.warnings[0], "rd.hydroot.cert=1: wrong value: accepted: "
+					      "the path of a certificate"));
+	assert_non_null(strstr(o.warnings[2], "accepted: 1 to 8"));
+	assert_string_equal(o.cert, "");
+	assert_int_equal(cmdline("rd.hydroot.public-key"), -EINVAL);
+}
+
 static void packs_beside_the_image(void **state _unused_)
 {
 	static const char *const wrong[] = {"/etc/p",	 "a b",	   "a?b", "../p",
@@ -578,6 +645,9 @@ int main(void)
 		TEST(last_one_wins),
 		TEST(wrong_value_leaves_default_and_warning),
 		TEST(empty_values_are_wrong_values),
+		TEST(zero_is_off),
+		TEST(zero_does_not_weaken_trust),
+		TEST(a_bare_path_is_a_wrong_value),
 		TEST(packs_beside_the_image),
 		TEST(unknown_keys_are_warnings),
 		TEST(fallback_takes_the_place_of_the_image),

@@ -74,8 +74,22 @@ static struct preflight ask(uint64_t image, uint64_t data, bool is_zram,
 				      .available_bytes = available};
 	struct preflight p;
 
-	preflight(&info, is_zram, &memory, 100 * MIB, &p);
+	preflight(&info, is_zram, &memory, 100 * MIB, 0, &p);
 	return p;
+}
+
+static void the_store_has_a_limit(void **state)
+{
+	const struct img_info info = {.image_bytes = 4 * GIB, .data_bytes = 1000 * MIB};
+	const struct memory memory = {8 * GIB, 8 * GIB};
+	struct preflight p;
+
+	(void)state;
+	preflight(&info, true, &memory, 0, 1824 * MIB, &p);
+	assert_true(p.fits);
+	preflight(&info, true, &memory, 0, 1824 * MIB - 1, &p);
+	assert_false(p.fits);
+	assert_int_equal(p.limit_bytes, 1824 * MIB - 1);
 }
 
 static void counts_data_and_tables(void **state)
@@ -113,6 +127,7 @@ int main(void)
 		cmocka_unit_test(reserve_has_limits),
 		cmocka_unit_test(counts_data_and_tables),
 		cmocka_unit_test(fits_to_the_byte),
+		cmocka_unit_test(the_store_has_a_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

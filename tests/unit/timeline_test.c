@@ -187,9 +187,9 @@ static void ends(void **state _unused_)
 static void json_has_all_columns(void **state _unused_)
 {
 	static const char *const columns[] = {
-		"demand_bytes", "hot_bytes", "fill_bytes", "wire_bytes",
-		"requests",	"waited",    "states",	   "waiting_max",
-		"wait_ms_max",	"resident",  "wanted",
+		"demand_bytes", "hot_bytes",   "ahead_bytes", "fill_bytes",
+		"wire_bytes",	"requests",    "waited",      "states",
+		"waiting_max",	"wait_ms_max", "resident",    "wanted",
 	};
 	cleanup_free char *text = NULL;
 	json_t *j;
