@@ -41,6 +41,11 @@ static const char *proxy_of(const struct net_xfer *x)
 	return net_auth_has_proxy(x->cfg) ? "the proxy " : "";
 }
 
+static bool needs_lookup(const struct net_xfer *x)
+{
+	return net_auth_has_proxy(x->cfg) || url_has_name(x->url, NULL);
+}
+
 /* Another host than the one that was asked, after redirects. */
 static bool is_elsewhere(const struct net_xfer *x, struct url_place *ret)
 {
@@ -160,7 +165,9 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 	curl_easy_getinfo(x->easy, CURLINFO_REDIRECT_COUNT, &n_redirects);
 	if (n_redirects == 0 && !net_auth_has_proxy(x->cfg)) {
 		memcpy(x->name->last_good, x->address, sizeof x->name->last_good);
-		x->name->flush = x->name->use_last_good = false;
+		x->name->flush = x->name->use_last_good = x->name->is_fresh = false;
+		if (strcmp(x->name->avoid, x->address) == 0)
+			x->name->avoid[0] = '\0';
 	}
 	start_window(x);
 	return CURL_PREREQFUNC_OK;
@@ -242,8 +249,7 @@ static void set_connection(struct net_xfer *x)
 	curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, -1L);
 	/* Do not wait for a lookup that was given up: everything else would wait with it. */
 	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
-	/* A connection that is there leads to the address that failed. */
-	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, x->name->avoid[0] ? 1L : 0L);
+	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, x->name->is_fresh ? 1L : 0L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, 30L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, 10L);
@@ -397,8 +403,11 @@ static bool is_too_slow(struct net_xfer *x, int64_t now_ms)
 /* The next attempt takes another address of the name, if there is one. */
 static void pass_over(struct net_xfer *x, const struct httpcheck_verdict *v)
 {
-	if (v->fault == TRANSPORT_AWAY && x->address[0] && !net_auth_has_proxy(x->cfg))
-		memcpy(x->name->avoid, x->address, sizeof x->name->avoid);
+	if (v->fault != TRANSPORT_AWAY || !x->address[0] || net_auth_has_proxy(x->cfg) ||
+	    !url_has_name(x->url, NULL))
+		return;
+	memcpy(x->name->avoid, x->address, sizeof x->name->avoid);
+	x->name->is_fresh = true;
 }
 
 bool net_xfer_is_late(struct net_xfer *x, int64_t now_ms, struct httpcheck_verdict *ret)
@@ -445,9 +454,9 @@ static void blame_timeout(struct net_xfer *x, struct httpcheck_verdict *ret)
 
 	x->name->flush = true;
 	x->name->use_last_good = !x->address[0];
-	if (x->address[0])
+	if (x->address[0] || !needs_lookup(x))
 		blame(ret, TRANSPORT_AWAY, "no connection to %s within %" PRId64 " ms",
-		      x->address, ms);
+		      address_of(x), ms);
 	else
 		blame(ret, TRANSPORT_AWAY,
 		      "the name was not resolved within %" PRId64 " ms", ms);
@@ -547,10 +556,20 @@ static void judge_body(struct net_xfer *x, struct httpcheck_verdict *ret)
 		      x->verdict.n_bytes);
 }
 
+/*
+ * No address could be connected to, but one was passed over.  When it is the only one there is, libcurl
+ * also says that it timed out: it remembers that from the last use of the handle.
+ */
+static bool is_for_want_of_others(const struct net_xfer *x, CURLcode code)
+{
+	return x->was_avoided && (code == CURLE_COULDNT_CONNECT ||
+				  (code == CURLE_OPERATION_TIMEDOUT && !x->address[0]));
+}
+
 bool net_xfer_judge_end(struct net_xfer *x, CURLcode code, struct httpcheck_verdict *ret)
 {
 	*ret = (struct httpcheck_verdict){0};
-	if (code == CURLE_COULDNT_CONNECT && x->was_avoided) {
+	if (is_for_want_of_others(x, code)) {
 		x->name->avoid[0] = '\0';
 		return false;
 	}

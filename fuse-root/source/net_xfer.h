@@ -22,10 +22,14 @@
 /* What is remembered of a server's name between transfers. */
 struct net_name {
 	char last_good[TRANSPORT_ADDRESS_BYTES];
-	bool flush; /* no connection: forget the cached addresses, look up anew */
-	bool use_last_good; /* no name server: use the last address that worked */
-	char avoid
-		[TRANSPORT_ADDRESS_BYTES]; /* failed: take another of the name's if there is one */
+	/* Forget the cached addresses, look up anew. */
+	bool flush;
+	/* No name server: use the last address that worked. */
+	bool use_last_good;
+	/* It failed: take another of the name's, if there is one. */
+	char avoid[TRANSPORT_ADDRESS_BYTES];
+	/* Connections that are there may lead to the address that failed. */
+	bool is_fresh;
 };
 
 struct net_xfer {
