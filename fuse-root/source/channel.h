@@ -46,7 +46,9 @@ struct channel_msg {
 	uint32_t fault;
 	uint32_t retry_after_ms;
 	uint32_t is_by_digest;
+	uint32_t is_probe;
 	uint32_t is_sequential; /* as in transport.h */
+	uint32_t unused;
 	uint8_t digest[IMG_DIGEST_BYTES];
 	char etag[TRANSPORT_ETAG_BYTES];
 	char text[TRANSPORT_TEXT_BYTES];

@@ -39,6 +39,7 @@ struct net_config {
 	struct net_file files[SOURCE_SERVERS_MAX + 1]; /* of file: URLs */
 	int root_fd; /* of net_root_new; -1: stay where and who we are */
 	int proc_fd; /* /proc, to find the system's root later; -1: not kept */
+	int64_t lookup_age_ms; /* a name looked up so long ago is no longer believed; 0: 30 s */
 	bool has_filter; /* net_filter_enter is possible */
 	pid_t keeper; /* whose death ends the process; 0: nobody's */
 };

@@ -30,6 +30,10 @@ struct net_name {
 	char avoid[TRANSPORT_ADDRESS_BYTES];
 	/* Connections that are there may lead to the address that failed. */
 	bool is_fresh;
+	/* When it was looked up; 0: not yet. */
+	int64_t lookup_ms;
+	/* How long the newest connection took to come; 0: there was none. */
+	int64_t connect_ms;
 };
 
 struct net_xfer {
@@ -51,6 +55,7 @@ struct net_xfer {
 	struct net_tls tls;
 	const char *url; /* its own copy, or that of the options */
 	char beside[OPTIONS_URL_BYTES + 128];
+	bool is_new_connection; /* a socket was made for it */
 	bool was_avoided; /* an address was passed over */
 	char range[48];
 	struct httpcheck http;
@@ -59,6 +64,7 @@ struct net_xfer {
 	uint32_t n_have;
 	char address[TRANSPORT_ADDRESS_BYTES];
 	char error[CURL_ERROR_SIZE];
+	int64_t connect_by_ms; /* no connection till then: given up; 0: libcurl's time-out is enough */
 	int64_t asked_ms; /* request sent, or the wait for bytes began anew; 0: no */
 	int64_t window_ms; /* start of the current rate window */
 	uint32_t window_bytes;

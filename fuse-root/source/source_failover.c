@@ -168,6 +168,7 @@ static void build_attempt(const struct failover *f, const struct request *r,
 	};
 	memcpy(ret->etag, f->servers.list[server].etag, sizeof ret->etag);
 	ret->is_sequential = f->is_sequential;
+	ret->is_probe = !breaker_is_closed(&f->servers.list[server].breaker);
 	ret->is_by_digest = f->servers.list[server].is_by_digest;
 	memcpy(ret->digest, f->servers.digest, sizeof ret->digest);
 }
@@ -272,11 +273,24 @@ static void change_servers(struct failover *f)
 			f->t->ops->set_server(f->t, i, f->servers.list[i].wanted_url);
 }
 
+static bool is_demand_waiting(const struct failover *f)
+{
+	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++) {
+		const struct request *r = &f->requests[i];
+
+		if (r->rq.class == SOURCE_DEMAND &&
+		    (r->state == REQUEST_WAITING || r->state == REQUEST_SENT))
+			return true;
+	}
+	return false;
+}
+
 static void dispatch(struct failover *f, int64_t now_ms)
 {
 	struct request *r = NULL;
 
 	change_servers(f);
+	servers_await(&f->servers, is_demand_waiting(f), now_ms);
 	while ((r = next_waiting(f, r)))
 		try_send(f, r, now_ms);
 }

@@ -426,6 +426,33 @@ static void only_address_is_tried_again(void **state)
 	goes_deaf_and_comes_back();
 }
 
+/* It was there before: a connection that does not come is soon tried for again. */
+static void probe_gives_up_early(void **state)
+{
+	struct deaf deaf;
+	uint32_t n;
+
+	(void)state;
+	options.connect_timeout_ms = 30000;
+	kill_net();
+	fork_net();
+	fetch(0, 4096);
+	httpd_kill(&httpd);
+	submit(1, 4096, 4096, SOURCE_DEMAND);
+	assert_false(finish(1, 4096, 50, &n));
+	deafen(&deaf);
+	for (unsigned i = 0; i < 100 && !strstr(st.servers[0].last_error, "within");
+	     i++) {
+		assert_false(finish(1, 4096, 100, &n));
+		source_status(s, &st);
+	}
+	assert_string_equal(st.servers[0].last_error,
+			    "no connection to 127.0.0.1 within 1500 ms");
+	undeafen(&deaf);
+	assert_int_equal(httpd_restart(&httpd), 0);
+	assert_true(finish(1, 4096, 5000, &n));
+}
+
 static void fill_stands_still_for_demand(void **state)
 {
 	struct source_event ev;
@@ -927,6 +954,28 @@ static void only_address_of_a_name_is_tried_again(void **state)
 	goes_deaf_and_comes_back();
 }
 
+/* The name's server answers, but no longer with the file, which has moved to another address. */
+static void name_is_looked_up_again(void **state)
+{
+	struct httpd other;
+
+	(void)state;
+	use_image_test("127.0.0.1 image.test\n");
+	cfg.lookup_age_ms = 200;
+	restart_source();
+	fork_net();
+	fetch(0, 4096);
+	assert_int_equal(httpd_start_at(&other, INADDR_LOOPBACK + 80, httpd.port), 0);
+	use_hosts("127.0.0.81 image.test\n");
+	httpd_misbehave(&httpd, HTTPD_HTML, 1000);
+	submit(1, 4096, 4096, SOURCE_DEMAND);
+	uint32_t n;
+	assert_true(finish(1, 4096, 10000, &n));
+	source_status(s, &st);
+	assert_string_equal(st.servers[0].address, "127.0.0.81");
+	httpd_stop(&other);
+}
+
 /* One that is refused, one that answers badly: the name's other address has the file. */
 static void next_address_when_one_fails(void **state)
 {
@@ -1007,6 +1056,7 @@ int main(void)
 		TEST(retry_after_is_waited_for),
 		TEST(refused_connection_is_named),
 		TEST(only_address_is_tried_again),
+		TEST(probe_gives_up_early),
 		TEST(fill_stands_still_for_demand),
 		TEST(stop_and_continue),
 		TEST(whole_file_is_read_in_one_go),
@@ -1024,6 +1074,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(names_follow_the_system, setup_silent,
 						teardown),
 		cmocka_unit_test_setup_teardown(next_address_when_one_fails, setup_silent,
+						teardown),
+		cmocka_unit_test_setup_teardown(name_is_looked_up_again, setup_silent,
 						teardown),
 		cmocka_unit_test_setup_teardown(only_address_of_a_name_is_tried_again,
 						setup_silent, teardown),

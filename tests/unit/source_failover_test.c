@@ -161,15 +161,42 @@ static void outage_of_all_backs_off_and_recovers(void **state)
 	assert_false(done_within(1, 4096, 600000, &ev));
 	source_status(s, &st);
 	assert_true(st.is_away);
-	assert_true(st.servers[0].next_try_ms > 0 && st.servers[0].next_try_ms <= 2000);
+	assert_in_range(st.servers[0].next_try_ms, 1, 500);
 	assert_string_equal(st.servers[0].last_error, t->servers[0].text);
-	/* Ten minutes at a mean of 1 s; the four at the start are one failure. */
-	assert_in_range(t->servers[0].n_submits, 400, 900);
+	/* Ten minutes at a mean of 250 ms; the four at the start are one failure. */
+	assert_in_range(t->servers[0].n_submits, 2000, 2800);
 	t->servers[0].mode = FAKE_ANSWERS;
-	assert_true(done_within(1, 4096, 2000, &ev));
+	assert_true(done_within(1, 4096, 501, &ev));
 	for (uint64_t id = 1; id <= 4; id++)
 		source_release(s, id);
 	assert_int_equal(t->n_active_max, 4);
+}
+
+/* Nobody waits: the server is asked less often, until somebody does. */
+static void outage_without_reads(void **state)
+{
+	struct source_event ev;
+	unsigned n_before;
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].mode = FAKE_FAILS;
+	submit_with(1, 4096, 4096, SOURCE_FILL, 0);
+	assert_false(done_within(1, 4096, 600000, &ev));
+	/* At a mean of 1 s. */
+	assert_in_range(t->servers[0].n_submits, 400, 900);
+	assert_true(t->servers[0].last.is_probe);
+	n_before = t->servers[0].n_submits;
+	submit(2, 8192, 4096);
+	assert_false(done_within(2, 8192, 501, &ev));
+	assert_true(t->servers[0].n_submits > n_before);
+	t->servers[0].mode = FAKE_ANSWERS;
+	assert_true(done_within(2, 8192, 501, &ev));
+	submit(3, 16384, 4096);
+	assert_true(done_within(3, 16384, 501, &ev));
+	assert_false(t->servers[0].last.is_probe);
+	for (uint64_t id = 1; id <= 3; id++)
+		source_release(s, id);
 }
 
 static void half_open_sends_one_probe(void **state)
@@ -938,6 +965,7 @@ int main(void)
 		TEST(bytes_then_done),
 		TEST(next_server_continues_behind_the_bytes_there),
 		TEST(outage_of_all_backs_off_and_recovers),
+		TEST(outage_without_reads),
 		TEST(half_open_sends_one_probe),
 		TEST(retry_after_is_kept),
 		TEST(fill_probes_the_preferred_server),
