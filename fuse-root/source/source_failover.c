@@ -220,12 +220,27 @@ static unsigned connections_now(const struct failover *f, int64_t now_ms)
 		       : f->connections;
 }
 
+static bool is_demand_waiting(const struct failover *f)
+{
+	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++) {
+		const struct request *r = &f->requests[i];
+
+		if (r->rq.class == SOURCE_DEMAND &&
+		    (r->state == REQUEST_WAITING || r->state == REQUEST_SENT))
+			return true;
+	}
+	return false;
+}
+
 static void try_send(struct failover *f, struct request *r, int64_t now_ms)
 {
 	if (now_ms < r->not_before_ms || now_ms < f->resend_ms)
 		return;
 	const int server = choose(f, r, now_ms);
 	if (server < 0)
+		return;
+	/* It would be in the way of the next read, or be held back at once. */
+	if (r->rq.class == SOURCE_FILL && is_demand_waiting(f))
 		return;
 	if (count(f, REQUEST_SENT) >= connections_now(f, now_ms) &&
 	    !preempt(f, r->rq.class))
@@ -271,18 +286,6 @@ static void change_servers(struct failover *f)
 	for (unsigned i = 0; i < SOURCE_SERVERS_MAX; i++)
 		if (added & UINT32_C(1) << i)
 			f->t->ops->set_server(f->t, i, f->servers.list[i].wanted_url);
-}
-
-static bool is_demand_waiting(const struct failover *f)
-{
-	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++) {
-		const struct request *r = &f->requests[i];
-
-		if (r->rq.class == SOURCE_DEMAND &&
-		    (r->state == REQUEST_WAITING || r->state == REQUEST_SENT))
-			return true;
-	}
-	return false;
 }
 
 static void dispatch(struct failover *f, int64_t now_ms)
