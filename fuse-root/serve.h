@@ -213,6 +213,8 @@ bool serve_can_be_left(const struct serve *s);
  * in `why`.
  */
 bool serve_would_fit(struct serve *s, char *why, size_t why_bytes) _must_check_;
+/* After is_paused or is_held has changed. */
+void serve_pause_fill(struct serve *s);
 /* Once a second: below the reserve the fill stops, and low-memory decides. */
 void serve_watch_memory(struct serve *s);
 /* Mode full: false, with s->error, when nothing has come for attach-timeout. */

@@ -194,6 +194,11 @@ bool serve_would_fit(struct serve *s, char *why, size_t why_bytes)
 
 /* -- while it fills ----------------------------------------------------------------------- */
 
+void serve_pause_fill(struct serve *s)
+{
+	engine_pause(s->engine, s->is_paused || s->is_held);
+}
+
 /* Too little is left: stop, or keep only what is used. */
 static void run_low(struct serve *s, const struct memory *memory, uint64_t reserve)
 {
@@ -204,7 +209,7 @@ static void run_low(struct serve *s, const struct memory *memory, uint64_t reser
 		 " MiB are available, less than the reserve of %" PRIu64 " MiB",
 		 memory->available_bytes / MIB, reserve / MIB);
 	s->is_held = true;
-	engine_pause(s->engine, true);
+	serve_pause_fill(s);
 	if (s->o->low_memory != LOW_MEMORY_STREAM || !can_stream(s)) {
 		serve_warn(s, "%s: the fill rests until there is more", s->held_reason);
 		return;
@@ -220,8 +225,9 @@ static void run_again(struct serve *s)
 {
 	s->is_held = false;
 	s->held_reason[0] = '\0';
-	engine_pause(s->engine, s->is_paused);
-	log_notice("memory: there is enough again: the fill goes on");
+	serve_pause_fill(s);
+	log_notice("memory: there is enough again: the fill %s",
+		   s->is_paused ? "is still paused" : "goes on");
 }
 
 void serve_watch_memory(struct serve *s)

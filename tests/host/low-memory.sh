@@ -34,5 +34,12 @@ sleep 1
 before=$(chunks)
 sleep 2
 assert_equal "chunks while it rests" "$before" "$(chunks)"
+# Whoever resumes it hears why it rests all the same.
+expect_exit 1 hydroot resume low2
+assert_contains "why it rests" 'less than the reserve.*the fill goes on when there is more' "$T/out"
+sleep 2
+assert_equal "chunks after a resume" "$before" "$(chunks)"
+expect_exit 0 hydroot pause low2
+expect_exit 1 hydroot resume low2
 hydroot set low2 reserve=64M
 expect_exit 0 hydroot wait low2 --for=resident --timeout=60s
