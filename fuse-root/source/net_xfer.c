@@ -189,10 +189,11 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 	snprintf(x->address, sizeof x->address, "%s", ip);
 	if (!x->asked_ms)
 		note_connect_time(x);
+	x->name->is_fresh = false;
 	curl_easy_getinfo(x->easy, CURLINFO_REDIRECT_COUNT, &n_redirects);
 	if (n_redirects == 0 && !net_auth_has_proxy(x->cfg)) {
 		memcpy(x->name->last_good, x->address, sizeof x->name->last_good);
-		x->name->flush = x->name->use_last_good = x->name->is_fresh = false;
+		x->name->flush = x->name->use_last_good = false;
 		if (strcmp(x->name->avoid, x->address) == 0)
 			x->name->avoid[0] = '\0';
 	}
@@ -442,7 +443,6 @@ static void pass_over(const struct net_xfer *x, const struct httpcheck_verdict *
 	    !url_has_name(x->url, NULL))
 		return;
 	memcpy(x->name->avoid, x->address, sizeof x->name->avoid);
-	x->name->is_fresh = true;
 }
 
 /* Whoever answers under this name now may have another address, or no longer the file. */
@@ -459,6 +459,8 @@ static void doubt_name(const struct net_xfer *x, const struct httpcheck_verdict 
 /* It has failed: what does that say about the name? */
 static void learn_from(const struct net_xfer *x, const struct httpcheck_verdict *v)
 {
+	if (v->fault == TRANSPORT_AWAY)
+		x->name->is_fresh = true;
 	pass_over(x, v);
 	doubt_name(x, v);
 }

@@ -28,7 +28,7 @@ struct net_name {
 	bool use_last_good;
 	/* It failed: take another of the name's, if there is one. */
 	char avoid[TRANSPORT_ADDRESS_BYTES];
-	/* Connections that are there may lead to the address that failed. */
+	/* Connections that are there may be dead, or lead to the address that failed. */
 	bool is_fresh;
 	/* When it was looked up; 0: not yet. */
 	int64_t lookup_ms;
