@@ -317,6 +317,8 @@ void serve_tick(struct serve *s)
 		measure_rate(s, &st, now_ms);
 		say_progress(s, &st, now_ms);
 	}
+	if (s->engine && s->state == STATE_STREAMING)
+		serve_limit_cache(s);
 	if (s->engine && (s->state == STATE_FILLING || s->state == STATE_STREAMING))
 		say_away(s, &st, now_ms);
 	if (st.state != s->tick.written_state ||
