@@ -33,7 +33,7 @@ const struct blockdev *attachment_device(const struct attachment *a);
  */
 int attachment_close(struct attachment *a) _must_check_;
 
-/* What can be done for this attachment on this store and kernel; a persistent store was given (store_give) before. */
+/* What can be done for this attachment on this store and kernel; a persistent store was given before (its persistence->give). */
 enum handover_method handover_choose(const struct attachment *a,
 				     const struct store *store);
 
