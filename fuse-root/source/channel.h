@@ -58,8 +58,8 @@ struct channel_msg {
 /* Plain data after channel_new: set before the processes exist. */
 struct channel {
 	int keeper_end, serve_end; /* of the link; the keeper keeps both */
-	uint8_t *
-		buffers; /* TRANSPORT_SLOTS of SOURCE_REQUEST_BYTES_MAX, touched as used */
+	/* TRANSPORT_SLOTS of SOURCE_REQUEST_BYTES_MAX, touched as used. */
+	uint8_t *buffers;
 };
 
 /* In the keeper, before any fork.  NULL with errno. */

@@ -32,8 +32,8 @@ struct net_file {
 
 struct net_config {
 	const struct options *o; /* time-outs and more; outlives the process */
-	const char *urls[SOURCE_SERVERS_MAX +
-			 1]; /* by number, the last is the hot pack's; NULL: none */
+	/* By number, the last is the hot pack's; NULL: none. */
+	const char *urls[SOURCE_SERVERS_MAX + 1];
 	struct net_pem ca, cert, cert_key;
 	struct credentials credentials;
 	struct net_file files[SOURCE_SERVERS_MAX + 1]; /* of file: URLs */

@@ -57,8 +57,8 @@ struct servers {
 	unsigned n;
 	unsigned order[SOURCE_SERVERS_MAX]; /* their numbers, n of them */
 	unsigned first; /* where the order begins */
-	struct server
-		list[SOURCE_SERVERS_MAX + 1]; /* by number; the last is the pack's */
+	/* By number; the last is the pack's. */
+	struct server list[SOURCE_SERVERS_MAX + 1];
 	uint64_t wire_bytes;
 	uint64_t n_requests;
 	int64_t byte_ms; /* when the last byte came; -1: none yet */
