@@ -117,8 +117,12 @@ static int control_pause(void *ctx, bool paused, char *why, size_t why_bytes)
 	serve_record_settings(s);
 	/* Who asks for it does not want to wait for other nodes. */
 	engine_hold_fill(s->engine, 0);
-	engine_pause(s->engine, paused);
-	return 0;
+	serve_pause_fill(s);
+	if (paused || !s->is_held)
+		return 0;
+	snprintf(why, why_bytes, "%s: the fill goes on when there is more",
+		 s->held_reason);
+	return -EAGAIN;
 }
 
 static int control_detach(void *ctx, char *why, size_t why_bytes)
@@ -165,11 +169,12 @@ static void boot_complete(struct serve *s)
 {
 	if (!s->awaits_boot)
 		return;
-	log_notice("fill: the boot is complete: starting");
+	log_notice("fill: the boot is complete: %s",
+		   s->is_held ? s->held_reason : "starting");
 	s->awaits_boot = s->is_paused = false;
 	serve_record_settings(s);
 	hold_fill(s);
-	engine_pause(s->engine, false);
+	serve_pause_fill(s);
 }
 
 /* The text can be longer than a packet may be, so it goes into the run directory. */
@@ -501,7 +506,7 @@ int serve_start_engine(struct serve *s)
 {
 	int err;
 
-	engine_pause(s->engine, s->is_paused);
+	serve_pause_fill(s);
 	err = cache_start(s->cache);
 	if (err == 0)
 		err = engine_start(s->engine);

@@ -219,8 +219,12 @@ bool serve_can_be_left(const struct serve *s);
  * in `why`.
  */
 bool serve_would_fit(struct serve *s, char *why, size_t why_bytes) _must_check_;
+/* After is_paused or is_held has changed. */
+void serve_pause_fill(struct serve *s);
 /* Once a second: below the reserve the fill stops, and low-memory decides. */
 void serve_watch_memory(struct serve *s);
+/* Once a second: in mode stream the cache leaves others the reserve, as far as it can; serve_cache.c. */
+void serve_limit_cache(struct serve *s);
 /* Mode full: false, with s->error, when nothing has come for attach-timeout. */
 bool serve_full_goes_on(struct serve *s) _must_check_;
 

@@ -207,13 +207,18 @@ bool serve_would_fit(struct serve *s, char *why, size_t why_bytes)
 
 /* -- while it fills ----------------------------------------------------------------------- */
 
+void serve_pause_fill(struct serve *s)
+{
+	engine_pause(s->engine, s->is_paused || s->is_held);
+}
+
 /* Too little is left, as held_reason says: stop, or keep only what is used. */
 static void run_low(struct serve *s)
 {
 	char why[160];
 
 	s->is_held = true;
-	engine_pause(s->engine, true);
+	serve_pause_fill(s);
 	if (s->o->low_memory != LOW_MEMORY_STREAM || !can_stream(s)) {
 		serve_warn(s, "%s: the fill rests until there is more", s->held_reason);
 		return;
@@ -229,8 +234,9 @@ static void run_again(struct serve *s)
 {
 	s->is_held = false;
 	s->held_reason[0] = '\0';
-	engine_pause(s->engine, s->is_paused);
-	log_notice("memory: there is enough again: the fill goes on");
+	serve_pause_fill(s);
+	log_notice("memory: there is enough again: the fill %s",
+		   s->is_paused ? "is still paused" : "goes on");
 }
 
 /* At store-limit: when something was discarded there is room again. */

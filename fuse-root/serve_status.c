@@ -390,6 +390,8 @@ void serve_tick(struct serve *s)
 	}
 	if (s->state == STATE_ATTACHING)
 		say_attaching(s, &st, now_ms);
+	if (s->engine && s->state == STATE_STREAMING)
+		serve_limit_cache(s);
 	if (s->engine && (s->state == STATE_FILLING || s->state == STATE_STREAMING))
 		say_away(s, &st, now_ms);
 	if (st.state != s->tick.written_state ||

@@ -8,7 +8,8 @@
 # One nginx serves the image, as hydroot's file and raw; nbdkit's curl plugin with nbdfuse and
 # qemu-storage-daemon's http driver with its FUSE export read the raw one, since they read no other.  Each
 # measurement is taken ROUNDS (3) times, all candidates in turn, each cold: freshly attached.  The figures are
-# the median and [least - most]; the last column is hydroot's median through the candidate's.  The
+# the median and [least - most]; the last column is the median of a measurement's first line through that of
+# this one: hydroot's through the candidate's.  What each measurement is, is said below the table.  The
 # slow line is tests/faultproxy.c: 100 Mbit/s for all connections together, 5 ms there and back; it knows no
 # slow start.  Under 5 minutes on 2 free cores.  The table is kept in build/bench-read.txt.
 
@@ -111,6 +112,45 @@ peak_of()
 		awk '/^VmHWM/ { n += $2 } END { printf "%.1f", n / 1024 }'
 }
 
+# The same of processes that end meanwhile, as the daemon does after its handover: watched 20 times a second until
+# they are gone or usage_end is called.  No process is started for it.
+usage_begin()
+{
+	rm -f "$T/watched"
+	watch_usage "${pids[@]}" >"$T/usage" &
+	watcher=$!
+}
+usage_end() # sets $cpu (seconds) and $peak (MB)
+{
+	touch "$T/watched"
+	wait "$watcher"
+	read -r cpu peak <"$T/usage"
+}
+watch_usage() # PID...
+{
+	local pid line key value rest ticks kib field most_ticks=0 most_kib=0 alive=1
+	declare -A hwm=()
+	while [ $alive = 1 ] && [ ! -e "$T/watched" ]; do
+		alive=0 ticks=0 kib=0
+		for pid; do
+			{ read -r line <"/proc/$pid/stat"; } 2>/dev/null || continue
+			alive=1
+			read -ra field <<<"${line##*) }"
+			# Also of children that ended and were waited for.
+			ticks=$((ticks + field[11] + field[12] + field[13] + field[14]))
+			while read -r key value rest; do
+				[ "$key" != VmHWM: ] || hwm[$pid]=$value
+			done 2>/dev/null <"/proc/$pid/status" || true
+		done
+		for value in "${hwm[@]}"; do kib=$((kib + value)); done
+		[ $ticks -le $most_ticks ] || most_ticks=$ticks
+		[ $kib -le $most_kib ] || most_kib=$kib
+		read -rt 0.05 rest <>"$T/never" || true
+	done
+	awk -v t=$most_ticks -v hz="$(getconf CLK_TCK)" -v k=$most_kib 'BEGIN { printf "%.2f %.1f\n", t / hz, k / 1024 }'
+}
+mkfifo "$T/never"
+
 wire_begin() { wire_lines=$(wc -l <"$log"); }
 wire_result() # MEASUREMENT CANDIDATE
 {
@@ -122,30 +162,38 @@ wire_result() # MEASUREMENT CANDIDATE
 
 # --- the measurements -----------------------------------------------------------------------------
 
-read_sequential() { timeout -s KILL 25 dd if="$file" of=/dev/null bs=1M count="$1" status=none; }
+read_sequential() { timeout -s KILL 20 dd if="$file" of=/dev/null bs=1M count="$1" status=none; }
 
 # started CANDIDATE LINE COMMAND...: the command, with the candidate freshly started, and started anew when it
-# hangs: qemu-storage-daemon 7.2 does now and then when requests come side by side.
+# hangs: qemu-storage-daemon 7.2 does, on some machines always, when requests come side by side.  So the last time the kernel
+# is told to read ahead with one only.  False: a peer hung each time.
 started()
 {
 	local c=$1 line=$2 try
 	shift 2
-	for try in first again again again; do
+	for try in '' again 'one request at a time'; do
 		wire_begin
 		start "$c" "$line"
+		[ "$try" != 'one request at a time' ] || one_at_a_time
 		! "$@" >/dev/null 2>"$T/started.err" || return 0
 		"stop_$c"
-		echo "bench-read: $c did not answer ($try)" >&2
+		echo "bench-read: $c did not answer${try:+ ($try)}" >&2
 	done
-	cat "$T/started.err"
-	fail "$c: $*"
+	[ "$c" != hydroot ] || { cat "$T/started.err"; fail "$c: $*"; }
+	echo "bench-read: $c: no figure this time" >&2
+	return 1
+}
+
+one_at_a_time() # of $file, on a FUSE mount
+{
+	echo 1 >"/sys/fs/fuse/connections/$(stat -c %Ld "$file")/max_background" || true
 }
 
 sequential() # LINE MIB
 {
 	local c
 	for c in $candidates; do
-		started "$c" "$1" timed read_sequential "$2"
+		started "$c" "$1" timed read_sequential "$2" || continue
 		result "$1 line, sequential, MB/s" "$c" "$(rate_of $(($2 << 20)) "$seconds")"
 		result "$1 line, sequential, CPU s" "$c" "$(cpu_of)"
 		[ "$1" = slow ] || result "$1 line, sequential, peak MB of memory" "$c" "$(peak_of)"
@@ -154,10 +202,10 @@ sequential() # LINE MIB
 	done
 }
 
-random_fio() # READS SEED: leaves $T/fio.json
+random_fio() # READS SEED [DEPTH]: leaves $T/fio.json
 {
-	timeout -s KILL 25 fio --name=r --filename="$file" --readonly --direct=1 --ioengine=psync --rw=randread \
-		--bs=4k --size="$raw_bytes" --number_ios="$1" --randseed="$2" --output-format=json --output="$T/fio.json"
+	timeout -s KILL 60 fio --name=r --filename="$file" --readonly --direct=1 --ioengine=libaio --iodepth="${3:-1}" \
+		--rw=randread --bs=4k --size="$raw_bytes" --number_ios="$1" --randseed="$2" --output-format=json --output="$T/fio.json"
 }
 ms_of() { jq -r ".jobs[0].read.clat_ns$1 / 1e6" "$T/fio.json" | awk '{ printf "%.2f", $1 }'; } # JQ-PATH
 
@@ -165,7 +213,7 @@ random() # LINE READS SEED
 {
 	local c
 	for c in $candidates; do
-		started "$c" "$1" random_fio "$2" "$3"
+		started "$c" "$1" random_fio "$2" "$3" || continue
 		result "$1 line, random 4K, mean ms" "$c" "$(ms_of .mean)"
 		result "$1 line, random 4K, p50 ms" "$c" "$(ms_of '.percentile["50.000000"]')"
 		result "$1 line, random 4K, p99 ms" "$c" "$(ms_of '.percentile["99.000000"]')"
@@ -174,32 +222,57 @@ random() # LINE READS SEED
 	done
 }
 
-# Reads that miss, one after the other, beside the fill and without it.
-demand() # LINE READS SEED
+# Reads at random beside the fill and without it, so many at a time.
+demand() # LINE READS SEED DEPTH
 {
+	local what="$1 line, demand p99 at depth $4, ms"
 	start_hydroot "$1" --fill=manual
-	random_fio "$2" "$3" || fail "fio on $file"
-	result "$1 line, demand p99 ms" 'no fill' "$(ms_of '.percentile["99.000000"]')"
+	random_fio "$2" "$3" "$4" || fail "fio on $file"
+	result "$what" 'no fill' "$(ms_of '.percentile["99.000000"]')"
 	stop_hydroot
 	start_hydroot "$1"
-	random_fio "$2" "$3" || fail "fio on $file"
-	result "$1 line, demand p99 ms" filling "$(ms_of '.percentile["99.000000"]')"
+	random_fio "$2" "$3" "$4" || fail "fio on $file"
+	result "$what" filling "$(ms_of '.percentile["99.000000"]')"
+	result "$1 line, depth $4, % there after the reads" filling \
+		"$(status_key bench '100 * .resident.chunks / .image.chunks | floor')"
 	stop_hydroot
 }
 
-attach_and_fill() { start_hydroot "$1" && hydroot_fill; }
+attach_and_fill()
+{
+	start_hydroot "$1"
+	usage_begin
+	hydroot_fill
+}
 hydroot_fill() { hydroot wait bench --for=resident --timeout=120s; }
 copy_first() # ZRAM URL
 {
 	curl -sf "$2" | zstd -dc | dd iflag=fullblock oflag=direct conv=sparse bs=1M of="$1" status=none
 }
 
+watched_copy() # ZRAM URL
+{
+	copy_first "$1" "$2" &
+	mapfile -t pids < <(sleep 0.05; pgrep -P $!)
+	usage_begin
+	wait $!
+}
+
+fill_results() # LINE CANDIDATE
+{
+	result "$1 line, fill, MB/s of the image" "$2" "$(rate_of "$raw_bytes" "$seconds")"
+	result "$1 line, fill, CPU s" "$2" "$cpu"
+	result "$1 line, fill, peak MB of memory" "$2" "$peak"
+	wire_result "$1 line, fill" "$2"
+}
+
 fill() # LINE
 {
 	local zram n
+	wire_begin
 	timed attach_and_fill "$1" || fail "not filled"
-	result "$1 line, fill, MB/s of the image" hydroot "$(rate_of "$raw_bytes" "$seconds")"
-	[ "$1" = slow ] || result "$1 line, fill, CPU s" hydroot "$(cpu_of)"
+	usage_end
+	fill_results "$1" hydroot
 	algorithm=$(sed 's/.*\[\(.*\)\].*/\1/' "/sys/block/$(basename "$(status_key bench .store.device)")/comp_algorithm")
 	stop_hydroot
 	n=$(cat /sys/class/zram-control/hot_add)
@@ -207,8 +280,10 @@ fill() # LINE
 	zram=/dev/zram$n
 	echo "$algorithm" >"/sys/block/zram$n/comp_algorithm"
 	echo "$raw_bytes" >"/sys/block/zram$n/disksize"
-	timed copy_first "$zram" "$(url_of "$1" test.hri)" || fail "copy first"
-	result "$1 line, fill, MB/s of the image" 'copy first' "$(rate_of "$raw_bytes" "$seconds")"
+	wire_begin
+	timed watched_copy "$zram" "$(url_of "$1" test.hri)" || fail "copy first"
+	usage_end
+	fill_results "$1" 'copy first'
 	cmp "$raw" "$zram" || fail "copy first made something else"
 	remove_zram
 }
@@ -231,12 +306,15 @@ iops() # WHERE DEPTH
 	result "resident, random 4K at depth $2, IOPS" "$1" "$(jq -r '.jobs[0].read.iops | floor' "$T/fio.json")"
 }
 
-# Without device-mapper only a read-only device is handed over here: its loop device changes to zram.
+# In mode stream all of it can be there without a handover.  Without device-mapper only a read-only device is handed
+# over: its loop device changes to zram.
 resident_iops()
 {
 	local depth zram
-	start_hydroot fast
-	hydroot_fill
+	start_hydroot fast --mode=stream --cache=1G
+	dd if="$file" of=/dev/null bs=1M iflag=direct status=none
+	assert_equal "chunks that are not there" 0 \
+		"$(status_key bench '.image.chunks - .resident.chunks')"
 	zram=$(status_key bench .store.device)
 	for depth in 1 32; do iops 'before handover' $depth; done
 	file=$zram
@@ -245,6 +323,7 @@ resident_iops()
 	start_hydroot fast --read-only
 	hydroot_fill
 	method=$(status_key bench .handover.method)
+	[ "$method" != none ] || fail "not handed over"
 	for depth in 1 32; do iops 'after handover' $depth; done
 	stop_hydroot
 }
@@ -275,10 +354,27 @@ table()
 					if (c == 1) base = m
 					ratio = c == 1 || !m ? "" : sprintf("%.2f", base / m)
 					spread = sprintf("[%g - %g]", v[k, 1], v[k, n[k]])
-					printf "%-42s %-16s %10g %-22s %6s\n", (c == 1 ? what : ""), candidate[what, c], m, spread, ratio
+					printf "%-46s %-16s %10g %-22s %6s\n", (c == 1 ? what : ""), candidate[what, c], m, spread, ratio
 				}
 			}
 		}' "$T/results"
+}
+
+legend()
+{
+	cat <<-END
+
+	ratio           the first candidate of a measurement through this one: more is better for MB/s and IOPS, less for all else
+	sequential      all of the image (40 MiB of it over the slow line) once from front to back, in pieces of 1 MiB
+	random 4K       one read at a time, all over the image, direct
+	demand p99      of such reads while the background fill runs, beside those without a fill; with how much of the image was
+	                there when they ended: at 100 part of them were faster for it
+	fill            from the attach until all is in zram; copy first: curl | zstd -d | dd into a zram like it
+	CPU s           of all processes of the candidate, nginx not counted; peak MB: the sum of each process's VmHWM
+	requests, MB    as nginx logged them, for all that the candidate was started for
+	resident        4K reads at random for a second each: through FUSE and loop, before the handover; of the same device after it;
+	                of the zram device without anything in front
+	END
 }
 
 for ((round = 1; round <= rounds; round++)); do
@@ -287,8 +383,10 @@ for ((round = 1; round <= rounds; round++)); do
 	random fast 400 $round
 	sequential slow 40
 	random slow 120 $round
-	demand fast 300 $round
-	demand slow 120 $round
+	for depth in 1 16; do
+		demand fast $((300 * (depth + 3) / 4)) $round $depth
+		demand slow $((120 * (depth + 3) / 4)) $round $depth
+	done
 	fill fast
 	fill slow
 	resident_iops
@@ -297,6 +395,7 @@ done
 	echo "image of $((raw_bytes >> 20)) MiB; as hydroot's file $(stat -c %s "$image") bytes, chunks of $chunk_bytes; zram with $algorithm"
 	echo "$(nproc) CPUs, load at the end $(cut -d ' ' -f 1-3 /proc/loadavg); kernel $(uname -r); handover by $method"
 	echo "nbdkit (curl, nbdfuse) and qemu-storage-daemon (http, FUSE export) read the raw image; $rounds rounds, $SECONDS s"
-	printf '%-42s %-16s %10s %-22s %6s\n' measurement candidate median '[least - most]' ratio
+	printf '%-46s %-16s %10s %-22s %6s\n' measurement candidate median '[least - most]' ratio
 	table
+	legend
 } | tee "$out"

@@ -21,4 +21,12 @@ static inline int64_t clock_ms(void)
 	return clock_ns() / 1000000;
 }
 
+/* Of two delays, -1 meaning none, the shorter. */
+static inline int64_t clock_sooner(int64_t a_ms, int64_t b_ms)
+{
+	if (a_ms < 0 || b_ms < 0)
+		return a_ms < 0 ? b_ms : a_ms;
+	return a_ms < b_ms ? a_ms : b_ms;
+}
+
 #endif

@@ -454,16 +454,6 @@ static void free_store(struct store *s)
 	cache_free(self(s));
 }
 
-static int cache_set_limit(struct store *s, uint64_t limit_bytes)
-{
-	return store_set_limit(self(s)->config.inner, limit_bytes);
-}
-
-static void cache_leave(struct store *s)
-{
-	store_leave(self(s)->config.inner);
-}
-
 static const struct store_ops ops = {
 	.kind = "cache",
 	.read = cache_read,
@@ -471,25 +461,9 @@ static const struct store_ops ops = {
 	.discard = cache_discard,
 	.usage = cache_usage,
 	.free = free_store,
-	.set_limit = cache_set_limit,
-	.leave = cache_leave,
 };
 
 /* -- over a persistent store: whoever writes through the cache tells the store ------------------- */
-
-static bool cache_has_chunk(struct store *s, uint64_t ci)
-{
-	struct store *inner = self(s)->config.inner;
-
-	return inner->ops->persistence->has_chunk(inner, ci);
-}
-
-static int cache_check_chunk(struct store *s, uint64_t ci, void *buf, size_t n_bytes)
-{
-	struct store *inner = self(s)->config.inner;
-
-	return inner->ops->persistence->check_chunk(inner, ci, buf, n_bytes);
-}
 
 static void cache_chunk_stored(struct store *s, uint64_t ci, const void *raw,
 			       size_t n_bytes)
@@ -502,19 +476,10 @@ static void cache_before_write(struct store *s, uint64_t slot_off, uint64_t n_by
 	store_before_write(self(s)->config.inner, slot_off, n_bytes);
 }
 
-static int cache_give(struct store *s)
-{
-	struct store *inner = self(s)->config.inner;
-
-	return inner->ops->persistence->give(inner);
-}
-
+/* The rest is asked of the store itself. */
 static const struct store_persistence persistence = {
-	.has_chunk = cache_has_chunk,
-	.check_chunk = cache_check_chunk,
 	.chunk_stored = cache_chunk_stored,
 	.before_write = cache_before_write,
-	.give = cache_give,
 };
 
 static const struct store_ops persistent_ops = {
@@ -540,6 +505,7 @@ int cache_new(const struct cache_config *config, struct cache **ret)
 	c->base = (struct store){
 		.ops = store_is_persistent(config->inner) ? &persistent_ops : &ops,
 		.bytes = config->inner->bytes,
+		.given = {.fd = -1},
 		.dev_fd = -1,
 	};
 	lock_init(&c->lock);

@@ -32,8 +32,8 @@ struct cache_config {
 struct cache_stats {
 	uint64_t budget_bytes; /* 0: none */
 	uint64_t used_bytes; /* tables included */
-	uint64_t
-		written_bytes; /* of these for what was written here, about, and for tables */
+	/* Of these for what was written here, about, and for tables. */
+	uint64_t written_bytes;
 	uint64_t evicted_chunks, evicted_bytes; /* in all, before compression */
 	bool is_store_full; /* the store itself refused the last write for want of room */
 	bool is_full; /* the last write that needed room found none */

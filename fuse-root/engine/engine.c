@@ -129,14 +129,6 @@ static int64_t expire_reads(struct engine *e)
 	return e->config.expire ? e->config.expire(e->config.ctx) : -1;
 }
 
-/* Of two delays, -1 meaning none, the shorter. */
-static int64_t sooner(int64_t a_ms, int64_t b_ms)
-{
-	if (a_ms < 0 || b_ms < 0)
-		return a_ms < 0 ? b_ms : a_ms;
-	return a_ms < b_ms ? a_ms : b_ms;
-}
-
 /*
  * Owns the fetcher and the source; woken by events of the source, by source_wake after a read
  * has begun to wait or a worker has a result, and by time; ends when is_stopping is set.
@@ -152,7 +144,8 @@ static void *engine_thread(void *arg)
 
 		take_results(e);
 		timeout_ms = expire_reads(e);
-		timeout_ms = sooner(timeout_ms, fetcher_submit(&e->fetcher, clock_ms()));
+		timeout_ms =
+			clock_sooner(timeout_ms, fetcher_submit(&e->fetcher, clock_ms()));
 		publish_stats(e);
 		note_completion(e);
 		if (timeout_ms > WAIT_MAX_MS)

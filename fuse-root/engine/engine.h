@@ -17,8 +17,8 @@
 /* A hot pack beside the image, and what makes it trusted. */
 struct hot_config {
 	bool has_pack; /* the source knows where */
-	const char *
-		public_key; /* PEM: it must be signed by this key; NULL: it need not be signed */
+	/* PEM: it must be signed by this key; NULL: it need not be signed. */
+	const char *public_key;
 	size_t public_key_bytes;
 };
 
@@ -50,8 +50,8 @@ struct engine_config {
 
 struct engine_stats {
 	uint64_t demand_chunks; /* fetched because a read waited */
-	uint64_t demand_bytes, hot_bytes, ahead_bytes,
-		fill_bytes; /* stored (compressed) bytes by class */
+	/* Stored (compressed) bytes by class. */
+	uint64_t demand_bytes, hot_bytes, ahead_bytes, fill_bytes;
 	uint64_t n_rejected; /* chunks or index pages that did not verify */
 	bool is_paused;
 	char error[256]; /* newest failure that holds something up, or "" */

@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "base/clock.h"
+
 #define PARKED_MAX 65536u
 
 /* In order no page is asked for twice. */
@@ -95,14 +97,6 @@ int64_t fetch_fill_pause_ms(struct fetcher *f)
 	return left_ms > 0 ? left_ms : fill_delay_ms(&f->fill, f->now_ms);
 }
 
-/* Of two delays, -1 meaning none, the shorter. */
-static int64_t sooner(int64_t a_ms, int64_t b_ms)
-{
-	if (a_ms < 0 || b_ms < 0)
-		return a_ms < 0 ? b_ms : a_ms;
-	return a_ms < b_ms ? a_ms : b_ms;
-}
-
 int64_t fetcher_submit(struct fetcher *f, int64_t now_ms)
 {
 	int64_t delay_ms;
@@ -111,13 +105,13 @@ int64_t fetcher_submit(struct fetcher *f, int64_t now_ms)
 	f->hot.everybody = source_servers(f->config.source);
 	delay_ms = fetch_failed_retry(f, now_ms);
 	if (now_ms < f->demand_not_before_ms)
-		delay_ms = sooner(delay_ms, f->demand_not_before_ms - now_ms);
+		delay_ms = clock_sooner(delay_ms, f->demand_not_before_ms - now_ms);
 	else
 		while (fetch_has_room(f, SOURCE_DEMAND) && fetch_run_demand(f))
 			;
 	fetch_run_promote(f);
 	if (fetch_order_is_on(f))
-		return sooner(delay_ms, fetch_order_submit(f));
+		return clock_sooner(delay_ms, fetch_order_submit(f));
 	fetch_hot_promote(f);
 	while (fetch_has_room(f, SOURCE_HOT) && fetch_hot_send(f))
 		;
@@ -129,7 +123,7 @@ int64_t fetcher_submit(struct fetcher *f, int64_t now_ms)
 		int64_t pause_ms = fetch_fill_pause_ms(f);
 
 		if (pause_ms > 0)
-			return sooner(delay_ms, pause_ms);
+			return clock_sooner(delay_ms, pause_ms);
 		if (!fetch_run_fill(f))
 			break;
 	}
@@ -185,6 +179,7 @@ void fetcher_event(struct fetcher *f, const struct source_event *ev, int64_t now
 	struct fetch *fetch = find_fetch(f, ev->id);
 	uint32_t n_new;
 
+	f->now_ms = now_ms;
 	assert(fetch && ev->n_bytes <= fetch->n_bytes &&
 	       ev->n_bytes >= fetch->n_received);
 	if (ev->kind == SOURCE_FAILED) {
@@ -214,6 +209,7 @@ void fetcher_result(struct fetcher *f, const struct worker_result *r, int64_t no
 {
 	struct fetch *fetch = &f->fetches[r->fetch];
 
+	f->now_ms = now_ms;
 	if (r->is_hot) {
 		fetch_hot_result(f, r);
 	} else if (r->img_err < 0) {

@@ -165,7 +165,7 @@ void fetch_failed_not_stored(struct fetcher *f, const struct worker_result *r,
 		log_error("%s: tried again every %d s", error, STORE_RETRY_MS / 1000);
 	/* A store that is full for one chunk is full for the next. */
 	f->fill_not_before_ms = now_ms + STORE_RETRY_MS;
-	/* store_end gave the claim back; it is held while the chunk is in `failed`. */
+	/* chunkmap_store_end gave the claim back; it is held while the chunk is in `failed`. */
 	if (!chunkmap_claim(f->config.cm, r->ci)) {
 		/* Fetched again already, or written over. */
 		if (chunkmap_state(f->config.cm, r->ci) == CHUNK_READY)

@@ -23,8 +23,8 @@ struct openimage_trust {
 	const char *public_key; /* PEM, or NULL */
 	size_t public_key_bytes;
 	uint64_t min_version;
-	const char *
-		kernel; /* the release whose modules it must list, if it lists any; or NULL */
+	/* The release whose modules it must list, if it lists any; or NULL. */
+	const char *kernel;
 };
 
 struct openimage_config {

@@ -16,6 +16,7 @@
 #include "base/log.h"
 
 #define IMAGE_INO 2u
+#define RECEIVE_AGAIN_US 10000u
 #define FOREVER 86400.0 /* nothing about the file ever changes */
 
 /* What this thread has given to libfuse, which calls the operations below before it returns. */
@@ -286,24 +287,36 @@ int fuseproto_open(struct fuseproto *p, int dev_fd)
 	return 0;
 }
 
+/*
+ * ENOENT: the request was withdrawn.  ENODEV, ECONNABORTED: the kernel has ended the connection.  Nothing else
+ * ends a root disk: want of memory, say, may pass.  False: it is the end.
+ */
+static bool receive_failed(struct fuseproto *p, int err)
+{
+	if (err == ENODEV || err == ECONNABORTED)
+		return false;
+	if (err == EINTR || err == EAGAIN || err == ENOENT)
+		return true;
+	if (!atomic_exchange(&p->has_complained, true))
+		log_error("fuse: receive: %s: trying again", strerror(err));
+	usleep(RECEIVE_AGAIN_US);
+	return true;
+}
+
 bool fuseproto_receive(struct fuseproto *p, unsigned thread)
 {
 	struct underway *u = p->underway;
 	ssize_t n;
+	int err;
 
 	/* A read that failed may have left something: only what a whole one brought counts. */
 	underway_empty(u, thread);
 	n = read(p->dev_fd, underway_mailbox(u, thread), u->mailbox_bytes);
 	if (n >= (ssize_t)sizeof(struct fuse_in_header))
 		return true;
-	/* ENOENT: the request was withdrawn; ENODEV: the kernel has ended the connection. */
-	if (n < 0 && errno != EINTR && errno != EAGAIN && errno != ENOENT) {
-		if (errno != ENODEV)
-			log_error("fuse: receive: %s", strerror(errno));
-		return false;
-	}
+	err = errno;
 	underway_empty(u, thread);
-	return n < 0;
+	return n < 0 && receive_failed(p, err);
 }
 
 static void process(struct fuseproto *p, void *request, size_t n_bytes)

@@ -11,6 +11,8 @@
 #ifndef FACE_FUSEPROTO_H
 #define FACE_FUSEPROTO_H
 
+#include <stdatomic.h>
+
 #include "face/readpath.h"
 #include "face/underway.h"
 #include "face/writepath.h"
@@ -38,6 +40,9 @@ struct fuseproto {
 	struct fuseproto_read *reads; /* one for each note; fuseproto_init makes them */
 	struct fuse_session *session; /* from fuseproto_open on */
 	int dev_fd; /* the session's; -1 before fuseproto_open */
+
+	/* any thread */
+	atomic_bool has_complained; /* about a read that failed */
 };
 
 /* The other fields are set.  -ENOMEM */
@@ -49,8 +54,8 @@ void fuseproto_fini(struct fuseproto *p);
 int fuseproto_open(struct fuseproto *p, int dev_fd) _must_check_;
 
 /*
- * Wait for the next request, into the mailbox, which is empty when there is none: withdrawn, a signal.  False: there
- * will be no more.
+ * Wait for the next request, into the mailbox, which is empty when there is none: withdrawn, a signal, a failure
+ * that may pass.  False: there will be no more.
  */
 bool fuseproto_receive(struct fuseproto *p, unsigned thread) _must_check_;
 

@@ -35,7 +35,7 @@ int attachment_close(struct attachment *a) _must_check_;
 /* Another reason for -EBUSY, to be asked for before: the path of a loop device over ours, or false. */
 bool attachment_is_below_loop(const struct attachment *a, char ret[LOOP_PATH_BYTES]);
 
-/* What can be done for this attachment on this store and kernel; a persistent store was given (store_give) before. */
+/* What can be done for this attachment on this store and kernel; a persistent store was given before (its persistence->give). */
 enum handover_method handover_choose(const struct attachment *a,
 				     const struct store *store);
 

@@ -6,14 +6,14 @@
  */
 #include "source/breaker.h"
 
-int64_t breaker_backoff_ms(unsigned n, uint32_t random)
+int64_t breaker_backoff_ms(unsigned n, int64_t cap_ms, uint32_t random)
 {
 	int64_t ceiling = BREAKER_BASE_MS;
 
-	for (unsigned i = 0; i < n && ceiling < BREAKER_CAP_MS; i++)
+	for (unsigned i = 0; i < n && ceiling < cap_ms; i++)
 		ceiling *= 2;
-	if (ceiling > BREAKER_CAP_MS)
-		ceiling = BREAKER_CAP_MS;
+	if (ceiling > cap_ms)
+		ceiling = cap_ms;
 	return 1 + (int64_t)(random % (uint32_t)ceiling);
 }
 
@@ -50,22 +50,36 @@ static void open_until(struct breaker *b, enum server_state state, int64_t next_
 {
 	b->state = state;
 	b->is_probing = false;
+	b->is_asked_to_wait = false;
 	b->next_try_ms = next_try_ms;
 	b->epoch++;
 }
 
-bool breaker_failed(struct breaker *b, uint32_t epoch, int64_t now_ms, uint32_t random,
-		    int64_t retry_after_ms)
+bool breaker_failed(struct breaker *b, uint32_t epoch, int64_t now_ms,
+		    const struct breaker_delay *delay)
 {
-	int64_t delay_ms = breaker_backoff_ms(b->n_failures, random);
+	int64_t delay_ms =
+		breaker_backoff_ms(b->n_failures, delay->cap_ms, delay->random);
 
 	if (epoch != b->epoch)
 		return false;
-	if (delay_ms < retry_after_ms)
-		delay_ms = retry_after_ms;
+	if (delay_ms < delay->retry_after_ms)
+		delay_ms = delay->retry_after_ms;
 	b->n_failures++;
 	open_until(b, SERVER_FAILING, now_ms + delay_ms);
+	b->is_asked_to_wait = delay->retry_after_ms > 0;
 	return true;
+}
+
+void breaker_awaited(struct breaker *b, int64_t now_ms, uint32_t random)
+{
+	const int64_t next_try_ms =
+		now_ms +
+		breaker_backoff_ms(b->n_failures, BREAKER_AWAITED_CAP_MS, random);
+
+	if (b->state == SERVER_FAILING && !b->is_asked_to_wait &&
+	    b->next_try_ms > now_ms + BREAKER_AWAITED_CAP_MS)
+		b->next_try_ms = next_try_ms;
 }
 
 void breaker_refuse(struct breaker *b, int64_t now_ms)

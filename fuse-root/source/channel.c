@@ -14,7 +14,7 @@
 
 _Static_assert(SOURCE_REQUEST_BYTES_MAX % 4096 == 0, "buffers start on a page");
 _Static_assert(sizeof(struct channel_msg) ==
-		       72 + IMG_DIGEST_BYTES + TRANSPORT_ETAG_BYTES +
+		       80 + IMG_DIGEST_BYTES + TRANSPORT_ETAG_BYTES +
 			       TRANSPORT_TEXT_BYTES + TRANSPORT_ADDRESS_BYTES,
 	       "messages have no holes that would carry stack contents across");
 
@@ -186,7 +186,7 @@ static bool is_request_sane(const struct channel_msg *m)
 {
 	return m->n_bytes > 0 && m->server <= SOURCE_SERVERS_MAX &&
 	       m->class <= SOURCE_FILL && m->may_end <= 1 && m->is_by_digest <= 1 &&
-	       m->is_sequential <= 1;
+	       m->is_probe <= 1 && m->is_sequential <= 1;
 }
 
 static bool is_server_sane(const struct channel_msg *m)

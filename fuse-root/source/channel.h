@@ -46,7 +46,9 @@ struct channel_msg {
 	uint32_t fault;
 	uint32_t retry_after_ms;
 	uint32_t is_by_digest;
+	uint32_t is_probe;
 	uint32_t is_sequential; /* as in transport.h */
+	uint32_t unused;
 	uint8_t digest[IMG_DIGEST_BYTES];
 	char etag[TRANSPORT_ETAG_BYTES];
 	char text[TRANSPORT_TEXT_BYTES];
@@ -56,8 +58,8 @@ struct channel_msg {
 /* Plain data after channel_new: set before the processes exist. */
 struct channel {
 	int keeper_end, serve_end; /* of the link; the keeper keeps both */
-	uint8_t *
-		buffers; /* TRANSPORT_SLOTS of SOURCE_REQUEST_BYTES_MAX, touched as used */
+	/* TRANSPORT_SLOTS of SOURCE_REQUEST_BYTES_MAX, touched as used. */
+	uint8_t *buffers;
 };
 
 /* In the keeper, before any fork.  NULL with errno. */

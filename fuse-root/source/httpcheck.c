@@ -308,7 +308,6 @@ static void judge_206(const struct httpcheck *h, const struct httpcheck_want *wa
 		accept_body(h, want, n_bytes, h->total, ret);
 }
 
-/* The whole file: data only when that is what was asked for. */
 /* The whole file, and the range will be cut out of it.  Its length may be unknown (chunked). */
 static void judge_whole(const struct httpcheck *h, const struct httpcheck_want *want,
 			struct httpcheck_verdict *ret)
@@ -335,21 +334,15 @@ static void judge_whole(const struct httpcheck *h, const struct httpcheck_want *
 		};
 }
 
+/* A small file may be there as a whole, but nothing that is asked for later would. */
 static void judge_200(const struct httpcheck *h, const struct httpcheck_want *want,
 		      struct httpcheck_verdict *ret)
 {
-	const bool is_exact = h->has_length && !h->is_length_bad && !want->src_off &&
-			      bytes_in_file(want, h->length) == h->length;
-
-	if (!is_exact && want->is_sequential) {
+	if (want->is_sequential)
 		judge_whole(h, want, ret);
-		return;
-	}
-	if (!is_exact)
+	else
 		say(ret, TRANSPORT_NO_RANGES,
 		    "the server ignores Range (200 instead of 206)");
-	else if (is_same_file(h, want, h->length, ret))
-		accept_body(h, want, h->length, h->length, ret);
 }
 
 static void judge_416(const struct httpcheck *h, const struct httpcheck_want *want,

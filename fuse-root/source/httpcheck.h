@@ -4,8 +4,8 @@
  *
  * Pure functions over header lines: no I/O, no clock of its own, no state but the struct.  The
  * rule: only a 206 with exactly the range asked for, of a file of the pinned length and ETag, is
- * data; a 200 is data only when the whole file was asked for, or may be skipped to the range.
- * Everything else gets a sentence.
+ * data; a 200 is data only when the whole file may be read up to the range.  Everything else gets a
+ * sentence.
  */
 #ifndef SOURCE_HTTPCHECK_H
 #define SOURCE_HTTPCHECK_H

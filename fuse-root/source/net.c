@@ -187,7 +187,7 @@ static void begin_file(struct net *net, struct slot *s, const struct channel_msg
 		end(net, s, &outcome);
 }
 
-/* The parked stream becomes the slot's.  What is wrong or already there ends_streams tells. */
+/* The parked stream becomes the slot's.  What is wrong or already there end_streams tells. */
 static void go_on(struct net *net, struct slot *s, const struct channel_msg *rq)
 {
 	struct net_xfer *fresh = s->xfer;

@@ -32,13 +32,14 @@ struct net_file {
 
 struct net_config {
 	const struct options *o; /* time-outs and more; outlives the process */
-	const char *urls[SOURCE_SERVERS_MAX +
-			 1]; /* by number, the last is the hot pack's; NULL: none */
+	/* By number, the last is the hot pack's; NULL: none. */
+	const char *urls[SOURCE_SERVERS_MAX + 1];
 	struct net_pem ca, cert, cert_key;
 	struct credentials credentials;
 	struct net_file files[SOURCE_SERVERS_MAX + 1]; /* of file: URLs */
 	int root_fd; /* of net_root_new; -1: stay where and who we are */
 	int proc_fd; /* /proc, to find the system's root later; -1: not kept */
+	int64_t lookup_age_ms; /* a name looked up so long ago is no longer believed; 0: 30 s */
 	bool has_filter; /* net_filter_enter is possible */
 	pid_t keeper; /* whose death ends the process; 0: nobody's */
 };

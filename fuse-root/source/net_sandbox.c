@@ -7,7 +7,6 @@
  */
 #include "source/net.h"
 
-#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -176,24 +175,14 @@ int net_root_update(int root_fd, int system_fd)
 	return n_new;
 }
 
-static bool is_name(const char *url, const char *scheme)
-{
-	struct url_place place;
-	uint8_t address[16];
-
-	url_place(url, scheme, &place);
-	return place.host[0] && inet_pton(AF_INET, place.host, address) != 1 &&
-	       inet_pton(AF_INET6, place.host, address) != 1;
-}
-
 bool net_needs_names(const struct options *o)
 {
 	if (o->proxy[0])
-		return is_name(o->proxy, "http");
+		return url_has_name(o->proxy, "http");
 	for (unsigned i = 0; i < o->n_servers; i++)
-		if (is_name(o->servers[i], NULL))
+		if (url_has_name(o->servers[i], NULL))
 			return true;
-	return o->pack[0] && is_name(o->pack, NULL);
+	return o->pack[0] && url_has_name(o->pack, NULL);
 }
 
 int net_root_refresh(const struct net_config *cfg)

@@ -18,6 +18,13 @@
 
 #define REDIRECTS_MAX 5L
 #define RECEIVE_BYTES (128L * 1024)
+/*
+ * A server that was away is asked for a connection again and again: the kernel asks at 0, 1, 3, 7 s, and a
+ * server that comes back after the second time would be noticed late.
+ */
+#define PROBE_CONNECT_MS 1500
+/* Addresses are cached; when a server of that name fails they may have changed. */
+#define LOOKUP_AGE_MS 30000
 
 static void _printf_(3, 4) blame(struct httpcheck_verdict *ret,
 				 enum transport_fault fault, const char *fmt, ...)
@@ -39,6 +46,11 @@ static const char *address_of(const struct net_xfer *x)
 static const char *proxy_of(const struct net_xfer *x)
 {
 	return net_auth_has_proxy(x->cfg) ? "the proxy " : "";
+}
+
+static bool needs_lookup(const struct net_xfer *x)
+{
+	return net_auth_has_proxy(x->cfg) || url_has_name(x->url, NULL);
 }
 
 /* Another host than the one that was asked, after redirects. */
@@ -147,6 +159,24 @@ static void start_window(struct net_xfer *x)
 	x->window_bytes = 0;
 }
 
+static void note_connect_time(const struct net_xfer *x)
+{
+	curl_off_t lookup_us = 0, connect_us = 0;
+
+	curl_easy_getinfo(x->easy, CURLINFO_NAMELOOKUP_TIME_T, &lookup_us);
+	curl_easy_getinfo(x->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
+	if (x->is_new_connection)
+		x->name->connect_ms = (connect_us - lookup_us) / 1000;
+}
+
+/* Twice as long as it took before, on a line that needs longer than others. */
+static int64_t probe_connect_ms(const struct net_xfer *x)
+{
+	const int64_t twice_ms = 2 * x->name->connect_ms;
+
+	return twice_ms > PROBE_CONNECT_MS ? twice_ms : PROBE_CONNECT_MS;
+}
+
 /* There is a connection, the request goes out now. */
 static int on_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
@@ -157,10 +187,15 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 	(void)port;
 	(void)local_port;
 	snprintf(x->address, sizeof x->address, "%s", ip);
+	if (!x->asked_ms)
+		note_connect_time(x);
+	x->name->is_fresh = false;
 	curl_easy_getinfo(x->easy, CURLINFO_REDIRECT_COUNT, &n_redirects);
 	if (n_redirects == 0 && !net_auth_has_proxy(x->cfg)) {
 		memcpy(x->name->last_good, x->address, sizeof x->name->last_good);
 		x->name->flush = x->name->use_last_good = false;
+		if (strcmp(x->name->avoid, x->address) == 0)
+			x->name->avoid[0] = '\0';
 	}
 	start_window(x);
 	return CURL_PREREQFUNC_OK;
@@ -186,6 +221,8 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
 	}
 	memcpy(x->address, address, sizeof x->address);
 	x->asked_ms = 0;
+	x->is_new_connection = true;
+	x->connect_by_ms = x->rq.is_probe ? clock_ms() + probe_connect_ms(x) : 0;
 	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
@@ -206,18 +243,20 @@ void net_xfer_fini(struct net_xfer *x)
 }
 
 /*
- * Addresses are cached for ever, so that a name server that went away harms nobody.  After no
- * cached address could be connected to they are looked up anew; when that fails as well, the last
- * one that worked is put back.
+ * Addresses are cached for ever, so that a name server that went away harms nobody.  They are looked up
+ * anew after none could be connected to, and after any failure when they are old; when that fails as well,
+ * the last one that worked is put back.
  */
 static void set_resolve(struct net_xfer *x, const char *url)
 {
-	const struct net_name *name = x->name;
+	struct net_name *name = x->name;
 	char host[256], entry[400];
 	unsigned port;
 
 	curl_slist_free_all(x->resolve);
 	x->resolve = NULL;
+	if (!name->lookup_ms || name->flush)
+		name->lookup_ms = clock_ms();
 	if (!name->flush && !name->use_last_good)
 		return;
 	if (!url_host_port(url, host, sizeof host, &port))
@@ -242,8 +281,8 @@ static void set_connection(struct net_xfer *x)
 	curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, -1L);
 	/* Do not wait for a lookup that was given up: everything else would wait with it. */
 	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
-	/* A connection that is there leads to the address that failed. */
-	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, x->name->avoid[0] ? 1L : 0L);
+	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT,
+			 x->name->is_fresh || x->name->flush ? 1L : 0L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, 30L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, 10L);
@@ -293,7 +332,8 @@ void net_xfer_reset(struct net_xfer *x, const struct channel_msg *rq)
 	x->n_have = x->window_bytes = 0;
 	x->asked_ms = x->window_ms = 0;
 	x->address[0] = x->error[0] = '\0';
-	x->was_avoided = false;
+	x->was_avoided = x->is_new_connection = false;
+	x->connect_by_ms = 0;
 	x->is_stream = x->is_range_done = x->is_body_over = false;
 	x->next_off = 0;
 	x->n_left = 0;
@@ -371,6 +411,8 @@ int64_t net_xfer_deadline(const struct net_xfer *x)
 {
 	const int64_t timeout_ms = x->cfg->o->timeout_ms;
 
+	if (x->is_active && x->connect_by_ms && !x->asked_ms)
+		return x->connect_by_ms;
 	if (!x->is_active || x->file_fd >= 0 || x->is_paused || !x->asked_ms ||
 	    !timeout_ms)
 		return INT64_MAX;
@@ -395,10 +437,49 @@ static bool is_too_slow(struct net_xfer *x, int64_t now_ms)
 }
 
 /* The next attempt takes another address of the name, if there is one. */
-static void pass_over(struct net_xfer *x, const struct httpcheck_verdict *v)
+static void pass_over(const struct net_xfer *x, const struct httpcheck_verdict *v)
 {
-	if (v->fault == TRANSPORT_AWAY && x->address[0] && !net_auth_has_proxy(x->cfg))
-		memcpy(x->name->avoid, x->address, sizeof x->name->avoid);
+	if (v->fault != TRANSPORT_AWAY || !x->address[0] || net_auth_has_proxy(x->cfg) ||
+	    !url_has_name(x->url, NULL))
+		return;
+	memcpy(x->name->avoid, x->address, sizeof x->name->avoid);
+}
+
+/* Whoever answers under this name now may have another address, or no longer the file. */
+static void doubt_name(const struct net_xfer *x, const struct httpcheck_verdict *v)
+{
+	const int64_t age_ms =
+		x->cfg->lookup_age_ms ? x->cfg->lookup_age_ms : LOOKUP_AGE_MS;
+
+	if ((v->fault == TRANSPORT_AWAY || v->fault == TRANSPORT_GONE) &&
+	    clock_ms() - x->name->lookup_ms > age_ms)
+		x->name->flush = true;
+}
+
+/* It has failed: what does that say about the name? */
+static void learn_from(const struct net_xfer *x, const struct httpcheck_verdict *v)
+{
+	if (v->fault == TRANSPORT_AWAY)
+		x->name->is_fresh = true;
+	pass_over(x, v);
+	doubt_name(x, v);
+}
+
+/* TLS has libcurl's time: only a connection that does not come at all is given up early. */
+static bool is_connect_late(struct net_xfer *x, struct httpcheck_verdict *ret)
+{
+	curl_off_t connect_us = 0;
+
+	x->connect_by_ms = 0;
+	curl_easy_getinfo(x->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
+	if (connect_us > 0)
+		return false;
+	x->name->flush = true;
+	x->name->use_last_good = false;
+	blame(ret, TRANSPORT_AWAY, "no connection to %s within %" PRId64 " ms",
+	      address_of(x), probe_connect_ms(x));
+	learn_from(x, ret);
+	return true;
 }
 
 bool net_xfer_is_late(struct net_xfer *x, int64_t now_ms, struct httpcheck_verdict *ret)
@@ -407,6 +488,8 @@ bool net_xfer_is_late(struct net_xfer *x, int64_t now_ms, struct httpcheck_verdi
 
 	if (net_xfer_deadline(x) > now_ms)
 		return false;
+	if (x->connect_by_ms && !x->asked_ms)
+		return is_connect_late(x, ret);
 	if (now_ms - x->asked_ms >= o->timeout_ms)
 		blame(ret, TRANSPORT_AWAY, "no byte from %s for %" PRId64 " ms",
 		      address_of(x), o->timeout_ms);
@@ -416,7 +499,7 @@ bool net_xfer_is_late(struct net_xfer *x, int64_t now_ms, struct httpcheck_verdi
 		      address_of(x), o->min_rate_bytes, o->timeout_ms);
 	else
 		return false;
-	pass_over(x, ret);
+	learn_from(x, ret);
 	return true;
 }
 
@@ -445,9 +528,9 @@ static void blame_timeout(struct net_xfer *x, struct httpcheck_verdict *ret)
 
 	x->name->flush = true;
 	x->name->use_last_good = !x->address[0];
-	if (x->address[0])
+	if (x->address[0] || !needs_lookup(x))
 		blame(ret, TRANSPORT_AWAY, "no connection to %s within %" PRId64 " ms",
-		      x->address, ms);
+		      address_of(x), ms);
 	else
 		blame(ret, TRANSPORT_AWAY,
 		      "the name was not resolved within %" PRId64 " ms", ms);
@@ -547,10 +630,20 @@ static void judge_body(struct net_xfer *x, struct httpcheck_verdict *ret)
 		      x->verdict.n_bytes);
 }
 
+/*
+ * No address could be connected to, but one was passed over.  When it is the only one there is, libcurl
+ * also says that it timed out: it remembers that from the last use of the handle.
+ */
+static bool is_for_want_of_others(const struct net_xfer *x, CURLcode code)
+{
+	return x->was_avoided && (code == CURLE_COULDNT_CONNECT ||
+				  (code == CURLE_OPERATION_TIMEDOUT && !x->address[0]));
+}
+
 bool net_xfer_judge_end(struct net_xfer *x, CURLcode code, struct httpcheck_verdict *ret)
 {
 	*ret = (struct httpcheck_verdict){0};
-	if (code == CURLE_COULDNT_CONNECT && x->was_avoided) {
+	if (is_for_want_of_others(x, code)) {
 		x->name->avoid[0] = '\0';
 		return false;
 	}
@@ -562,6 +655,6 @@ bool net_xfer_judge_end(struct net_xfer *x, CURLcode code, struct httpcheck_verd
 		judge_body(x, ret);
 	else if (!ret->fault && !blame_proxy(x, ret))
 		blame_curl(x, code, ret);
-	pass_over(x, ret);
+	learn_from(x, ret);
 	return true;
 }

@@ -22,10 +22,18 @@
 /* What is remembered of a server's name between transfers. */
 struct net_name {
 	char last_good[TRANSPORT_ADDRESS_BYTES];
-	bool flush; /* no connection: forget the cached addresses, look up anew */
-	bool use_last_good; /* no name server: use the last address that worked */
-	char avoid
-		[TRANSPORT_ADDRESS_BYTES]; /* failed: take another of the name's if there is one */
+	/* Forget the cached addresses, look up anew. */
+	bool flush;
+	/* No name server: use the last address that worked. */
+	bool use_last_good;
+	/* It failed: take another of the name's, if there is one. */
+	char avoid[TRANSPORT_ADDRESS_BYTES];
+	/* Connections that are there may be dead, or lead to the address that failed. */
+	bool is_fresh;
+	/* When it was looked up; 0: not yet. */
+	int64_t lookup_ms;
+	/* How long the newest connection took to come; 0: there was none. */
+	int64_t connect_ms;
 };
 
 struct net_xfer {
@@ -47,6 +55,7 @@ struct net_xfer {
 	struct net_tls tls;
 	const char *url; /* its own copy, or that of the options */
 	char beside[OPTIONS_URL_BYTES + 128];
+	bool is_new_connection; /* a socket was made for it */
 	bool was_avoided; /* an address was passed over */
 	char range[48];
 	struct httpcheck http;
@@ -55,6 +64,7 @@ struct net_xfer {
 	uint32_t n_have;
 	char address[TRANSPORT_ADDRESS_BYTES];
 	char error[CURL_ERROR_SIZE];
+	int64_t connect_by_ms; /* no connection till then: given up; 0: libcurl's time-out is enough */
 	int64_t asked_ms; /* request sent, or the wait for bytes began anew; 0: no */
 	int64_t window_ms; /* start of the current rate window */
 	uint32_t window_bytes;

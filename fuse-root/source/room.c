@@ -2,8 +2,8 @@
 /*
  * room.c - how the requests in flight are shared between the classes
  *
- * With one connection there is nothing to keep free, so a demand request may then be one more
- * than the limit; source_failover.c takes the connection away from the fill for it.
+ * Demand may have every connection that the hot pack does not have: what the fill or the fetching ahead
+ * has, source_failover.c takes away for it.  The hot pack loses one only when demand had none.
  */
 #include "source/room.h"
 
@@ -25,11 +25,13 @@ unsigned room_left(const struct room_load *load, unsigned connections, bool is_u
 	const unsigned background_max = connections > 1 ? connections - 1 : 1;
 	const unsigned half = connections > 1 ? connections / 2 : 1;
 	const unsigned free = minus(connections, background + load->n[SOURCE_DEMAND]);
+	const unsigned free_demand =
+		minus(connections, load->n[SOURCE_HOT] + load->n[SOURCE_DEMAND]);
 	const unsigned free_background = least(free, minus(background_max, background));
 
 	switch (class) {
 	case SOURCE_DEMAND:
-		return free == 0 && load->n[SOURCE_DEMAND] == 0 ? 1 : free;
+		return free_demand == 0 && load->n[SOURCE_DEMAND] == 0 ? 1 : free_demand;
 	case SOURCE_HOT:
 		return is_usable ? free_background : 0;
 	case SOURCE_AHEAD:

@@ -312,15 +312,15 @@ static void set_error_locked(struct server *s, const struct transport_event *ev)
 
 /* Feed the outcome to the breaker; false when it was no news to it. */
 static bool open_breaker_locked(struct server *s, uint32_t epoch,
-				const struct transport_event *ev, uint32_t random,
-				int64_t now_ms)
+				const struct transport_event *ev,
+				const struct breaker_delay *delay, int64_t now_ms)
 {
 	struct breaker *b = &s->breaker;
 
 	if (epoch != b->epoch)
 		return false;
 	if (ev->fault == TRANSPORT_AWAY || ev->fault == TRANSPORT_GONE)
-		return breaker_failed(b, epoch, now_ms, random, ev->retry_after_ms);
+		return breaker_failed(b, epoch, now_ms, delay);
 	s->ignores_range = ev->fault == TRANSPORT_NO_RANGES;
 	breaker_refuse(b, now_ms);
 	return true;
@@ -366,7 +366,12 @@ void servers_failed(struct servers *sv, unsigned i, uint32_t epoch,
 {
 	struct server *s = &sv->list[i];
 	const bool news = i < SERVERS_PACK && is_news(s, ev->text, now_ms);
-	const uint32_t random = random_next(sv);
+	const bool is_soon = sv->is_awaited && ev->fault == TRANSPORT_AWAY;
+	const struct breaker_delay delay = {
+		.cap_ms = is_soon ? BREAKER_AWAITED_CAP_MS : BREAKER_CAP_MS,
+		.retry_after_ms = ev->retry_after_ms,
+		.random = random_next(sv),
+	};
 
 	if (ev->fault == TRANSPORT_LOCAL) {
 		servers_lost(sv, i, epoch);
@@ -377,7 +382,7 @@ void servers_failed(struct servers *sv, unsigned i, uint32_t epoch,
 	if (is_moved(sv, i, epoch, ev))
 		return;
 	lock_acquire(&sv->lock);
-	const bool counts = open_breaker_locked(s, epoch, ev, random, now_ms);
+	const bool counts = open_breaker_locked(s, epoch, ev, &delay, now_ms);
 	if (counts)
 		set_error_locked(s, ev);
 	lock_release(&sv->lock);
@@ -458,6 +463,18 @@ bool servers_bytes(struct servers *sv, unsigned i, uint32_t epoch,
 	return true;
 }
 
+void servers_await(struct servers *sv, bool is_awaited, int64_t now_ms)
+{
+	if (is_awaited && !sv->is_awaited) {
+		lock_acquire(&sv->lock);
+		for (unsigned k = 0; k < sv->n; k++)
+			breaker_awaited(&sv->list[sv->order[k]].breaker, now_ms,
+					random_next(sv));
+		lock_release(&sv->lock);
+	}
+	sv->is_awaited = is_awaited;
+}
+
 void servers_lost(struct servers *sv, unsigned i, uint32_t epoch)
 {
 	lock_acquire(&sv->lock);
@@ -500,8 +517,8 @@ int64_t servers_reject_delay(struct servers *sv, uint32_t avoid)
 	for (unsigned i = 0; i < SOURCE_SERVERS_MAX; i++)
 		if (avoid & (1u << i) && sv->list[i].n_rejects < least)
 			least = sv->list[i].n_rejects;
-	return BREAKER_BASE_MS / 2 +
-	       breaker_backoff_ms(least == UINT32_MAX ? 0 : least, random_next(sv));
+	return BREAKER_BASE_MS / 2 + breaker_backoff_ms(least == UINT32_MAX ? 0 : least,
+							BREAKER_CAP_MS, random_next(sv));
 }
 
 void servers_pin(struct servers *sv, uint64_t file_bytes, const uint8_t *digest,

@@ -57,8 +57,8 @@ struct servers {
 	unsigned n;
 	unsigned order[SOURCE_SERVERS_MAX]; /* their numbers, n of them */
 	unsigned first; /* where the order begins */
-	struct server
-		list[SOURCE_SERVERS_MAX + 1]; /* by number; the last is the pack's */
+	/* By number; the last is the pack's. */
+	struct server list[SOURCE_SERVERS_MAX + 1];
 	uint64_t wire_bytes;
 	uint64_t n_requests;
 	int64_t byte_ms; /* when the last byte came; -1: none yet */
@@ -71,6 +71,7 @@ struct servers {
 	char wanted[SOURCE_SERVERS_MAX][OPTIONS_URL_BYTES];
 
 	/* owned by the engine thread */
+	bool is_awaited; /* reads wait for an answer */
 	uint64_t pinned_bytes; /* 0: not pinned yet */
 	bool has_digest;
 	uint8_t digest[IMG_DIGEST_BYTES];
@@ -129,6 +130,9 @@ bool servers_bytes(struct servers *sv, unsigned i, uint32_t epoch,
 void servers_failed(struct servers *sv, unsigned i, uint32_t epoch,
 		    struct servers_range range, const struct transport_event *ev,
 		    int64_t now_ms);
+
+/* Whether reads wait for what servers bring: then those that are away are tried more often. */
+void servers_await(struct servers *sv, bool is_awaited, int64_t now_ms);
 
 /* The attempt ended without saying anything about server i. */
 void servers_lost(struct servers *sv, unsigned i, uint32_t epoch);

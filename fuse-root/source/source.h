@@ -50,8 +50,8 @@ struct source_event {
 	uint64_t id;
 	enum source_event_kind kind;
 	uint32_t n_bytes; /* of the range's start that may be read from data now */
-	unsigned
-		server; /* number of the server the newest bytes came from; kept for its life */
+	/* Number of the server the newest bytes came from; kept for its life. */
+	unsigned server;
 	const uint8_t *data; /* start of the range; valid until source_release(id) */
 	const char *why; /* SOURCE_FAILED: for a person; valid until source_release(id) */
 };
@@ -76,8 +76,8 @@ struct source_status {
 	uint64_t n_requests; /* sent to servers, retries included */
 	int64_t ms_since_byte; /* since the last byte from any server; -1: none yet */
 	bool is_away; /* no server is usable now: requests wait */
-	uint64_t
-		file_bytes; /* length of the remote file as the servers say; 0 not known yet */
+	/* Length of the remote file as the servers say; 0 not known yet. */
+	uint64_t file_bytes;
 	unsigned n_net_restarts;
 };
 

@@ -170,6 +170,7 @@ static void build_attempt(const struct failover *f, const struct request *r,
 	};
 	memcpy(ret->etag, f->servers.list[server].etag, sizeof ret->etag);
 	ret->is_sequential = f->is_sequential;
+	ret->is_probe = !breaker_is_closed(&f->servers.list[server].breaker);
 	ret->is_by_digest = f->servers.list[server].is_by_digest;
 	memcpy(ret->digest, f->servers.digest, sizeof ret->digest);
 }
@@ -223,12 +224,27 @@ static unsigned connections_now(const struct failover *f, int64_t now_ms)
 		       : f->connections;
 }
 
+static bool is_demand_waiting(const struct failover *f)
+{
+	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++) {
+		const struct request *r = &f->requests[i];
+
+		if (r->rq.class == SOURCE_DEMAND &&
+		    (r->state == REQUEST_WAITING || r->state == REQUEST_SENT))
+			return true;
+	}
+	return false;
+}
+
 static void try_send(struct failover *f, struct request *r, int64_t now_ms)
 {
 	if (now_ms < r->not_before_ms || now_ms < f->resend_ms)
 		return;
 	const int server = choose(f, r, now_ms);
 	if (server < 0)
+		return;
+	/* It would be in the way of the next read, or be held back at once. */
+	if (r->rq.class == SOURCE_FILL && is_demand_waiting(f))
 		return;
 	if (count(f, REQUEST_SENT) >= connections_now(f, now_ms) &&
 	    !preempt(f, r->rq.class))
@@ -281,6 +297,7 @@ static void dispatch(struct failover *f, int64_t now_ms)
 	struct request *r = NULL;
 
 	change_servers(f);
+	servers_await(&f->servers, is_demand_waiting(f), now_ms);
 	while ((r = next_waiting(f, r)))
 		try_send(f, r, now_ms);
 }

@@ -155,6 +155,7 @@ static int net_submit(struct transport *t, const struct transport_request *rq)
 		.class = rq->class,
 		.may_end = rq->may_end,
 		.is_by_digest = rq->is_by_digest,
+		.is_probe = rq->is_probe,
 		.is_sequential = rq->is_sequential,
 	};
 

@@ -31,6 +31,7 @@ struct transport_request {
 	bool may_end;
 	uint64_t file_bytes; /* the file must have this length; 0: not known */
 	char etag[TRANSPORT_ETAG_BYTES]; /* and this ETag; "": not known */
+	bool is_probe; /* the server was away: a connection that does not come is given up early */
 	bool is_sequential; /* the answer may be the whole file: see source_allow_sequential */
 	bool is_by_digest; /* ask for by-digest/HEX.hri beside the server's URL */
 	uint8_t digest[IMG_DIGEST_BYTES]; /* HEX */

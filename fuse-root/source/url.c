@@ -7,6 +7,7 @@
  */
 #include "source/url.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <strings.h>
 
@@ -101,6 +102,16 @@ void url_place(const char *url, const char *scheme, struct url_place *ret)
 		strip_brackets(ret->host);
 	}
 	curl_url_cleanup(u);
+}
+
+bool url_has_name(const char *url, const char *scheme)
+{
+	struct url_place place;
+	uint8_t address[16];
+
+	url_place(url, scheme, &place);
+	return place.host[0] && inet_pton(AF_INET, place.host, address) != 1 &&
+	       inet_pton(AF_INET6, place.host, address) != 1;
 }
 
 bool url_by_digest(const char *url, const uint8_t digest[IMG_DIGEST_BYTES], char *ret,

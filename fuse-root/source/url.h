@@ -27,6 +27,9 @@ struct url_place {
 /* `scheme` is for a URL that may come without one (a proxy); NULL: it has to have one. */
 void url_place(const char *url, const char *scheme, struct url_place *ret);
 
+/* Whether its host has to be looked up; `scheme` as for url_place. */
+bool url_has_name(const char *url, const char *scheme);
+
 /*
  * Where `hydroot-image publish` puts the image with this digest: by-digest/HEX.hri in the folder of
  * the URL's file.  A query stays.  False when it does not fit or the URL has no path.

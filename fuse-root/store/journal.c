@@ -491,11 +491,6 @@ int journal_sync(struct journal *j)
 
 /* -- looking ------------------------------------------------------------------------------ */
 
-const struct layout *journal_layout(const struct journal *j)
-{
-	return &j->layout;
-}
-
 bool journal_is_clean(const struct journal *j, uint64_t ci)
 {
 	return state_of(j, ci) == CLEAN;
@@ -644,13 +639,8 @@ static int replay_number(struct journal *j, uint64_t number, const struct record
 	return 0;
 }
 
-int journal_open(struct disk *d, const struct layout_image *image, struct journal **ret)
-{
-	return journal_open_with(d, image, NULL, false, ret);
-}
-
-int journal_open_with(struct disk *d, const struct layout_image *image, void *states,
-		      bool is_adopted, struct journal **ret)
+int journal_open(struct disk *d, const struct layout_image *image, void *states,
+		 bool is_adopted, struct journal **ret)
 {
 	struct journal *j;
 	struct super s;

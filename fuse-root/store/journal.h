@@ -37,22 +37,17 @@ int journal_format(struct disk *d, const struct layout_image *image) _must_check
 
 /*
  * Read what is recorded, drop what is not true any more, begin a new generation.  Borrows d.  The image must be that of
- * the superblock, else -ESTALE.  No thread is started.
+ * the superblock, else -ESTALE.  No thread is started.  The states of the chunks, a byte each, are in `states`, which
+ * stays the caller's, or in memory of its own for NULL.  is_adopted: they were left there by a process that was
+ * killed, and nobody has written to the chunks since; else zeros.
  */
-int journal_open(struct disk *d, const struct layout_image *image,
-		 struct journal **ret) _must_check_;
-/*
- * The same with the states of the chunks, a byte each, in `states`, which stays the caller's.  is_adopted: they were left
- * there by a process that was killed, and nobody has written to the chunks since; else zeros.
- */
-int journal_open_with(struct disk *d, const struct layout_image *image, void *states,
-		      bool is_adopted, struct journal **ret) _must_check_;
+int journal_open(struct disk *d, const struct layout_image *image, void *states,
+		 bool is_adopted, struct journal **ret) _must_check_;
 /* The journal's own thread, which writes what was left to it within a second. */
 int journal_start(struct journal *j) _must_check_;
 /* What is left is written.  NULL is legal. */
 void journal_close(struct journal *j);
 
-const struct layout *journal_layout(const struct journal *j);
 bool journal_is_clean(const struct journal *j, uint64_t ci);
 /* True when nothing of ci is recorded or written: a chunk stored now can be recorded. */
 bool journal_is_free(const struct journal *j, uint64_t ci);

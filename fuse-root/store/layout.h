@@ -39,8 +39,8 @@ struct layout {
 
 struct super {
 	uint8_t uuid[LAYOUT_UUID_BYTES]; /* of this formatting */
-	uint64_t
-		generation; /* from 1; half generation % 2 of the journal is the one in use */
+	/* From 1; half generation % 2 of the journal is the one in use. */
+	uint64_t generation;
 	struct layout_image image;
 };
 

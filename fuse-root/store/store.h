@@ -47,7 +47,6 @@ struct store_ops {
 	void (*free)(struct store *s);
 
 	/* What a store may leave out (NULL). */
-	int (*set_limit)(struct store *s, uint64_t limit_bytes);
 	void (*leave)(struct store *s);
 	const struct store_persistence *persistence;
 };
@@ -81,7 +80,10 @@ struct store {
 	uint64_t bytes; /* size, set before threads start */
 	char device[64]; /* "/dev/zram1", or "" when it is not a block device */
 	uint32_t dev_major, dev_minor; /* of that device */
-	/* A file or device that has the image from `off` on: plain memory always, a persistent store after store_give. */
+	/*
+	 * A file or device that has the image from `off` on: plain memory always, a persistent
+	 * store after its give.
+	 */
 	struct {
 		int fd; /* borrowed; -1: there is none */
 		uint64_t off;
@@ -131,12 +133,6 @@ static inline void store_before_write(struct store *s, uint64_t slot_off,
 {
 	if (s->ops->persistence)
 		s->ops->persistence->before_write(s, slot_off, n_bytes);
-}
-
-/* Change the hard limit of a RAM store; what is over it stays.  -EOPNOTSUPP: it has none. */
-static inline int store_set_limit(struct store *s, uint64_t limit_bytes)
-{
-	return s->ops->set_limit ? s->ops->set_limit(s, limit_bytes) : -EOPNOTSUPP;
 }
 
 /* The device is someone else's now: store_free will only close it, not remove it. */

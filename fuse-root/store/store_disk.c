@@ -344,7 +344,7 @@ static int open_parts(struct store_disk *s, const struct store_disk_config *conf
 	if (err == 0 && !is_adopted)
 		err = take_disk(s->disk, config, &l);
 	if (err == 0)
-		err = journal_open_with(s->disk, image, memory, is_adopted, &s->journal);
+		err = journal_open(s->disk, image, memory, is_adopted, &s->journal);
 	if (err == 0 && !is_adopted)
 		mark_written(s, &l);
 	return err;

@@ -107,12 +107,6 @@ static void mem_usage(struct store *s, struct store_usage *ret)
 		ret->used_bytes = ret->stored_bytes = (uint64_t)st.st_blocks * 512;
 }
 
-static int mem_set_limit(struct store *s, uint64_t limit_bytes)
-{
-	atomic_store(&self(s)->limit_bytes, limit_bytes);
-	return 0;
-}
-
 static void mem_free(struct store *s)
 {
 	struct store_mem *m = self(s);
@@ -131,7 +125,6 @@ static const struct store_ops ops = {
 	.discard = mem_discard,
 	.usage = mem_usage,
 	.free = mem_free,
-	.set_limit = mem_set_limit,
 };
 
 /* Best effort: who may not lock memory has a store all the same. */

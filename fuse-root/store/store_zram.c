@@ -97,15 +97,6 @@ static void zram_store_leave(struct store *s)
 	self(s)->leave_device = true;
 }
 
-static int zram_store_set_limit(struct store *s, uint64_t limit_bytes)
-{
-	int err = zram_set_limit(&self(s)->zram, limit_bytes);
-
-	if (err == 0)
-		atomic_store(&self(s)->limit_bytes, limit_bytes);
-	return err;
-}
-
 static const struct store_ops ops = {
 	.kind = "zram",
 	.read = zram_store_read,
@@ -114,7 +105,6 @@ static const struct store_ops ops = {
 	.usage = zram_store_usage,
 	.compact = zram_store_compact,
 	.free = zram_store_free,
-	.set_limit = zram_store_set_limit,
 	.leave = zram_store_leave,
 };
 

@@ -259,11 +259,6 @@ int zram_remove(unsigned id)
 	return write_at(AT_FDCWD, CONTROL "/hot_remove", text);
 }
 
-uint64_t zram_table_bytes(uint64_t n_bytes)
-{
-	return n_bytes / 4096 * TABLE_BYTES_PER_PAGE_MAX;
-}
-
 int zram_compact(const struct zram *z)
 {
 	if (z->compact_fd < 0)

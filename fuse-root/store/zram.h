@@ -50,8 +50,6 @@ int zram_mem_used(const struct zram *z, uint64_t *ret_bytes) _must_check_;
 /* That plus the table the kernel keeps for disksize; and what is stored, before compression. */
 int zram_used_bytes(const struct zram *z, uint64_t *ret_used,
 		    uint64_t *ret_stored) _must_check_;
-/* What the table of a device of n_bytes takes, at most. */
-uint64_t zram_table_bytes(uint64_t n_bytes);
 /* Have the kernel gather what is scattered over half-empty pages. */
 int zram_compact(const struct zram *z) _must_check_;
 

@@ -34,5 +34,35 @@ sleep 1
 before=$(chunks)
 sleep 2
 assert_equal "chunks while it rests" "$before" "$(chunks)"
+# Whoever resumes it hears why it rests all the same.
+expect_exit 1 hydroot resume low2
+assert_contains "why it rests" 'less than the reserve.*the fill goes on when there is more' "$T/out"
+sleep 2
+assert_equal "chunks after a resume" "$before" "$(chunks)"
+expect_exit 0 hydroot pause low2
+expect_exit 1 hydroot resume low2
 hydroot set low2 reserve=64M
 expect_exit 0 hydroot wait low2 --for=resident --timeout=60s
+hydroot detach low2
+
+# low-memory=stream: what is stored gives way to the reserve, and comes back when there is memory again.
+attach low3 --low-memory=stream --rate=15M "$(nginx_url web test.hri)"
+used_mib() { echo $(($(status_key low3 .store.used_bytes) >> 20)); }
+is_above() { [ "$(used_mib)" -ge "$1" ]; }
+same()
+{
+	timeout 60 dd if="$device" iflag=direct bs=1M status=none | cmp - "$raw" ||
+		fail "low3: the device differs"
+}
+is_below() { [ "$(used_mib)" -lt "$1" ]; }
+wait_for 30 "40 MiB to be stored" is_above 40
+hydroot set low3 reserve=100%
+wait_for 20 "mode stream" status_is low3 .mode stream
+wait_for 20 "the store to give way" is_below 20
+assert_contains "it was said" 'cache: [0-9]+ MiB of memory are available: taking at most' \
+	<(daemon_log low3)
+same
+assert "it stays small" is_below 20
+hydroot set low3 reserve=64M
+same
+assert "it may grow again" is_above 30

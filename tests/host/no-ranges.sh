@@ -32,6 +32,19 @@ assert "it is resident" status_is nr2 .state resident
 same nr2
 hydroot detach nr2
 
+note "hybrid: an image that lies within the first answer"
+mkdir "$T/small"
+truncate -s 4M "$T/small.ext4"
+mke2fs -q -t ext4 -b 4096 -O ^has_journal -m 0 "$T/small.ext4"
+head -c 50000 /dev/urandom | dd of="$T/small.ext4" bs=1 seek=3000000 conv=notrunc status=none
+"$TOP/build/hydroot-image" build "$T/small.ext4" "$T/small/small.hri"
+assert_below "bytes of the image" 200000 "$(stat -c %s "$T/small/small.hri")"
+NGINX_SERVER='max_ranges 0;' start_nginx small "$T/small"
+attach nr10 --attach-timeout=60s "$(nginx_url small small.hri)"
+assert_equal "mode" full "$(status_key nr10 .mode)"
+timeout 60 cmp "$T/small.ext4" /dev/hydroot/nr10 || fail "nr10: the device differs, or a read hangs"
+hydroot detach nr10
+
 note "hybrid: not when it does not fit"
 expect_exit 1 timeout 60 hydroot attach --name=nr3 --reserve=100% --attach-timeout=30s "$url"
 assert_contains "why" 'cannot be streamed from a server without ranges' "$T/out"

@@ -368,6 +368,29 @@ static void bad_ranges(void **state _unused_)
 	assert_int_equal(n_stored(), 0);
 }
 
+/* What read(2) fails with is not the end, unless the kernel says so. */
+static void failed_receive_is_not_the_end(void **state _unused_)
+{
+	struct fuse_write_in arg = {.offset = BLOCK, .size = BLOCK};
+	static struct request r;
+	static const uint8_t data[BLOCK];
+	const size_t n = request_init(&r, FUSE_WRITE, &arg, sizeof arg, data, BLOCK);
+	const int folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_int_equal(dup2(folder, p.proto.dev_fd), p.proto.dev_fd);
+	close(folder);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(fuseproto_receive(&p.proto, 1));
+		assert_true(underway_is_empty(&p.underway, 1));
+	}
+	assert_int_equal(dup2(dev_fd, p.proto.dev_fd), p.proto.dev_fd);
+	assert_int_equal(send(kernel_fd, &r, n, 0), n);
+	assert_true(fuseproto_receive(&p.proto, 1));
+	assert_false(underway_is_empty(&p.underway, 1));
+	handle(1);
+	(void)expect_reply(r.in.unique, 0, sizeof(struct fuse_write_out));
+}
+
 static void read_only_stays_as_it_is(void **state _unused_)
 {
 	struct fuse_fallocate_in arg = {
@@ -634,6 +657,7 @@ int main(void)
 		TEST(one_file),
 		TEST(what_there_is_not),
 		TEST(bad_ranges),
+		TEST(failed_receive_is_not_the_end),
 		TEST(read_only_stays_as_it_is),
 		TEST(nothing_is_left_after_an_answer),
 		TEST(died_before_it_was_done),

@@ -120,9 +120,9 @@ static void range_may_end_with_the_file(void **state)
 	assert_int_equal(judge_for(&w, headers), TRANSPORT_REFUSED);
 }
 
-static void ok_is_data_only_for_the_whole_file(void **state)
+static void ok_is_no_range_however_small_the_file(void **state)
 {
-	const struct httpcheck_want head = {.n_bytes = 4096, .may_end = true, .etag = ""};
+	struct httpcheck_want head = {.n_bytes = 4096, .may_end = true, .etag = ""};
 
 	(void)state;
 	assert_int_equal(judge("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"),
@@ -132,9 +132,15 @@ static void ok_is_data_only_for_the_whole_file(void **state)
 		TRANSPORT_NO_RANGES);
 	assert_int_equal(judge_for(&head, "HTTP/1.1 200 OK\r\n\r\n"),
 			 TRANSPORT_NO_RANGES);
+	/* All of it was asked for, but the next request will not be for all. */
+	assert_int_equal(
+		judge_for(&head, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"),
+		TRANSPORT_NO_RANGES);
+	head.is_sequential = true;
 	assert_int_equal(
 		judge_for(&head, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"),
 		TRANSPORT_FAULT_NONE);
+	assert_true(v.is_whole);
 	assert_int_equal(v.n_bytes, 1000);
 	assert_int_equal(v.file_bytes, 1000);
 }
@@ -255,7 +261,7 @@ int main(void)
 		cmocka_unit_test(other_ranges_are_not),
 		cmocka_unit_test(another_file_is_refused),
 		cmocka_unit_test(range_may_end_with_the_file),
-		cmocka_unit_test(ok_is_data_only_for_the_whole_file),
+		cmocka_unit_test(ok_is_no_range_however_small_the_file),
 		cmocka_unit_test(pages_and_codings_are_not_data),
 		cmocka_unit_test(errors_have_a_sentence),
 		cmocka_unit_test(the_last_answer_counts),

@@ -87,7 +87,8 @@ static int setup_host(const char *host)
 	options.n_servers = 1;
 	options.connections = 4;
 	options.connect_timeout_ms = 500;
-	options.timeout_ms = 150;
+	/* Long: on a busy machine only what a test does is to count as a failure. */
+	options.timeout_ms = 5000;
 	options.min_rate_bytes = 1000;
 	snprintf(options.servers[0], sizeof options.servers[0], "http://%s:%u/i.img",
 		 host, httpd.port);
@@ -308,9 +309,17 @@ static void short_body_goes_on_behind_it(void **state)
 	assert_int_equal(st.wire_bytes, 100000);
 }
 
+static void be_impatient(void)
+{
+	options.timeout_ms = 150;
+	kill_net();
+	fork_net();
+}
+
 static void stall_is_given_up(void **state)
 {
 	(void)state;
+	be_impatient();
 	fails_once_with(HTTPD_STALL, "no byte from 127.0.0.1 for 150 ms");
 	assert_int_equal(st.wire_bytes, 100000);
 }
@@ -318,6 +327,7 @@ static void stall_is_given_up(void **state)
 static void trickle_is_given_up(void **state)
 {
 	(void)state;
+	be_impatient();
 	fails_once_with(HTTPD_TRICKLE, "127.0.0.1 is slower than 1000 bytes/s");
 }
 
@@ -361,6 +371,96 @@ static void refused_connection_is_named(void **state)
 	assert_string_equal(st.servers[0].last_error, "connection refused by 127.0.0.1");
 	assert_int_equal(httpd_restart(&httpd), 0);
 	assert_true(finish(1, 4096, 1500, &n));
+}
+
+/* A listener on the server's port whose queue is full: what connects to it hears nothing. */
+struct deaf {
+	int listen_fd, fds[4];
+};
+
+static void deafen(struct deaf *d)
+{
+	struct sockaddr_in a = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)httpd.port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	const int one = 1;
+
+	d->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(
+		setsockopt(d->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one), 0);
+	assert_int_equal(bind(d->listen_fd, (struct sockaddr *)&a, sizeof a), 0);
+	assert_int_equal(listen(d->listen_fd, 0), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(d->fds); i++) {
+		d->fds[i] =
+			socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		(void)!connect(d->fds[i], (struct sockaddr *)&a, sizeof a);
+	}
+	usleep(20000);
+}
+
+static void undeafen(const struct deaf *d)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(d->fds); i++)
+		close(d->fds[i]);
+	close(d->listen_fd);
+}
+
+/* It is tried again, however often it did not answer. */
+static void goes_deaf_and_comes_back(void)
+{
+	struct deaf deaf;
+	uint32_t n;
+
+	fetch(0, 4096);
+	httpd_kill(&httpd);
+	deafen(&deaf);
+	submit(1, 4096, 4096, SOURCE_DEMAND);
+	/* Long enough for a second attempt. */
+	for (unsigned i = 0; i < 100 && st.servers[0].n_errors < 3; i++) {
+		assert_false(finish(1, 4096, 100, &n));
+		source_status(s, &st);
+		if (st.servers[0].n_errors >= 2)
+			assert_string_equal(st.servers[0].last_error,
+					    "no connection to 127.0.0.1 within 500 ms");
+	}
+	undeafen(&deaf);
+	assert_int_equal(httpd_restart(&httpd), 0);
+	assert_true(finish(1, 4096, 5000, &n));
+}
+
+static void only_address_is_tried_again(void **state)
+{
+	(void)state;
+	goes_deaf_and_comes_back();
+}
+
+/* It was there before: a connection that does not come is soon tried for again. */
+static void probe_gives_up_early(void **state)
+{
+	struct deaf deaf;
+	uint32_t n;
+
+	(void)state;
+	options.connect_timeout_ms = 30000;
+	kill_net();
+	fork_net();
+	fetch(0, 4096);
+	httpd_kill(&httpd);
+	submit(1, 4096, 4096, SOURCE_DEMAND);
+	assert_false(finish(1, 4096, 50, &n));
+	deafen(&deaf);
+	for (unsigned i = 0; i < 100 && !strstr(st.servers[0].last_error, "within");
+	     i++) {
+		assert_false(finish(1, 4096, 100, &n));
+		source_status(s, &st);
+	}
+	assert_string_equal(st.servers[0].last_error,
+			    "no connection to 127.0.0.1 within 1500 ms");
+	undeafen(&deaf);
+	assert_int_equal(httpd_restart(&httpd), 0);
+	assert_true(finish(1, 4096, 5000, &n));
 }
 
 static void fill_stands_still_for_demand(void **state)
@@ -837,23 +937,64 @@ static void names_follow_the_system(void **state)
 	rmdir(folder);
 }
 
+static void use_hosts(const char *text)
+{
+	const int fd = openat(cfg.root_fd, "etc/hosts", O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static void use_image_test(const char *hosts)
+{
+	if (cfg.root_fd < 0)
+		skip();
+	use_hosts(hosts);
+	snprintf(options.servers[0], sizeof options.servers[0],
+		 "http://image.test:%u/i.img", httpd.port);
+}
+
+static void only_address_of_a_name_is_tried_again(void **state)
+{
+	(void)state;
+	use_image_test("127.0.0.1 image.test\n");
+	restart_source();
+	fork_net();
+	goes_deaf_and_comes_back();
+}
+
+/* The name's server answers, but no longer with the file, which has moved to another address. */
+static void name_is_looked_up_again(void **state)
+{
+	struct httpd other;
+
+	(void)state;
+	use_image_test("127.0.0.1 image.test\n");
+	cfg.lookup_age_ms = 200;
+	restart_source();
+	fork_net();
+	fetch(0, 4096);
+	assert_int_equal(httpd_start_at(&other, INADDR_LOOPBACK + 80, httpd.port), 0);
+	use_hosts("127.0.0.81 image.test\n");
+	httpd_misbehave(&httpd, HTTPD_HTML, 1000);
+	submit(1, 4096, 4096, SOURCE_DEMAND);
+	uint32_t n;
+	assert_true(finish(1, 4096, 10000, &n));
+	source_status(s, &st);
+	assert_string_equal(st.servers[0].address, "127.0.0.81");
+	httpd_stop(&other);
+}
+
 /* One that is refused, one that answers badly: the name's other address has the file. */
 static void next_address_when_one_fails(void **state)
 {
 	struct httpd other;
 
 	(void)state;
-	if (cfg.root_fd < 0)
-		skip();
-	const int fd = openat(cfg.root_fd, "etc/hosts", O_WRONLY | O_TRUNC | O_CLOEXEC);
-	assert_true(dprintf(fd, "127.0.0.78 image.test\n127.0.0.79 image.test\n"
-				"127.0.0.1 image.test\n") > 0);
-	close(fd);
+	use_image_test("127.0.0.78 image.test\n127.0.0.79 image.test\n"
+		       "127.0.0.1 image.test\n");
 	assert_int_equal(httpd_start_at(&other, INADDR_LOOPBACK + 78, httpd.port), 0);
-	snprintf(options.servers[0], sizeof options.servers[0],
-		 "http://image.test:%u/i.img", httpd.port);
-	/* Only the faults that are made here are to count, however busy the machine is. */
-	options.timeout_ms = 5000;
 	restart_source();
 	fork_net();
 	/* Whichever comes first of the two that listen, it is passed over after this. */
@@ -922,6 +1063,8 @@ int main(void)
 		TEST(redirect_is_followed),
 		TEST(retry_after_is_waited_for),
 		TEST(refused_connection_is_named),
+		TEST(only_address_is_tried_again),
+		TEST(probe_gives_up_early),
 		TEST(fill_stands_still_for_demand),
 		TEST(stop_and_continue),
 		TEST(whole_file_is_read_in_one_go),
@@ -940,6 +1083,10 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(next_address_when_one_fails, setup_silent,
 						teardown),
+		cmocka_unit_test_setup_teardown(name_is_looked_up_again, setup_silent,
+						teardown),
+		cmocka_unit_test_setup_teardown(only_address_of_a_name_is_tried_again,
+						setup_silent, teardown),
 		TEST(orphan_ends),
 		cmocka_unit_test_setup_teardown(silent_name_server_stops_nobody_else,
 						setup_silent, teardown),

@@ -161,15 +161,42 @@ static void outage_of_all_backs_off_and_recovers(void **state)
 	assert_false(done_within(1, 4096, 600000, &ev));
 	source_status(s, &st);
 	assert_true(st.is_away);
-	assert_true(st.servers[0].next_try_ms > 0 && st.servers[0].next_try_ms <= 2000);
+	assert_in_range(st.servers[0].next_try_ms, 1, 500);
 	assert_string_equal(st.servers[0].last_error, t->servers[0].text);
-	/* Ten minutes at a mean of 1 s; the four at the start are one failure. */
-	assert_in_range(t->servers[0].n_submits, 400, 900);
+	/* Ten minutes at a mean of 250 ms; the four at the start are one failure. */
+	assert_in_range(t->servers[0].n_submits, 2000, 2800);
 	t->servers[0].mode = FAKE_ANSWERS;
-	assert_true(done_within(1, 4096, 2000, &ev));
+	assert_true(done_within(1, 4096, 501, &ev));
 	for (uint64_t id = 1; id <= 4; id++)
 		source_release(s, id);
 	assert_int_equal(t->n_active_max, 4);
+}
+
+/* Nobody waits: the server is asked less often, until somebody does. */
+static void outage_without_reads(void **state)
+{
+	struct source_event ev;
+	unsigned n_before;
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].mode = FAKE_FAILS;
+	submit_with(1, 4096, 4096, SOURCE_FILL, 0);
+	assert_false(done_within(1, 4096, 600000, &ev));
+	/* At a mean of 1 s. */
+	assert_in_range(t->servers[0].n_submits, 400, 900);
+	assert_true(t->servers[0].last.is_probe);
+	n_before = t->servers[0].n_submits;
+	submit(2, 8192, 4096);
+	assert_false(done_within(2, 8192, 501, &ev));
+	assert_true(t->servers[0].n_submits > n_before);
+	t->servers[0].mode = FAKE_ANSWERS;
+	assert_true(done_within(2, 8192, 501, &ev));
+	submit(3, 16384, 4096);
+	assert_true(done_within(3, 16384, 501, &ev));
+	assert_false(t->servers[0].last.is_probe);
+	for (uint64_t id = 1; id <= 3; id++)
+		source_release(s, id);
 }
 
 static void half_open_sends_one_probe(void **state)
@@ -505,8 +532,9 @@ static void room_keeps_demand_free(void **state)
 	submit_with(2, 0, 4096, SOURCE_FILL, 0);
 	assert_int_equal(source_room(s, SOURCE_FILL), 0);
 	assert_int_equal(source_room(s, SOURCE_HOT), 1);
-	assert_int_equal(source_room(s, SOURCE_DEMAND), 2);
+	assert_int_equal(source_room(s, SOURCE_DEMAND), 4);
 	submit(3, 0, 4096);
+	assert_int_equal(source_room(s, SOURCE_DEMAND), 3);
 	source_release(s, 1);
 	assert_int_equal(source_room(s, SOURCE_FILL), 0);
 	source_release(s, 3);
@@ -515,7 +543,55 @@ static void room_keeps_demand_free(void **state)
 	source_wait(s, 0, ev, 4);
 	assert_int_equal(source_room(s, SOURCE_FILL), 0);
 	assert_int_equal(source_room(s, SOURCE_HOT), 0);
-	assert_int_equal(source_room(s, SOURCE_DEMAND), 3);
+	assert_int_equal(source_room(s, SOURCE_DEMAND), 4);
+}
+
+/* The fill gives its connections up, before what is fetched ahead does, and gets them when no read waits. */
+static void demand_takes_all_connections(void **state)
+{
+	struct source_event ev[8];
+
+	(void)state;
+	make(1, 4);
+	t->servers[0].mode = FAKE_HANGS;
+	submit_with(1, 0, 4096, SOURCE_FILL, 0);
+	submit_with(2, 4096, 4096, SOURCE_AHEAD, 0);
+	submit_with(3, 8192, 4096, SOURCE_FILL, 0);
+	submit(10, 20480, 4096);
+	assert_int_equal(t->n_cancels, 0);
+	submit(11, 24576, 4096);
+	submit(12, 28672, 4096);
+	assert_int_equal(t->n_cancels, 2);
+	assert_int_equal(t->servers[0].n_submits, 6);
+	/* Not yet: a read waits still. */
+	source_release(s, 12);
+	source_wait(s, 0, ev, 8);
+	assert_int_equal(t->servers[0].n_submits, 6);
+	submit(13, 28672, 4096);
+	submit(14, 32768, 4096);
+	assert_int_equal(t->n_cancels, 4); /* 12 was one */
+	assert_int_equal(t->servers[0].n_submits, 8);
+	assert_int_equal(source_room(s, SOURCE_DEMAND), 0);
+	for (uint64_t id = 10; id <= 14; id++)
+		source_release(s, id);
+	source_wait(s, 0, ev, 8);
+	assert_int_equal(t->servers[0].n_submits, 11);
+	t->servers[0].mode = FAKE_ANSWERS;
+}
+
+/* The hot pack keeps its connections: it brings what reads want. */
+static void hot_pack_keeps_its_connections(void **state)
+{
+	(void)state;
+	make(1, 4);
+	t->servers[0].mode = FAKE_HANGS;
+	submit_with(1, 0, 4096, SOURCE_HOT, 0);
+	submit_with(2, 4096, 4096, SOURCE_HOT, 0);
+	assert_int_equal(source_room(s, SOURCE_DEMAND), 2);
+	submit(3, 8192, 4096);
+	submit(4, 12288, 4096);
+	assert_int_equal(source_room(s, SOURCE_DEMAND), 0);
+	assert_int_equal(t->n_cancels, 0);
 }
 
 static void one_connection_is_taken_from_the_fill(void **state)
@@ -699,11 +775,11 @@ static void ahead_leaves_half_to_demand(void **state)
 	submit_with(1, 0, 100, SOURCE_AHEAD, 0);
 	submit_with(2, 100, 100, SOURCE_AHEAD, 0);
 	assert_int_equal(source_room(s, SOURCE_AHEAD), 0);
-	assert_int_equal(source_room(s, SOURCE_DEMAND), 2);
+	assert_int_equal(source_room(s, SOURCE_DEMAND), 4);
 	assert_int_equal(source_room(s, SOURCE_HOT), 1);
 	submit_with(3, 200, 100, SOURCE_HOT, 0);
 	assert_int_equal(source_room(s, SOURCE_FILL), 0);
-	assert_int_equal(source_room(s, SOURCE_DEMAND), 1);
+	assert_int_equal(source_room(s, SOURCE_DEMAND), 3);
 	/* Now a reader waits for it. */
 	source_promote(s, 1);
 	assert_int_equal(source_room(s, SOURCE_AHEAD), 1);
@@ -938,6 +1014,7 @@ int main(void)
 		TEST(bytes_then_done),
 		TEST(next_server_continues_behind_the_bytes_there),
 		TEST(outage_of_all_backs_off_and_recovers),
+		TEST(outage_without_reads),
 		TEST(half_open_sends_one_probe),
 		TEST(retry_after_is_kept),
 		TEST(fill_probes_the_preferred_server),
@@ -957,6 +1034,8 @@ int main(void)
 		TEST(restart_of_net_loses_nothing),
 		TEST(full_channel_is_tried_again),
 		TEST(room_keeps_demand_free),
+		TEST(demand_takes_all_connections),
+		TEST(hot_pack_keeps_its_connections),
 		TEST(one_connection_is_taken_from_the_fill),
 		TEST(usable_again_ends_wait),
 		TEST(range_may_end_with_the_file),

@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 300
+# A read waits for a server that is away, with its port closed or with its host down, where every packet
+# is lost: it is answered within 2 s of the server's return, each time.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+requires root fuse loop zram nginx jq ip hydrootd
+host_image
+bound_ms=$((2000 * ${HYDROOT_SLOWER:-1}))
+
+# A host that can be taken away: its own namespace, and an address that the other end never has to ask for.
+ns=hydroot-away-$$ dev=hya$$ net=192.168.$((200 + $$ % 50))
+ip netns add "$ns" 2>/dev/null || skip "needs network namespaces"
+defer ip netns delete "$ns"
+ip link add "$dev" type veth peer name eth0 netns "$ns"
+ip address add "$net.1/30" dev "$dev"
+ip link set "$dev" up
+ip -n "$ns" link set eth0 up
+host_up() { ip -n "$ns" address add "$net.2/30" dev eth0; }
+host_down() { ip -n "$ns" address delete "$net.2/30" dev eth0; }
+host_up
+mac=$(ip -n "$ns" -o link show eth0 | sed 's/.*link.ether \([^ ]*\).*/\1/')
+ip neighbour replace "$net.2" lladdr "$mac" dev "$dev" nud permanent
+port=$(free_port)
+NGINX_PREFIX="ip netns exec $ns" NGINX_LISTEN=$net.2 start_nginx far "$served" "$port"
+start_nginx near "$served"
+
+data_offsets "$n_chunks" 11 | awk -v c="$chunk_bytes" '$1 >= 4 * c' >"$T/all"
+next=0
+# recovers NAME DOWN UP ERROR: a read of a missing chunk begins while the server is away
+recovers()
+{
+	local name=$1 down=$2 up=$3 error=$4 offset reader start ms
+	next=$((next + 1))
+	offset=$(sed -n "${next}p" "$T/all")
+	$down
+	echo "$offset" >"$T/offsets"
+	io readers "/dev/hydroot/$name" "$T/got" "$T/offsets" >"$T/reader" 2>&1 &
+	reader=$!
+	defer end_process $reader
+	failed() { status_key "$name" '.servers[0].last_error' | grep -qE "$error"; }
+	wait_for 30 "the error '$error'" failed
+	# At a moment that nobody chose, when the backoff is as long as it gets.
+	sleep "$((4 + RANDOM % 3)).$((RANDOM % 10))"
+	assert "the read still waits" kill -0 $reader
+	$up
+	start=$(now_ms)
+	wait $reader || fail "the read failed: $(cat "$T/reader")"
+	ms=$(($(now_ms) - start))
+	note "$name: answered $ms ms after the server's return"
+	expected_blocks "$raw" "$T/offsets" >"$T/want"
+	assert "the block is the image's" cmp "$T/got" "$T/want"
+	assert_below "ms from the server's return" "$bound_ms" "$ms"
+}
+
+attach back1 --fill=manual --timeout=2s "$(nginx_url near test.hri)"
+for _ in 1 2; do
+	recovers back1 "stop_nginx near" "restart_nginx near" '^connection refused by 127.0.0.1$'
+done
+hydroot detach back1
+
+attach back2 --fill=manual --timeout=2s "http://$net.2:$port/test.hri"
+for _ in 1 2 3; do
+	recovers back2 host_down host_up "^no connection to $net.2 within"
+done
