@@ -5,8 +5,8 @@
 #
 #	tests/check.sh all | STAGE...
 #
-# Stages: lint unit sh fuzz host boot asan tsan, and slow, which is not in "all".  Every stage
-# runs, also after one has failed.
+# Stages: lint unit sh fuzz host boot asan tsan, and matrix and slow, which are not in "all".  Every
+# stage runs, also after one has failed.
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -69,8 +69,17 @@ stage_host()
 stage_boot()
 {
 	build check-programs || return
-	mapfile -t list < <(tests_in boot)
+	mapfile -t list < <(tests_in boot; tests/matrix.sh --list check)
+	tests/matrix.sh --forget
 	run 1 tests/boot-image.sh "${list[@]}"
+}
+
+# The other rows of the table of boots, after the stage boot.
+stage_matrix()
+{
+	build check-programs || return
+	mapfile -t list < <(tests/matrix.sh --rest; tests_in matrix)
+	run 1 "${list[@]}"
 }
 
 # Each target for a few seconds; 60 in the slow stage.
@@ -147,6 +156,7 @@ for stage in "$@"; do
 	"stage_$stage"
 	echo "    $stage: $((SECONDS - stage_start)) s"
 done
+case " $* " in *' boot '* | *' matrix '*) tests/matrix.sh --table ;; esac
 printf '\n--- %d s in all\n' $((SECONDS - start))
 grep '^FAILED' "$results"
 tests/run.sh --summary "$results"

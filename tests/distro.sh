@@ -5,39 +5,51 @@
 #
 #	tests/distro.sh SUITE BUILDER [VARIANT]
 #
-# SUITE: bookworm; BUILDER: initramfs-tools, dracut.  VARIANT of dracut: systemd (default), shell.
+# SUITE: bookworm, trixie; BUILDER: initramfs-tools, dracut.  VARIANT of dracut: systemd (default), shell.
 # A tree of the distribution is made once; in a copy of it hydroot is installed by `make install` and
 # the builder's own command is run, once with and once without hydroot.  Left in
-# build/images/SUITE-BUILDER[-VARIANT]/: initrd.img, initrd.without, sizes (what hydroot adds).
-# The kernel must be that of the base image.
+# build/images/SUITE-BUILDER[-VARIANT]/: initrd.img, sizes (what hydroot adds).
+#
+# The programs have to be linked with the libraries of their initramfs: for another Debian than the machine's
+# own they are built in a tree of it, too, into build/SUITE/.  The kernel must be that of the suite's
+# base image.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
 : "${BUILD:=build}" "${IMAGES:=build/images}"
+suite=$1 builder=$2 variant=${3-}
 . tests/image/base.sh
 
 say() { echo "distro: $*" >&2; }
 die() { say "$*"; exit 1; }
 key_of() { cat -- "$@" | sha256sum | cut -c1-16; }
 
-suite=$1 builder=$2 variant=${3-}
 name=$suite-$builder${variant:+-$variant}
+base=$IMAGES/base
+[ "$suite" = bookworm ] || base=$IMAGES/$suite-base
+own_suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+programs=(hydrootd hydroot hydroot-image hydroot-check)
 
-# What hydrootd is linked with, and the kernel of the base image.
-packages()
+# The packages that have the libraries of the programs, by the names they have in this suite.
+library_packages()
 {
-	echo libfuse3-3 libcurl4 libseccomp2 libdevmapper1.02.1 libaio1 libjansson4 libblkid1 \
-		libssl3 libzstd1 ca-certificates kmod zstd udev linux-image-cloud-amd64
-	case $builder in
-	initramfs-tools) echo initramfs-tools busybox ;;
-	dracut)
-		echo dracut dracut-network isc-dhcp-client systemd-sysv dbus iputils-arping \
-			iproute2
-		;;
-	esac
+	in_build_tree sh -c 'cd "$0" && ldd "$@" | sed -n "s|.*=> [^ ]*/\([^/ ]*\) (.*|*/\1|p" | sort -u |
+		xargs dpkg-query -S | sed "s/:.*//" | sort -u' "$built" "${programs[@]}"
 }
 
-make_tree()
+builder_packages()
+{
+	library_packages
+	printf '%s\n' ca-certificates kmod zstd udev linux-image-cloud-amd64
+	case $builder in
+	initramfs-tools) printf '%s\n' initramfs-tools busybox ;;
+	dracut) printf '%s\n' dracut dracut-network systemd-sysv dbus iputils-arping iproute2 ;;
+	esac
+	# What dracut's network-legacy asks by; newer dracut has systemd-networkd only.
+	[ "$suite-$builder" != bookworm-dracut ] || echo isc-dhcp-client
+}
+
+make_tree() # from $packages
 {
 	local options=() line
 	[ "$(id -u)" = 0 ] || die "needs root, for mmdebstrap"
@@ -46,11 +58,52 @@ make_tree()
 	while read -r line; do
 		options+=("--aptopt=$line")
 	done < <(apt_options)
-	say "installing $suite with $builder"
+	say "installing $suite with $(sed -n '$p' "$packages") and more"
 	mmdebstrap --quiet --mode=root --variant=minbase \
-		--include="$(packages | xargs | tr ' ' ,)" "${options[@]}" \
+		--include="$(xargs <"$packages" | tr ' ' ,)" "${options[@]}" \
 		--aptopt='Acquire::Languages "none"' "$suite" "$work/root" "$work/sources" \
 		>"$work/log" 2>&1 || { tail -n 30 "$work/log" >&2; die "mmdebstrap failed"; }
+}
+
+# Runs a command where programs for this suite are built: on this machine or in a tree of the suite, in a
+# mount namespace of its own, with the source at /src, what is built at /out and a tree to install into at /to.
+in_build_tree() # COMMAND...
+{
+	if [ "$suite" = "$own_suite" ]; then
+		"$@"
+		return
+	fi
+	mkdir -p "build/$suite" "$tree_build"/root/{src,out,to}
+	unshare --mount sh -ec '
+		tree=$1 to=$2
+		shift 2
+		mount --bind . "$tree/src"
+		mount -o remount,bind,ro "$tree/src"
+		mount --bind "build/$0" "$tree/out"
+		[ -z "$to" ] || mount --bind "$to" "$tree/to"
+		mount -t proc proc "$tree/proc"
+		mount --rbind /dev "$tree/dev"
+		exec chroot "$tree" "$@"' "$suite" "$tree_build/root" "${root-}" "$@"
+}
+
+build_programs()
+{
+	built=$BUILD out=$BUILD
+	[ "$suite" != "$own_suite" ] || return 0
+	built=/out out=build/$suite
+	packages=$IMAGES/packages-$suite-build
+	{ tests/setup.sh --list build; echo make; } >"$packages"
+	kept "$suite-tree-build" make_tree "$packages"
+	say "building hydroot in $suite"
+	in_build_tree make -s -j"$(nproc)" -C /src BUILD=/out WERROR=1 "${programs[@]/#//out/}" >&2
+}
+
+install_hydroot()
+{
+	local source=. to=$root
+	[ "$suite" = "$own_suite" ] || source=/src to=/to
+	in_build_tree env -u MAKEFLAGS make -s -C "$source" BUILD="$built" PREFIX=/usr DESTDIR="$to" \
+		install "install-$builder" >&2
 }
 
 # Hooks of an admin: the control tool is kept for the agent.
@@ -83,7 +136,7 @@ build_initramfs() # OUTPUT [OPTION...]
 {
 	local output=$1 version
 	shift
-	version=$(cat "$IMAGES/base/kernel")
+	version=$(cat "$base/kernel")
 	[ -d "$root/lib/modules/$version" ] ||
 		die "$suite has another kernel than $version: remove build/images/ and begin anew"
 	mount --bind /proc "$root/proc"
@@ -101,32 +154,6 @@ build_initramfs() # OUTPUT [OPTION...]
 	cp "$root/boot/initrd.img-$version" "$output"
 }
 
-list() # INITRD: bytes and names of its files
-{
-	local dir=$work/unpacked
-	rm -rf "$dir" && mkdir "$dir"
-	if zstd -qt "$1" 2>/dev/null; then zstd -dcq "$1"; else gzip -dc "$1"; fi >"$work/cpio"
-	(cd "$dir" && cpio -idm --quiet --no-absolute-filenames <"$work/cpio")
-	(cd "$dir" && find . -type f -links 1 -printf '%s %P\n')
-	rm -rf "$dir" "$work/cpio"
-}
-
-# What hydroot adds, and the largest of it.
-compare()
-{
-	list "$work/initrd.img" | sort -k2 >"$work/with.list"
-	list "$work/initrd.without" | sort -k2 >"$work/without.list"
-	{
-		printf '%s: %d bytes without hydroot, %d with it: %d added (compressed)\n' "$name" \
-			"$(stat -c %s "$work/initrd.without")" "$(stat -c %s "$work/initrd.img")" \
-			$(($(stat -c %s "$work/initrd.img") - $(stat -c %s "$work/initrd.without")))
-		join -v 1 -1 2 -2 2 -o 1.1,1.2 "$work/with.list" "$work/without.list" | sort -rn |
-			awk '{ n += $1; if (NR <= 12) printf "%9d  %s\n", $1, $2 }
-				END { printf "%9d  in %d files (not compressed)\n", n, NR }'
-	} >"$work/sizes"
-	rm "$work/with.list" "$work/without.list"
-}
-
 make_initramfs()
 {
 	local options=()
@@ -135,12 +162,13 @@ make_initramfs()
 	say "building an initramfs: $name"
 	cp -a "$tree/root" "$root"
 	build_initramfs "$work/initrd.without" "${options[@]}"
-	${MAKE:-make} -s install "install-$builder" DESTDIR="$root" PREFIX=/usr >&2
+	install_hydroot
 	add_test_hook
 	[ "$builder" != dracut ] || options+=(--include /usr/local/lib/tools.hook /lib/hydroot/hooks/tools)
 	build_initramfs "$work/initrd.img" "${options[@]}"
-	compare
-	rm -rf "$root"
+	tests/initrd-sizes.sh "$name" "$work/initrd.img" "$work/initrd.without" >"$work/sizes"
+	rm -rf --one-file-system "$root" "$work/initrd.without"
+	root=
 }
 
 tidy()
@@ -176,10 +204,13 @@ mkdir -p "$IMAGES"
 exec 9>"$IMAGES/lock-distro"
 flock 9
 trap tidy EXIT
-packages >"$IMAGES/packages-$suite-$builder"
-tree=$IMAGES/tree-$suite-$builder
-kept "tree-$suite-$builder" make_tree "$IMAGES/packages-$suite-$builder" "$IMAGES/base/kernel"
+tree_build=$IMAGES/$suite-tree-build
+build_programs
+packages=$IMAGES/packages-$suite-$builder
+builder_packages >"$packages"
+tree=$IMAGES/$suite-tree-$builder
+kept "$suite-tree-$builder" make_tree "$packages" "$base/kernel"
 mapfile -t parts < <(find initramfs kmod-hints -type f | sort)
-kept "$name" make_initramfs "$tree/root/etc/os-release" "$BUILD/hydrootd" "$BUILD/hydroot" \
-	tests/boot/tools.hook tests/distro.sh "${parts[@]}"
+kept "$name" make_initramfs "$tree/root/etc/os-release" "$out/hydrootd" "$out/hydroot" \
+	tests/boot/tools.hook tests/distro.sh tests/initrd-sizes.sh "${parts[@]}"
 cat "$IMAGES/$name/sizes"

@@ -5,7 +5,8 @@
 #
 #	tests/image.sh base	the filesystem and its kernel      (once, about a minute, as root)
 #	tests/image.sh all	also hydroot images of it, and initramfs to boot them
-#	tests/image.sh squashfs|xfs	also the same tree with that filesystem
+#	tests/image.sh squashfs|erofs|xfs|btrfs	also the same tree with that filesystem
+#	tests/image.sh trixie-FILESYSTEM|bookworm-FILESYSTEM	a root of Debian 13 or 12 with that filesystem, ext4 too
 #	tests/image.sh demo	also an initramfs that copies first, to compare with
 #	tests/image.sh newer	also a newer kernel, with an initramfs of its own
 #
@@ -13,11 +14,14 @@
 # present ones, so things are made again only when that changes:
 #
 # base/    rootfs.ext4 (2 GiB, sparse), vmlinuz, initrd.debian, kernel (its version),
-#          tree/lib/modules, manifest (SHA-256 of each file of the image)
+#          tree/lib/modules, manifest (SHA-256 of each file of the image), attributes
+#          (owners, capabilities, labels: see tests/image/attributes.sh)
+# trixie-base/ the same of Debian 13
 # served/  good/debian.hri, flipped/debian.hri (one bit of one data chunk is wrong),
 #          flipped.chunk (its number), chunks (see tests/chunks.sh), bytes (size of the image)
 # boot/    initramfs.img, initramfs-netkill.img
-# squashfs/, xfs/ debian.hri
+# squashfs/, erofs/, xfs/, btrfs/, trixie-FILESYSTEM/ debian.hri
+# trixie-standalone/ vmlinuz, initramfs.img: the stand-alone initramfs with Debian 13's kernel
 # copyfirst/ initramfs.img: the same boot, by copying the whole image first; for comparison
 # kernel-newer/ vmlinuz, kernel, tree/lib/modules of Linux 6.12, which Debian 12 has beside its own 6.1
 # newer/   vmlinuz, initramfs.img: the same image booted with it (its modules are not in the image)
@@ -67,10 +71,24 @@ with_tree()
 
 squashfs_of() { mksquashfs "$1" "$work/fs" -comp zstd -Xcompression-level 3 -quiet -no-progress >&2; }
 
+erofs_of() { mkfs.erofs -zlz4hc,9 "$work/fs" "$1" >"$work/mkfs.log"; }
+
 xfs_of()
 {
-	truncate -s 1G "$work/fs"
+	truncate -s 2G "$work/fs"
 	mkfs.xfs -q -s size=4096 "$work/fs"
+	copy_into_fs "$1"
+}
+
+btrfs_of()
+{
+	truncate -s 2G "$work/fs"
+	mkfs.btrfs -q --sectorsize 4096 "$work/fs"
+	copy_into_fs "$1"
+}
+
+copy_into_fs() # TREE
+{
 	mkdir "$work/new"
 	mount -o loop "$work/fs" "$work/new"
 	cp -a "$1/." "$work/new/"
@@ -87,7 +105,10 @@ make_filesystem() # KIND
 }
 
 make_squashfs() { make_filesystem squashfs; }
+make_erofs() { make_filesystem erofs; }
 make_xfs() { make_filesystem xfs; }
+make_btrfs() { make_filesystem btrfs; }
+make_ext4() { "$BUILD/hydroot-image" build "$base/rootfs.ext4" "$work/debian.hri"; }
 
 # The other way to boot from RAM: all of the image is copied into zram by curl, zstd and dd.
 make_copyfirst()
@@ -133,10 +154,10 @@ make_newer_kernel()
 	rm -rf "$work/unpacked" "$work/$package"_*.deb
 }
 
-make_newer_boot()
+# The stand-alone initramfs with another kernel than Debian 12's own.
+make_kernel_boot()
 {
-	say "making the initramfs of the newer kernel"
-	kernel_of=$IMAGES/kernel-newer
+	say "making the initramfs of Linux $(cat "$kernel_of/kernel")"
 	make_initramfs "$work/initramfs.img"
 	cp "$kernel_of/vmlinuz" "$work/vmlinuz"
 }
@@ -188,26 +209,47 @@ exec 9>"$IMAGES/lock"
 flock 9
 trap 'rm -rf "${work:-$IMAGES/nothing}"' EXIT
 
-base=$IMAGES/base
-kernel_of=$base
-kept base make_base tests/image/* build/tests/io
-case ${1-} in
-base) ;;
-all | demo | newer | squashfs | xfs)
-	kept served make_image "$base/manifest" "$BUILD/hydroot-image" tests/flip.sh tests/chunks.sh
-	kept boot make_boot "$base/manifest" "$BUILD/hydrootd" "$BUILD/hydroot" tests/boot/*.hook \
-		kmod-hints/modules.list kmod-hints/lists.sh initramfs/*.sh initramfs/standalone/* initramfs/*.rules
-	case $1 in squashfs | xfs)
-		kept "$1" "make_$1" "$base/manifest" "$BUILD/hydroot-image" ;;
-	esac
-	[ "$1" != demo ] || kept copyfirst make_copyfirst "$base/manifest" tests/boot/copyfirst.init tests/image.sh
-	[ "$1" = newer ] || exit 0
-	kept kernel-newer make_newer_kernel tests/image.sh
-	kept newer make_newer_boot "$IMAGES/kernel-newer/kernel" "$BUILD/hydrootd" "$BUILD/hydroot" \
-		tests/boot/*.hook kmod-hints/modules.list initramfs/*.sh initramfs/standalone/* initramfs/*.rules
+recipe=(tests/image/* build/tests/io)
+boot_parts=(tests/boot/*.hook kmod-hints/modules.list kmod-hints/lists.sh initramfs/*.sh
+	initramfs/standalone/* initramfs/*.rules)
+what=${1-} prefix=''
+case $what in
+trixie-*)
+	suite=trixie prefix=trixie- what=${what#trixie-}
+	base=$IMAGES/trixie-base
+	kept trixie-base make_base "${recipe[@]}"
 	;;
 *)
-	say "usage: tests/image.sh base|all|squashfs|xfs|demo|newer"
+	what=${what#bookworm-}
+	base=$IMAGES/base
+	kept base make_base "${recipe[@]}"
+	;;
+esac
+# shellcheck disable=SC2034 # read by the functions above
+kernel_of=$base
+case $prefix$what in
+base | trixie-base) exit 0 ;;
+all | demo | newer | ext4 | squashfs | erofs | xfs | btrfs)
+	kept served make_image "$base/manifest" "$BUILD/hydroot-image" tests/flip.sh tests/chunks.sh
+	kept boot make_boot "$base/manifest" "$BUILD/hydrootd" "$BUILD/hydroot" "${boot_parts[@]}"
+	;;
+trixie-standalone)
+	kept trixie-standalone make_kernel_boot "$base/kernel" "$BUILD/hydrootd" "$BUILD/hydroot" "${boot_parts[@]}"
+	exit 0
+	;;
+trixie-ext4 | trixie-squashfs | trixie-erofs | trixie-xfs | trixie-btrfs) ;;
+*)
+	say "usage: tests/image.sh base|all|demo|newer|[SUITE-]FILESYSTEM|trixie-standalone"
 	exit 2
+	;;
+esac
+case $prefix$what in
+*squashfs | *erofs | *xfs | *btrfs | trixie-ext4)
+	kept "$prefix$what" "make_$what" "$base/manifest" "$BUILD/hydroot-image" ;;
+demo) kept copyfirst make_copyfirst "$base/manifest" tests/boot/copyfirst.init tests/image.sh ;;
+newer)
+	kept kernel-newer make_newer_kernel tests/image.sh
+	kernel_of=$IMAGES/kernel-newer
+	kept newer make_kernel_boot "$kernel_of/kernel" "$BUILD/hydrootd" "$BUILD/hydroot" "${boot_parts[@]}"
 	;;
 esac

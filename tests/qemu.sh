@@ -201,7 +201,7 @@ assert_root_is_plain() # NAME
 assert_manifest() # NAME
 {
 	local manifest=/usr/local/lib/hydroot-test/manifest
-	assert_equal "the manifest in guest $1" "$(sha256sum <"$IMAGES/base/manifest")" \
+	assert_equal "the manifest in guest $1" "$(sha256sum <"${GUEST_BASE:-$IMAGES/base}/manifest")" \
 		"$(guest "$1" 60 "sync; echo 3 >/proc/sys/vm/drop_caches; sha256sum <$manifest")"
 	guest "$1" 300 "cd / && split -n l/2 $manifest /run/manifest. &&
 		{ /usr/bin/sha256sum -c --quiet /run/manifest.aa >/run/a 2>&1 & a=\$!

@@ -4,15 +4,15 @@
 # setup.sh - installs what building and testing need, on Debian 12
 #
 #	tests/setup.sh		installs the packages that are missing, if any
-#	tests/setup.sh --list	names all of them
+#	tests/setup.sh --list [build]	names all of them, or what building alone needs
 #
 # HYDROOT_SETUP=0 makes it do nothing.  No service is started.
 
 set -euo pipefail
 
-packages()
+packages() # [LAST-HEADING]
 {
-	sed 's/[[:space:]]*#.*//; /^$/d' <<-'END'
+	sed "${1:+/$1/q}" <<-'END' | sed 's/[[:space:]]*#.*//; /^$/d'
 	# to build
 	gcc			# the compiler
 	pkg-config		# finds the libraries
@@ -53,6 +53,7 @@ packages()
 	xz-utils		# compressed input
 	fakeroot		# owners and devices of a tree, without root
 	attr			# setfattr: attributes of a tree
+	acl			# setfacl: access control lists of a tree
 	libcap2-bin		# setcap: capabilities in a tree
 	faketime		# the same image on another day
 	debhelper		# the Debian packages
@@ -109,7 +110,7 @@ install_quietly()
 }
 
 if [ "${1-}" = --list ]; then
-	packages
+	packages "${2:+# for lint}"
 	exit 0
 fi
 if [ "${HYDROOT_SETUP-1}" = 0 ]; then

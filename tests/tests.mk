@@ -5,7 +5,7 @@
 #	make check		everything, installing what is missing first (HYDROOT_SETUP=0: not)
 #	make check-unit		unit and sh tests: no root, no network, installs nothing
 #	make check-host		the parts for real: nginx, FUSE, loop, zram; as root
-#	make check-boot		boots Debian under qemu
+#	make check-boot		boots Debian under qemu, all rows of tests/matrix/rows
 #	make check-asan		unit and host tests with address and undefined sanitizers
 #	make check-tsan		the same with the thread sanitizer
 #	make check-fuzz		the fuzz targets, 3 s each; make fuzz FUZZ_SECONDS=60: longer
@@ -67,7 +67,10 @@ check: setup
 check-unit:
 	@$(RUN_CHECK) unit sh
 
-check-host check-boot check-asan check-tsan check-fuzz check-slow lint:
+check-boot:
+	@$(RUN_CHECK) boot matrix
+
+check-host check-asan check-tsan check-fuzz check-slow lint:
 	@$(RUN_CHECK) $(@:check-%=%)
 
 image: check-programs

@@ -4,20 +4,30 @@
 # base.sh - the Debian root filesystem of the test image; sourced by tests/image.sh
 #
 # The image is cached by a hash of this folder: whatever decides what is in it belongs here.
-# Needs $work, the folder that is being made, say and die.
+# Needs $work, the folder that is being made, say and die; $suite may say which Debian.
 # shellcheck disable=SC2154
 
-suite=bookworm
+suite=${suite:-bookworm}
 size=2G
 
-# The deb lines of the machine's own Debian archives, as apt itself understands them.
+# The deb lines of SUITE in the machine's own Debian archives, as apt itself understands them.
+apt_lines()
+{
+	apt-get indextargets --format \
+		'$(ORIGIN)|$(CODENAME)|deb [signed-by=KEYS] $(REPO_URI) $(RELEASE) $(COMPONENT)' \
+		'Created-By: Packages' 2>/dev/null | sed -n "s/^Debian|$1[^|]*|//p" |
+		sed "s|KEYS|/usr/share/keyrings/debian-archive-keyring.gpg|" | sort -u
+}
+
+# Another Debian than the machine's own lies in the same archives.
 apt_sources()
 {
-	local lines
-	lines=$(apt-get indextargets --format \
-		'$(ORIGIN)|$(CODENAME)|deb [signed-by=KEYS] $(REPO_URI) $(RELEASE) $(COMPONENT)' \
-		'Created-By: Packages' 2>/dev/null | sed -n "s/^Debian|${suite}[^|]*|//p" |
-		sed "s|KEYS|/usr/share/keyrings/debian-archive-keyring.gpg|" | sort -u)
+	local lines own
+	lines=$(apt_lines "$suite")
+	if [ -z "$lines" ]; then
+		own=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+		lines=$(apt_lines "$own" | sed "s/ $own/ $suite/")
+	fi
 	[ -n "$lines" ] || return 1
 	echo "$lines"
 }
@@ -47,6 +57,32 @@ settle_root() # TREE: the state that a freshly installed node has after its firs
 	install -m 644 tests/image/hydroot-agent.service "$root/etc/systemd/system/"
 	ln -s ../hydroot-agent.service \
 		"$root/etc/systemd/system/multi-user.target.wants/hydroot-agent.service"
+	add_attributes "$root/usr/local/lib/hydroot-test"
+}
+
+# Files with all that a file can have beside its content, to see what of it arrives in a root.
+add_attributes() # DIR
+{
+	local dir=$1/attributes file
+	install -m 755 tests/image/attributes.sh "$1/"
+	mkdir -p "$dir"
+	for file in capable labelled listed named owned; do
+		echo "$file" >"$dir/$file"
+		chmod 644 "$dir/$file"
+	done
+	setcap cap_net_raw,cap_net_admin+ep "$dir/capable"
+	setfattr -n security.selinux -v system_u:object_r:shadow_t:s0 "$dir/labelled"
+	setfacl -m u:1234:r,g:5678:rw "$dir/listed"
+	setfattr -n user.hydroot.test -v 'a value' "$dir/named"
+	chown 1234:5678 "$dir/owned"
+	chmod 6751 "$dir/owned"
+	mkfifo -m 620 "$dir/pipe"
+	mknod -m 640 "$dir/null" c 1 3
+	chown 0:5 "$dir/null"
+	ln -sfn attributes/owned "$1/link"
+	ln -f "$dir/named" "$dir/named-too"
+	setfattr -n trusted.hydroot.test -v trusted "$dir"
+	chmod 3775 "$dir"
 }
 
 # SHA-256 of every file that a boot leaves alone.  Also kept inside the image.
@@ -57,6 +93,8 @@ write_manifest() # TREE OUTPUT
 		! -path './var/lib/dbus/*' -print0 |
 		LC_ALL=C sort -z | xargs -0 sha256sum) >"$2"
 	install -m 644 "$2" "$1/usr/local/lib/hydroot-test/manifest"
+	chroot "$1" sh /usr/local/lib/hydroot-test/attributes.sh >"$work/attributes"
+	grep -q shadow_t "$work/attributes" || die "the attributes of files cannot be listed"
 }
 
 install_root() # TREE
