@@ -13,8 +13,8 @@ before=$(fuse_connections)
 
 # Ready is resident.
 attach whole1 --mode=full --attach-timeout=20s "$(nginx_url web test.hri)"
-no_daemon() { [ -z "$(daemon_pids whole1)" ]; }
-wait_for 10 "the daemon to exit" no_daemon
+no_daemon() { [ -z "$(daemon_pids "$1")" ]; }
+wait_for 10 "the daemon to exit" no_daemon whole1
 assert_equal "FUSE connections" "$before" "$(fuse_connections)"
 assert_equal "state" resident "$(status_key whole1 .state)"
 assert_equal "mode" full "$(status_key whole1 .mode)"
@@ -71,7 +71,6 @@ refute "a device is left behind" test -e /dev/hydroot/whole4
 # Memory that is not compressed: a loop device over it, which nobody serves.
 check_alone() # NAME STATE WANTED-METHOD
 {
-	no_daemon() { [ -z "$(daemon_pids "$1")" ]; }
 	wait_for 10 "the daemon to exit" no_daemon "$1"
 	assert_equal "FUSE connections" "$before" "$(fuse_connections)"
 	assert_equal "$1" "$2 true $3" \
