@@ -607,6 +607,13 @@ void serve_finish_handover(struct serve *s, enum handover_method method)
 	s->handover_done = true;
 }
 
+/* Everything is there, so the network is not needed any more, but the daemon is. */
+static void stay(struct serve *s)
+{
+	serve_write_status(s);
+	mark_resident(s);
+}
+
 static void hand_over(struct serve *s)
 {
 	enum handover_method method = handover_choose(&s->attachment, s->store);
@@ -621,8 +628,7 @@ static void hand_over(struct serve *s)
 	if (method == HANDOVER_NONE) {
 		log_notice("%s after %.1f s; the daemon goes on serving the device",
 			   attach_state_name(s->state), s->seconds_resident);
-		serve_write_status(s);
-		mark_resident(s);
+		stay(s);
 		return;
 	}
 	s->record->method = method;
@@ -630,10 +636,10 @@ static void hand_over(struct serve *s)
 		serve_release_claim(s);
 	err = handover_run(&s->attachment, s->store, method);
 	if (err < 0) {
-		s->handover_failed = true;
 		snprintf(s->error, sizeof s->error, "handover: %s", strerror(-err));
 		log_error("handover by %s: %s: the daemon goes on serving the device",
 			  handover_method_name(method), strerror(-err));
+		stay(s);
 		return;
 	}
 	serve_finish_handover(s, method);

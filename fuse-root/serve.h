@@ -85,7 +85,7 @@ struct serve {
 	bool is_held; /* the fill rests for want of memory */
 	bool is_store_held; /* that the store may take */
 	char held_reason[160];
-	bool is_attached, is_paused, is_leaving, handover_failed;
+	bool is_attached, is_paused, is_leaving;
 	bool awaits_boot; /* fill=boot, and the boot is not complete: the fill is paused */
 	enum handover_method handover_method;
 	bool handover_done;
