@@ -834,7 +834,7 @@ int serve_run(struct daemon *d)
 	atomic_init(&s->fuse_ended, false);
 	timeline_start(d->timeline, clock_ms());
 	process_ignore_signals();
-	process_check_fuse_timeouts();
+	process_check_kernel_limits();
 	if (s->event_fd < 0) {
 		log_error("serving process: eventfd: %s", strerror(errno));
 		return 1;

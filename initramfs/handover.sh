@@ -292,7 +292,7 @@ hr_write_units()
 		Type=oneshot
 		RemainAfterExit=yes
 		ExecStart=/bin/sh /run/hydroot/.scripts/release.sh
-		TimeoutStartSec=2min
+		TimeoutStartSec=10min
 	END
 	cat >"$hr_units/hydroot-progress.service" <<-END
 		[Unit]
@@ -306,6 +306,22 @@ hr_write_units()
 		Type=exec
 		ExecStart=/bin/sh -c 'cd /run/hydroot/.scripts && . ./settings && . ./lib.sh && . ./progress.sh && hr_watch_root'
 	END
+	# A service that needs a block which is not there while the servers are away waits, and would be killed
+	# for it.  Never stopped but by release.sh: while the root is not resident its shutdown waits, too.
+	cat >"$hr_units/hydroot-watchdogs.service" <<-END
+		[Unit]
+		Description=Let services wait for the server of the root
+		DefaultDependencies=no
+		ConditionPathExists=!/run/hydroot/root/resident
+
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		ExecCondition=/bin/sh -c '[ "\$(systemctl service-watchdogs)" = yes ]'
+		ExecStart=systemctl service-watchdogs no
+		ExecStop=systemctl service-watchdogs yes
+	END
+	ln -sf ../hydroot-watchdogs.service "$hr_units/sysinit.target.wants/hydroot-watchdogs.service"
 	ln -sf ../hydroot-resident.path "$hr_units/paths.target.wants/hydroot-resident.path"
 	ln -sf ../hydroot-progress.service "$hr_units/sysinit.target.wants/hydroot-progress.service"
 }

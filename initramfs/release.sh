@@ -25,7 +25,7 @@ fi
 rm -f "$hr_run"/systemd/network/00-hydroot-*.network "$hr_run"/systemd/network/00-hydroot-*.link \
 	"$hr_run"/NetworkManager/conf.d/00-hydroot-*.conf \
 	"$hr_run"/systemd/system/*.d/00-hydroot.conf
-systemctl stop 'hydroot-lease@*.service' 2>/dev/null
+systemctl stop 'hydroot-lease@*.service' hydroot-watchdogs.service 2>/dev/null
 systemctl daemon-reload
 if systemctl -q is-active systemd-networkd; then
 	networkctl reload

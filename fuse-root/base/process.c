@@ -44,23 +44,36 @@ void process_ignore_signals(void)
 		signal(ignored[i], SIG_IGN);
 }
 
-static void check_timeout(const char *file)
+/* Zero, or it cannot be read: the kernel does not do it. */
+static unsigned long number_in(const char *file)
 {
 	cleanup_fd int fd = open(file, O_RDONLY | O_CLOEXEC);
 	char text[32] = "";
-	unsigned long seconds;
 
 	if (fd < 0 || read(fd, text, sizeof text - 1) <= 0)
-		return;
-	seconds = strtoul(text, NULL, 10);
+		return 0;
+	return strtoul(text, NULL, 10);
+}
+
+static void check_timeout(const char *file)
+{
+	unsigned long seconds = number_in(file);
+
 	if (seconds)
 		log_warning("%s is %lu: the kernel would abort the root after a server "
 			    "outage that long: set it to 0",
 			    file, seconds);
 }
 
-void process_check_fuse_timeouts(void)
+void process_check_kernel_limits(void)
 {
+	const char *panic_file = "/proc/sys/kernel/hung_task_panic";
+
 	check_timeout("/proc/sys/fs/fuse/default_request_timeout");
 	check_timeout("/proc/sys/fs/fuse/max_request_timeout");
+	if (number_in(panic_file))
+		log_warning(
+			"%s is on: the kernel would panic in a server outage of %lu s: "
+			"set it to 0",
+			panic_file, number_in("/proc/sys/kernel/hung_task_timeout_secs"));
 }

@@ -17,7 +17,10 @@ void process_harden(bool say);
 /* Signals of terminals and shutdowns must not end a root disk. */
 void process_ignore_signals(void);
 
-/* Warn when the kernel is set to abort FUSE connections whose requests wait (Linux 6.14). */
-void process_check_fuse_timeouts(void);
+/*
+ * Warn when the kernel is set to abort FUSE connections whose requests wait (Linux 6.14), or to panic when a
+ * task waits for long.
+ */
+void process_check_kernel_limits(void);
 
 #endif

@@ -64,7 +64,8 @@ if command -v systemd-analyze >/dev/null; then
 	SYSTEMD_UNIT_PATH="$T/units:" systemd-analyze verify --man=no --recursive-errors=no \
 		"$T/units/hydroot-resident.path" "$T/units/hydroot-resident.target" \
 		"$T/units/hydroot-release.service" "$T/units/hydroot-wait-resident.service" \
-		"$T/units/hydroot-progress.service" "$T/units/multi-user.target.wants"/* >"$T/out" 2>&1 || true
+		"$T/units/hydroot-progress.service" "$T/units/hydroot-watchdogs.service" \
+		"$T/units/multi-user.target.wants"/* >"$T/out" 2>&1 || true
 	refute "systemd finds fault: $(cat "$T/out")" grep -q 'units/hydroot-.*: ' "$T/out"
 fi
 
