@@ -9,6 +9,7 @@
 # in C, once.  Functions start with hr_; those that answer print it, those that judge return 0 or 1.
 
 hr_console=${hr_console:-/dev/console}
+hr_said=${hr_said:-/run/hydroot/.said}	# what a command said that had its time
 
 # What was mounted and made for the layer over a root, for hr_undo in ladder.sh.
 hr_layer_device=/run/hydroot/.overlay/device
@@ -219,12 +220,25 @@ hr_mount_root()
 # mount -t TYPE -o OPTIONS DEVICE DIR, within $hr_limit seconds if that is set
 hr_mount()
 {
-	# shellcheck disable=SC2086 # words, or nothing
-	if hr_text=$(${hr_limit:+timeout -s KILL $hr_limit} mount -t "$1" -o "$2" "$3" "$4" 2>&1); then
-		return 0
+	if [ -n "${hr_limit:-}" ]; then
+		! hr_within "$hr_limit" mount -t "$1" -o "$2" "$3" "$4" || return 0
+	else
+		! hr_text=$(mount -t "$1" -o "$2" "$3" "$4" 2>&1) || return 0
 	fi
 	hr_error="$3: mount as $1 ($2): ${hr_text:-failed}"
 	return 1
+}
+
+# hr_within SECONDS COMMAND...: what it says is in hr_text.  By a file: a pipe would be waited for as long as
+# anything lives that the command has started.
+hr_within()
+{
+	hr_status=0
+	timeout -s KILL "$@" >"$hr_said" 2>&1 </dev/null || hr_status=$?
+	hr_text=$(cat "$hr_said")
+	rm -f "$hr_said"
+	case $hr_status in 124 | 137 | 143) hr_text="no end within $1 s" ;; esac
+	return $hr_status
 }
 
 # The filesystem of DEVICE with a writable layer of KIND over it.  /run is handed over, so the layer

@@ -44,8 +44,8 @@ hr_mount_transport()
 {
 	hr_error=
 	if [ -e "$hr_transport_dir/$hr_scheme" ]; then
-		hr_text=$(timeout "$hr_transport_seconds" sh "$hr_transport_dir/$hr_scheme" \
-			"$hr_host" "${hr_path%/*}" "$hr_dir" 2>&1 </dev/null) && return
+		hr_within "$hr_transport_seconds" sh "$hr_transport_dir/$hr_scheme" \
+			"$hr_host" "${hr_path%/*}" "$hr_dir" && return
 		hr_error="$hr_transport_dir/$hr_scheme: ${hr_text:-failed}"
 		return 1
 	fi

@@ -177,7 +177,7 @@ END
 transports() # SERVERS
 {
 	sed "s|/run/hydroot|$T|g" initramfs/transport.sh >"$T/transport.sh"
-	busybox sh -c "hr_lib=initramfs; hr_transports=$T/.transports hr_transport_dir=$T/hooks
+	busybox sh -c "hr_lib=initramfs; hr_transports=$T/.transports hr_transport_dir=$T/hooks hr_said=$T/said
 		. initramfs/boot.sh; . $T/transport.sh
 		hr_console=/dev/stdout; hr_mount() { echo \"\$@\" >>$T/mounts; }
 		hydroot_servers='$1'; hr_mount_transports" | cat >"$T/out"
@@ -191,15 +191,15 @@ assert_contains "an unknown one" 'transport: x://h: no such transport: put a hoo
 
 # A hook that hangs, and a mount that hangs, end.
 printf 'sleep 100\n' >"$T/hooks/hanging"
-hanging() { asked "$1" "hr_transport_seconds=1 hr_transport_dir=$T/hooks hr_scheme=hanging hr_host=h hr_path=/p hr_dir=/d
+hanging() { asked "$1" "hr_said=$T/said hr_transport_seconds=1 hr_transport_dir=$T/hooks hr_scheme=hanging hr_host=h hr_path=/p hr_dir=/d
 	$2; echo \"\$? \$hr_error\""; }
-hanging "1 $T/hooks/hanging: failed" hr_mount_transport
+hanging "1 $T/hooks/hanging: no end within 1 s" hr_mount_transport
 mkdir "$T/slow"
 printf '#!/bin/sh\nsleep 100\n' >"$T/slow/mount"
 chmod 755 "$T/slow/mount"
-mounted=$(PATH=$T/slow:$PATH dash -c "hr_lib=initramfs; . initramfs/boot.sh; hr_limit=1
+mounted=$(PATH=$T/slow:$PATH dash -c "hr_lib=initramfs; hr_said=$T/said; . initramfs/boot.sh; hr_limit=1
 	hr_mount nfs ro h:/p /nowhere || echo \"\$hr_error\"")
-assert_contains "a mount that hangs" '^h:/p: mount as nfs \(ro\): ' <(echo "$mounted")
+assert_contains "a mount that hangs" '^h:/p: mount as nfs \(ro\): no end within 1 s' <(echo "$mounted")
 # The overlay's zram goes back with the rest of a root that cannot be used.
 asked "removed 7" "hr_layer_device=$T/layer; echo 7 >$T/layer
 	hr_warn() { echo removed \$*; }; hr_free_layer | sed 's|/dev/zram\(.*\): cannot.*|\1|'"
