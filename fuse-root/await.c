@@ -2,8 +2,8 @@
 /*
  * await.c - the process that was called, while the others make the device
  *
- * It shows a bar on a terminal, takes the daemon along when it is interrupted, and sees to it that an attach that
- * failed has left a status, however its processes ended.
+ * It shows a bar on a terminal, takes the daemon along when it is interrupted, and sees
+ * to it that an attach that failed has left a status, however its processes ended.
  */
 #include <errno.h>
 #include <poll.h>
@@ -30,7 +30,10 @@ static void on_signal(int number)
 	interrupted = number;
 }
 
-/* What is to end us ends the daemon first; blocked but for the waits, so that none is missed.  The mask for those. */
+/*
+ * What is to end us ends the daemon first; blocked but for the waits, so that none is
+ * missed.  The mask for those.
+ */
 static void catch_signals(sigset_t *ret_mask)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
@@ -49,7 +52,10 @@ static void catch_signals(sigset_t *ret_mask)
 	sigprocmask(SIG_BLOCK, &ours, ret_mask);
 }
 
-/* "R" and the device's path, or "" at the end of the daemon; nothing yet when it was interrupted. */
+/*
+ * "R" and the device's path, or "" at the end of the daemon; nothing yet when it was
+ * interrupted.
+ */
 static void read_line(const struct daemon *d, int ready_fd, const sigset_t *mask,
 		      char ret[READY_BYTES])
 {

@@ -19,7 +19,8 @@ enum keeper_msg_kind {
 	KEEPER_READY = 1, /* serve to keeper: the device `text` is ready */
 	KEEPER_RESTART_NET, /* serve to keeper: network process number `text` does not behave */
 	KEEPER_NET_DONE, /* serve to keeper: end the network process, for good */
-	KEEPER_NAMES, /* serve to keeper: servers have names now: keep the resolver's files up to date */
+	/* serve to keeper: servers have names now: keep the resolver's files up to date */
+	KEEPER_NAMES,
 	KEEPER_TERMINATE, /* keeper to serve: detach if nobody uses the device */
 };
 
@@ -61,21 +62,23 @@ void daemon_tell(int fd, enum keeper_msg_kind kind, const char *text);
 bool daemon_hear(int fd, struct keeper_msg *ret);
 
 /*
- * The keeper's life: fork the network and the serving process, and again whenever one of them dies,
- * until the serving process ends by itself; before the device is ready its death is the end, too.
- * Writes "R" and the device's path to ready_fd once, and closes it.  Returns the exit status.  Single-threaded: it may fork at any time.
+ * The keeper's life: fork the network and the serving process, and again whenever one of
+ * them dies, until the serving process ends by itself; before the device is ready its
+ * death is the end, too. Writes "R" and the device's path to ready_fd once, and closes
+ * it.  Returns the exit status.  Single-threaded: it may fork at any time.
  */
 int keeper_run(struct daemon *d, int ready_fd);
 
 /*
- * In the process that was called, after it has forked the keeper: until the device is ready, and its path is printed
- * then; or until that has failed.  Takes the daemon along when it is interrupted.  Exit status.
+ * In the process that was called, after it has forked the keeper: until the device is
+ * ready, and its path is printed then; or until that has failed.  Takes the daemon along
+ * when it is interrupted.  Exit status.
  */
 int daemon_await_ready(const struct daemon *d, int ready_fd, pid_t keeper);
 
 /*
- * The serving process' life, from the first byte of the image to the end, or, with n_serve_deaths, from
- * where its predecessor died.  Exit status.
+ * The serving process' life, from the first byte of the image to the end, or, with
+ * n_serve_deaths, from where its predecessor died.  Exit status.
  */
 int serve_run(struct daemon *d);
 

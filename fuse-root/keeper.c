@@ -2,11 +2,12 @@
 /*
  * keeper.c - the process that forks the others
  *
- * It has one thread and does nothing but wait, so that fork is safe at any time: a network process
- * that was killed (PID 1 kills what is not root at switch_root) is replaced within milliseconds, and so
- * is the serving process, with the descriptors (base/hold.h) and the memory (base/region.h) that the
- * keeper has for it.  The keeper maps none of that memory: the network process must not inherit it.
- * Nothing is executed and no file is opened, because after switch_root there are none.
+ * It has one thread and does nothing but wait, so that fork is safe at any time: a
+ * network process that was killed (PID 1 kills what is not root at switch_root) is
+ * replaced within milliseconds, and so is the serving process, with the descriptors
+ * (base/hold.h) and the memory (base/region.h) that the keeper has for it.  The keeper
+ * maps none of that memory: the network process must not inherit it. Nothing is executed
+ * and no file is opened, because after switch_root there are none.
  */
 #include "daemon.h"
 
@@ -130,8 +131,9 @@ static void fork_net(struct keeper *k)
 }
 
 /*
- * The system's resolver files change: by DHCP, and at switch_root they become others.  Reading them may
- * have to wait for the disk that we serve, so a child does it and nobody waits for that.
+ * The system's resolver files change: by DHCP, and at switch_root they become others.
+ * Reading them may have to wait for the disk that we serve, so a child does it and nobody
+ * waits for that.
  */
 static void fork_names(struct keeper *k)
 {
@@ -280,7 +282,10 @@ static void say_serve_death(const struct keeper *k)
 		log_warning("serving process: could not go on: %s", next);
 }
 
-/* The network process goes too: with its next one comes a socket that the next serving process can have. */
+/*
+ * The network process goes too: with its next one comes a socket that the next serving
+ * process can have.
+ */
 static void serve_ended(struct keeper *k, int status)
 {
 	int64_t now_ms = clock_ms();

@@ -193,8 +193,8 @@ static int check_name_is_free(const char *name)
 }
 
 /*
- * Known before anything is fetched.  Mode full comes without but for a writable device on a disk, where somebody has
- * to note what is written.
+ * Known before anything is fetched.  Mode full comes without but for a writable device on
+ * a disk, where somebody has to note what is written.
  */
 static int check_fuse(struct options *o, int err)
 {
@@ -217,8 +217,8 @@ static int check_fuse(struct options *o, int err)
 }
 
 /*
- * What a serving process leaves to the next one, and what only a path leads to.  A device node that is
- * not there is missed, with a message, by who needs it.
+ * What a serving process leaves to the next one, and what only a path leads to.  A device
+ * node that is not there is missed, with a message, by who needs it.
  */
 static int prepare_to_outlive(struct daemon *d)
 {

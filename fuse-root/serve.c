@@ -131,7 +131,10 @@ static int control_detach(void *ctx, char *why, size_t why_bytes)
 	char loop[LOOP_PATH_BYTES];
 	int err;
 
-	/* Nobody has our device open then, and clearing our own loop device would lose what is written to the other. */
+	/*
+	 * Nobody has our device open then, and clearing our own loop device would lose
+	 * what is written to the other.
+	 */
 	if (s->is_attached && attachment_is_below_loop(&s->attachment, loop)) {
 		snprintf(why, why_bytes, "the device is in use: below the loop device %s",
 			 loop);
@@ -150,8 +153,8 @@ static int control_detach(void *ctx, char *why, size_t why_bytes)
 }
 
 /*
- * Many nodes start at the same moment: each lets the others boot for a random time before it fills.  The same at the
- * end of the boot, which they also reach together.
+ * Many nodes start at the same moment: each lets the others boot for a random time before
+ * it fills.  The same at the end of the boot, which they also reach together.
  */
 static void hold_fill(struct serve *s)
 {
@@ -239,8 +242,8 @@ static void wait_for_events(struct serve *s, int timeout_ms)
 /* -- start -------------------------------------------------------------------------------- */
 
 /*
- * The error in the status is what was logged in this step (log_forget_error), where the facts were known.  Who goes
- * on where another process died says it himself.
+ * The error in the status is what was logged in this step (log_forget_error), where the
+ * facts were known.  Who goes on where another process died says it himself.
  */
 static int fail(struct serve *s, int err, const char *what)
 {
@@ -390,7 +393,10 @@ static int open_cache(struct serve *s)
 	return cache_new(&config, &s->cache);
 }
 
-/* Whoever pinned the image by its digest alone has said nothing that a pack could be held against. */
+/*
+ * Whoever pinned the image by its digest alone has said nothing that a pack could be held
+ * against.
+ */
 static struct hot_config pack_config(const struct serve *s)
 {
 	if (!s->o->pack[0])
@@ -457,8 +463,8 @@ int serve_make_parts(struct serve *s)
 }
 
 /*
- * attach-timeout leads to a mounted root, not only to a device: a mount that waits for a server which is
- * gone has to fail, so that the initramfs can try the fallback.
+ * attach-timeout leads to a mounted root, not only to a device: a mount that waits for a
+ * server which is gone has to fail, so that the initramfs can try the fallback.
  */
 static int64_t mount_deadline_ms(const struct serve *s)
 {
@@ -686,8 +692,8 @@ static int deliver(struct serve *s)
 }
 
 /*
- * Until all is there; or until what is there has to do, when memory runs low.  A store that is no block
- * device is served by the daemon, as in mode hybrid.
+ * Until all is there; or until what is there has to do, when memory runs low.  A store
+ * that is no block device is served by the daemon, as in mode hybrid.
  */
 static int copy_all(struct serve *s)
 {

@@ -117,10 +117,12 @@ struct serve {
 
 /*
  * At run time, main thread only; 0, or -errno with a reason in `why`.
- * serve_set_mode: hybrid or stream.  To hybrid the fill starts; to stream it ends and, where more is stored
- * than the cache may take, chunks begin to leave.  -EBUSY: it is resident or not ready yet;
- * -EOPNOTSUPP: the store is smaller than the image, or the mode is full; -ENOMEM: hybrid would not fit.
- * serve_set_cache: the budget, in mode stream at once, else for when it comes to that.  -EINVAL: too small.
+ * serve_set_mode: hybrid or stream.  To hybrid the fill starts; to stream it ends and,
+ * where more is stored than the cache may take, chunks begin to leave.  -EBUSY: it is
+ * resident or not ready yet; -EOPNOTSUPP: the store is smaller than the image, or the
+ * mode is full; -ENOMEM: hybrid would not fit.
+ * serve_set_cache: the budget, in mode stream at once, else for when it comes to that.
+ * -EINVAL: too small.
  */
 int serve_set_mode(struct serve *s, enum option_mode mode, char *why,
 		   size_t why_bytes) _must_check_;
@@ -149,8 +151,9 @@ void serve_record_settings(struct serve *s);
 /* As serve_warn has them. */
 void serve_record_warnings(struct serve *s);
 /*
- * Instead of the start: go on where another serving process died, with its devices, its memory and the requests
- * that it left.  -errno, logged: another process may have more luck.
+ * Instead of the start: go on where another serving process died, with its devices, its
+ * memory and the requests that it left.  -errno, logged: another process may have more
+ * luck.
  */
 int serve_resume(struct serve *s) _must_check_;
 
@@ -163,7 +166,10 @@ void serve_begin_rate(struct serve *s);
 /* Everything about the attachment as it is now. */
 void serve_status(struct serve *s, struct status *ret);
 
-/* Why nothing comes while the image is asked for: the first server that is away, and what it last said.  False: none is. */
+/*
+ * Why nothing comes while the image is asked for: the first server that is away, and what
+ * it last said.  False: none is.
+ */
 bool serve_describe_away(struct serve *s, char *ret, size_t n_bytes);
 
 /* Once a second and at each change: status.json, console lines while servers are away, progress. */
@@ -189,7 +195,10 @@ void serve_write_status(struct serve *s);
 
 /* Threads that read and write, but for those of the recheck. */
 unsigned serve_n_store_threads(void);
-/* s->store as the options want it; as the process before this one had it.  -errno, logged but for -ENOMEM. */
+/*
+ * s->store as the options want it; as the process before this one had it.  -errno, logged
+ * but for -ENOMEM.
+ */
 int serve_open_store(struct serve *s) _must_check_;
 int serve_take_store(struct serve *s) _must_check_;
 /* Of a persistent store that was given: nobody has it to himself any more. */
@@ -203,27 +212,34 @@ void serve_warn(struct serve *s, const char *fmt, ...) _printf_(2, 3);
 void serve_keep_warning(struct serve *s, const char *text);
 
 /*
- * The image is known and the store is not made: does it fit into memory?  If not, low-memory decides:
- * the mode becomes stream, or -ENOMEM with s->error.
+ * The image is known and the store is not made: does it fit into memory?  If not,
+ * low-memory decides: the mode becomes stream, or -ENOMEM with s->error.
  */
 int serve_preflight(struct serve *s) _must_check_;
 /*
- * While the image is not known yet: servers that give whole files only will not do, but in mode full.  Hybrid
- * goes on as that where there is no other.  False, with s->error: in mode stream.
+ * While the image is not known yet: servers that give whole files only will not do, but
+ * in mode full.  Hybrid goes on as that where there is no other.  False, with s->error:
+ * in mode stream.
  */
 bool serve_servers_will_do(struct serve *s) _must_check_;
-/* The complete store has a block device, or a file to make one of, that can be left alone with the image. */
+/*
+ * The complete store has a block device, or a file to make one of, that can be left alone
+ * with the image.
+ */
 bool serve_can_be_left(const struct serve *s);
 /*
- * Would all of the image fit, with what is there?  True also when nobody knows.  False: both numbers are
- * in `why`.
+ * Would all of the image fit, with what is there?  True also when nobody knows.  False:
+ * both numbers are in `why`.
  */
 bool serve_would_fit(struct serve *s, char *why, size_t why_bytes) _must_check_;
 /* After is_paused or is_held has changed. */
 void serve_pause_fill(struct serve *s);
 /* Once a second: below the reserve the fill stops, and low-memory decides. */
 void serve_watch_memory(struct serve *s);
-/* Once a second: in mode stream the cache leaves others the reserve, as far as it can; serve_cache.c. */
+/*
+ * Once a second: in mode stream the cache leaves others the reserve, as far as it can;
+ * serve_cache.c.
+ */
 void serve_limit_cache(struct serve *s);
 /* Mode full: false, with s->error, when nothing has come for attach-timeout. */
 bool serve_full_goes_on(struct serve *s) _must_check_;

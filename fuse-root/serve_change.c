@@ -83,8 +83,8 @@ static int set_rate(struct serve *s, const struct options *next, char *why _unus
 }
 
 /*
- * The cache before the mode that uses it, or that would begin with a budget which was not meant.  What
- * cannot fail comes last.
+ * The cache before the mode that uses it, or that would begin with a budget which was not
+ * meant.  What cannot fail comes last.
  */
 static const struct setter setters[] = {
 	{CHANGE_CACHE, set_cache},    {CHANGE_RESERVE, set_reserve},

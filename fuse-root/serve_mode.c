@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * serve_mode.c - how the image comes: at once and filled later, all of it first, or on demand only
+ * serve_mode.c - how the image comes: at once and filled later, all of it first, or on
+ * demand only
  *
- * The mode that was asked for is not always the one that is possible: the image may not fit into
- * memory, or the server may give only whole files.  What is decided here, and when, is said in the log,
- * with the numbers, and stays in the warnings of the status.
+ * The mode that was asked for is not always the one that is possible: the image may not
+ * fit into memory, or the server may give only whole files.  What is decided here, and
+ * when, is said in the log, with the numbers, and stays in the warnings of the status.
  */
 #include "serve.h"
 
@@ -79,8 +80,8 @@ static bool can_stream(struct serve *s)
 enum ranges { RANGES_MAYBE, RANGES_NOT_NOW, RANGES_NEVER };
 
 /*
- * Is there a server that does not know ranges, and no other?  Another that failed a few times may come
- * back (NOT_NOW), or it may not.
+ * Is there a server that does not know ranges, and no other?  Another that failed a few
+ * times may come back (NOT_NOW), or it may not.
  */
 static enum ranges judge_servers(struct source_status *src)
 {

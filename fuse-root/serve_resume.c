@@ -2,8 +2,8 @@
 /*
  * serve_resume.c - a serving process that goes on where another one died
  *
- * Everything comes from the keeper: descriptors (base/hold.h) and memory (base/region.h).  No path is
- * opened, no server is asked before the requests that wait can be answered.
+ * Everything comes from the keeper: descriptors (base/hold.h) and memory (base/region.h).
+ * No path is opened, no server is asked before the requests that wait can be answered.
  */
 #include "serve.h"
 
@@ -38,8 +38,8 @@ static void record_servers(struct serve *s)
 }
 
 /*
- * The source begins with the keeper's list, which the network process has, too; what is another one since
- * has to be told to it.
+ * The source begins with the keeper's list, which the network process has, too; what is
+ * another one since has to be told to it.
  */
 static void take_servers(struct serve *s)
 {
@@ -171,8 +171,8 @@ static bool finish_detach(struct serve *s)
 }
 
 /*
- * Reads that waited for a chunk do so again, so who fetches has to run first; and who makes room and who checks what a
- * disk has, for writes.
+ * Reads that waited for a chunk do so again, so who fetches has to run first; and who
+ * makes room and who checks what a disk has, for writes.
  */
 static int take_requests(struct serve *s)
 {

@@ -70,8 +70,9 @@ static uint64_t fetched_bytes(const struct status *st)
 }
 
 /*
- * What is still to be fetched, as it comes: zeros cost nothing, so bytes that are there say little of the time that the
- * rest takes.  What a persistent store has had is not among what was fetched.
+ * What is still to be fetched, as it comes: zeros cost nothing, so bytes that are there
+ * say little of the time that the rest takes.  What a persistent store has had is not
+ * among what was fetched.
  */
 static uint64_t left_bytes(const struct serve *s, const struct status *st)
 {
@@ -144,7 +145,10 @@ static void describe_away(const struct source_status *src, uint64_t n_waiting, c
 		 (server->next_try_ms + 999) / 1000, reads);
 }
 
-/* Before there is an image to read: the first that is away, with what it last said.  False: nobody is. */
+/*
+ * Before there is an image to read: the first that is away, with what it last said.
+ * False: nobody is.
+ */
 bool serve_describe_away(struct serve *s, char *ret, size_t n_bytes)
 {
 	static struct source_status src; /* large; the main thread's alone */
@@ -158,7 +162,10 @@ bool serve_describe_away(struct serve *s, char *ret, size_t n_bytes)
 	return true;
 }
 
-/* What a person has to do something about before it is too late.  False: there is nothing of that. */
+/*
+ * What a person has to do something about before it is too late.  False: there is nothing
+ * of that.
+ */
 static bool describe_written(const struct serve *s, char ret[OPTIONS_WARNING_BYTES])
 {
 	struct cache_stats cache;

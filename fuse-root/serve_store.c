@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * serve_store.c - the store of an attachment: made by the first serving process, taken over by the next ones
+ * serve_store.c - the store of an attachment: made by the first serving process, taken
+ * over by the next ones
  *
- * What a store consists of outlives the process: descriptors in the keeper, tables in the region, its
- * sizes in the record.
+ * What a store consists of outlives the process: descriptors in the keeper, tables in the
+ * region, its sizes in the record.
  */
 #include "serve.h"
 
@@ -21,8 +22,8 @@
 /* -- zram --------------------------------------------------------------------------------- */
 
 /*
- * In mode stream the kernel's table for a zram device of the image's size may be too much.  On error the zram
- * device is still s->store.
+ * In mode stream the kernel's table for a zram device of the image's size may be too
+ * much.  On error the zram device is still s->store.
  */
 static int put_slots_over(struct serve *s)
 {

@@ -165,8 +165,9 @@ int img_check_signature(const struct img *img, const char *pem,
 			size_t n_bytes) _must_check_;
 
 /*
- * For messages, since key ids are hints only: of signature i (false: there is none), and of a public
- * key in PEM (errors: KEY MEMORY INTERNAL).  All zero: the signer did not say.
+ * For messages, since key ids are hints only: of signature i (false: there is none), and
+ * of a public key in PEM (errors: KEY MEMORY INTERNAL).  All zero: the signer did not
+ * say.
  */
 bool img_signature_key_id(const struct img *img, uint32_t i,
 			  uint8_t ret[IMG_KEY_ID_BYTES]) _must_check_;
@@ -180,14 +181,15 @@ int img_public_key_id(const char *pem, size_t n_bytes,
 int img_check_meta(const struct img *img, const void *meta, size_t n_bytes) _must_check_;
 
 /*
- * What a META that passed img_check_meta says of the architecture, as in `uname -m`; "" when it says
- * nothing.  img_architecture_runs_on: can a kernel whose `uname -m` is `machine` run programs of it?
+ * What a META that passed img_check_meta says of the architecture, as in `uname -m`; ""
+ * when it says nothing.  img_architecture_runs_on: can a kernel whose `uname -m` is
+ * `machine` run programs of it?
  */
 void img_meta_architecture(const void *meta, size_t n_bytes,
 			   char ret[IMG_ARCHITECTURE_BYTES]);
 /*
- * Does a META that passed img_check_meta list kernel `release`, or no kernels at all?  If not, `ret`
- * says which it lists, cut where it is full.
+ * Does a META that passed img_check_meta list kernel `release`, or no kernels at all?  If
+ * not, `ret` says which it lists, cut where it is full.
  */
 #define IMG_KERNELS_BYTES 128
 bool img_meta_has_kernel(const void *meta, size_t n_bytes, const char *release,
@@ -201,7 +203,10 @@ bool img_architecture_runs_on(const char *architecture, const char *machine);
  */
 int img_set_table(struct img *img, const void *table, size_t n_bytes) _must_check_;
 
-/* Where index page `page` is stored; n_bytes 0 means a ZERO PAGE: decode it from nothing.  Error: RANGE. */
+/*
+ * Where index page `page` is stored; n_bytes 0 means a ZERO PAGE: decode it from nothing.
+ * Error: RANGE.
+ */
 int img_page_locate(const struct img *img, uint64_t page,
 		    struct img_range *ret) _must_check_;
 
@@ -233,7 +238,10 @@ static inline uint64_t img_page_of(uint64_t ci)
 /* Expanded length of chunk ci, 0 when outside the image. */
 uint32_t img_chunk_raw_bytes(const struct img *img, uint64_t ci);
 
-/* The most bytes a zstd frame of one chunk may have in this image (a limit, checked in the index). */
+/*
+ * The most bytes a zstd frame of one chunk may have in this image (a limit, checked in
+ * the index).
+ */
 uint32_t img_stored_bytes_max(uint32_t chunk_bytes);
 
 /* A decoder with all memory it will ever need allocated; NULL without memory. */
@@ -296,17 +304,18 @@ struct img_hot {
 };
 
 /*
- * Check and decode the table of the hot pack in the image: info.hot_table_bytes at info.hot_off.
- * *ret_hot is the caller's to img_hot_free.  Errors: RANGE (the image has no hot pack) LENGTH DIGEST
- * MAGIC FIELD RESERVED MEMORY INTERNAL.
+ * Check and decode the table of the hot pack in the image: info.hot_table_bytes at
+ * info.hot_off. *ret_hot is the caller's to img_hot_free.  Errors: RANGE (the image has
+ * no hot pack) LENGTH DIGEST MAGIC FIELD RESERVED MEMORY INTERNAL.
  */
 int img_hot_new(const struct img *img, const void *table, size_t n_bytes,
 		struct img_hot **ret_hot) _must_check_;
 void img_hot_free(struct img_hot *hot);
 
 /*
- * One frame: check its length and digest, only then decompress its raw_bytes into dst, which has room for
- * IMG_HOT_FRAME_RAW_MAX.  src must not change meanwhile.  Errors: LENGTH DIGEST ZSTD INTERNAL.
+ * One frame: check its length and digest, only then decompress its raw_bytes into dst,
+ * which has room for IMG_HOT_FRAME_RAW_MAX.  src must not change meanwhile.  Errors:
+ * LENGTH DIGEST ZSTD INTERNAL.
  */
 int img_hot_frame_decode(struct img_decoder *d, const struct img_hot_frame *frame,
 			 const void *src, size_t src_bytes, void *dst) _must_check_;
@@ -329,7 +338,10 @@ int img_pack_new(const void *head, size_t n_bytes, struct img_pack **ret) _must_
 void img_pack_free(struct img_pack *pack);
 const struct img_pack_info *img_pack_info(const struct img_pack *pack);
 
-/* Any of its signatures must verify with the PEM public key.  Errors: UNSIGNED SIGNATURE KEY INTERNAL. */
+/*
+ * Any of its signatures must verify with the PEM public key.  Errors: UNSIGNED SIGNATURE
+ * KEY INTERNAL.
+ */
 int img_pack_check_signature(const struct img_pack *pack, const char *pem,
 			     size_t n_bytes) _must_check_;
 
@@ -338,8 +350,9 @@ bool img_pack_key_id(const struct img_pack *pack, uint32_t i,
 		     uint8_t ret[IMG_KEY_ID_BYTES]) _must_check_;
 
 /*
- * img_hot_new of a side file.  Error also: DIGEST when it is the pack of another image.  Without its
- * image (img NULL) the table is held against what it says itself: enough to show it, not to use it.
+ * img_hot_new of a side file.  Error also: DIGEST when it is the pack of another image.
+ * Without its image (img NULL) the table is held against what it says itself: enough to
+ * show it, not to use it.
  */
 int img_pack_hot_new(const struct img_pack *pack, const struct img *img,
 		     const void *table, size_t n_bytes,

@@ -18,7 +18,10 @@ struct img {
 	uint32_t *stored_before; /* per page: how many stored pages lie before it */
 };
 
-/* The fields of *info into a HEAD of zeros, contradictory or not; digests of sections are not among them. */
+/*
+ * The fields of *info into a HEAD of zeros, contradictory or not; digests of sections are
+ * not among them.
+ */
 void img_head_encode(const struct img_info *info, struct disk_head *h);
 
 /* UUID, digest and checksum of a HEAD whose other fields are set. */

@@ -19,7 +19,10 @@ int img_key_private(const char *pem, size_t n_bytes, EVP_PKEY **ret_key) _must_c
 /* Error: INTERNAL. */
 int img_key_id(EVP_PKEY *key, uint8_t ret[IMG_KEY_ID_BYTES]) _must_check_;
 
-/* Does the signature in the slot verify over the signed range?  Errors: SIGNATURE MEMORY INTERNAL. */
+/*
+ * Does the signature in the slot verify over the signed range?  Errors: SIGNATURE MEMORY
+ * INTERNAL.
+ */
 int img_key_verify(EVP_PKEY *key, const struct disk_slot *slot,
 		   const void *signed_range) _must_check_;
 

@@ -141,7 +141,10 @@ static uint32_t raw_bytes_of(const struct img_writer *w, uint64_t ci)
 	return ci + 1 < w->info.n_chunks ? w->info.chunk_bytes : w->last_raw_bytes;
 }
 
-/* The entries of a page that is not closed yet, or stored; NULL: a ZERO PAGE.  *ret_off: in DATA. */
+/*
+ * The entries of a page that is not closed yet, or stored; NULL: a ZERO PAGE.  *ret_off:
+ * in DATA.
+ */
 static const struct disk_page_entry *entries_of_page(const struct img_writer *w,
 						     uint64_t page, uint64_t *ret_off)
 {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guest.c - runs one shell script inside a guest, through the agent on its second serial port
+ * guest.c - runs one shell script inside a guest, through the agent on its second serial
+ * port
  *
  *	guest SOCKET SECONDS SCRIPT
  *
- * Prints what the script printed and exits with its exit code; 124 when no answer came in time,
- * 125 when the guest cannot be talked to.  An answer is printed whole or not at all: a guest that is
- * slow must not look like one that said something else.  The protocol is described in image/agent.sh.
+ * Prints what the script printed and exits with its exit code; 124 when no answer came in
+ * time, 125 when the guest cannot be talked to.  An answer is printed whole or not at
+ * all: a guest that is slow must not look like one that said something else.  The
+ * protocol is described in image/agent.sh.
  */
 #include <errno.h>
 #include <poll.h>

@@ -4,9 +4,10 @@
  *
  * Used on the host and inside the guests, where it must not need the root disk.
  *
- *	io readers DEVICE OUTPUT OFFSETS	one thread per line of OFFSETS (bytes) reads 4096 bytes
- *						with O_DIRECT, all at once; block i goes to OUTPUT
- *						at 4096 * i; prints "N reads, max M ms"
+ *	io readers DEVICE OUTPUT OFFSETS	one thread per line of OFFSETS (bytes) reads
+ *						4096 bytes with O_DIRECT, all at once; block i
+ *						goes to OUTPUT at 4096 * i; prints
+ *						"N reads, max M ms"
  *	io read DEVICE OFFSET			one such read; prints its milliseconds
  *	io write PATH				writes 4096 bytes, fsync; prints its milliseconds
  *	io punch PATH OFFSET LENGTH		punches a hole, in a file or block device; same

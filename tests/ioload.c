@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ioload.c - reads, writes and discards a block device at random, and knows what must be there
+ * ioload.c - reads, writes and discards a block device at random, and knows what must be
+ * there
  *
  *	ioload DEVICE IMAGE STOP SEED [--read-only]
  *
- * Eight threads, each with blocks of its own, O_DIRECT.  A block holds what IMAGE has there until it is
- * written (a pattern of its number and of how often it was written) or discarded (zeros).  Every read is
- * compared.  Half of the writes go to a few blocks again and again, so that an old write that is done once
- * more, late, is seen.  When the file STOP exists, every block is read once more, and a line says how much
- * was done.  Any error or difference ends it at once with exit code 1.
+ * Eight threads, each with blocks of its own, O_DIRECT.  A block holds what IMAGE has
+ * there until it is written (a pattern of its number and of how often it was written) or
+ * discarded (zeros).  Every read is compared.  Half of the writes go to a few blocks
+ * again and again, so that an old write that is done once more, late, is seen.  When the
+ * file STOP exists, every block is read once more, and a line says how much was done.
+ * Any error or difference ends it at once with exit code 1.
  */
 #include <errno.h>
 #include <fcntl.h>

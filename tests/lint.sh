@@ -135,6 +135,25 @@ check_space()
 		xargs -r grep -nE '[[:space:]]+$' /dev/null | sed 's/$/   (space at the end)/'
 }
 
+# clang-format keeps code to 90 columns and leaves comments alone.  Strings are not broken.
+check_width()
+{
+	files '*.[ch]' | while read -r f; do
+		expand -t 8 "$f" | awk -v f="$f" 'length($0) > 100 && !/"/ && !/─/ { print f ":" NR ": wider than 100 columns" }'
+	done
+}
+
+# Who needs a lock says so first, in every build.
+check_locked()
+{
+	files '*.c' | grep '^fuse-root/' | while read -r f; do
+		awk -v f="$f" '
+			/^[a-z].*[a-z_]+_locked\(/ { name = $0; has = 0 }
+			/^\t.*lock_assert_held\(/ { has = 1 }
+			/^}/ { if (name != "" && !has) print f ": without lock_assert_held: " name; name = "" }' "$f"
+	done
+}
+
 # Formatting differs between versions: only the one that the project uses counts.
 check_format()
 {
@@ -145,7 +164,7 @@ check_format()
 }
 
 failed=0
-for check in spdx includes symbols library banned headers shell man docs space format; do
+for check in spdx includes symbols library banned headers shell man docs space width locked format; do
 	"check_$check" >"$misses" 2>&1
 	if [ -s "$misses" ]; then
 		echo "lint $check: $(wc -l <"$misses")"

@@ -4,9 +4,10 @@
  *
  *	readcheck DEVICE RAW READS THREADS SEED [SECONDS]
  *
- * Each read takes 1 to 32 blocks of 4096 bytes with O_DIRECT; THREADS of them are under way.  With
- * SECONDS it goes on for so long, READS being the least.  Prints
- * "N reads, B bytes, p50 U us, p99 U us, max U us"; exit code 1 when a read failed or a byte was wrong.
+ * Each read takes 1 to 32 blocks of 4096 bytes with O_DIRECT; THREADS of them are under
+ * way.  With SECONDS it goes on for so long, READS being the least.  Prints "N reads, B
+ * bytes, p50 U us, p99 U us, max U us"; exit code 1 when a read failed or a byte was
+ * wrong.
  */
 #include <errno.h>
 #include <fcntl.h>

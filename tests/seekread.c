@@ -5,9 +5,10 @@
  *	seekread FILE OFFSET LENGTH	those bytes of the expanded file, to standard output
  *	seekread FILE frames		the number of frames and of expanded bytes
  *
- * Written from the format's description alone (zstd, contrib/seekable_format, version 0.1.0): a
- * skippable frame 0x184D2A5E at the end of the file holds an entry of compressed and expanded size for each
- * frame, and ends with the number of frames, a descriptor byte and the magic number 0x8F92EAB1.
+ * Written from the format's description alone (zstd, contrib/seekable_format, version
+ * 0.1.0): a skippable frame 0x184D2A5E at the end of the file holds an entry of
+ * compressed and expanded size for each frame, and ends with the number of frames, a
+ * descriptor byte and the magic number 0x8F92EAB1.
  */
 #include <endian.h>
 #include <errno.h>

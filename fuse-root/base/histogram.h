@@ -28,7 +28,10 @@ double histogram_ms(const struct histogram *h, double percent);
  * one octave end there.
  */
 uint64_t histogram_below(const struct histogram *h, unsigned power);
-/* Milliseconds that the longest of those stayed below that are in h and not in `before`; 0: none. */
+/*
+ * Milliseconds that the longest of those stayed below that are in h and not in `before`;
+ * 0: none.
+ */
 double histogram_longest_ms(const struct histogram *h, const struct histogram *before);
 
 #endif

@@ -2,8 +2,9 @@
 /*
  * hold.c - see hold.h
  *
- * One SOCK_SEQPACKET pair; messages from the serving process to the keeper, and nothing back but the answer to
- * OP_SYNC.  What was sent before a death is still in the socket after it.
+ * One SOCK_SEQPACKET pair; messages from the serving process to the keeper, and nothing
+ * back but the answer to OP_SYNC.  What was sent before a death is still in the socket
+ * after it.
  */
 #include "base/hold.h"
 

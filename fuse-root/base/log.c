@@ -164,7 +164,10 @@ static bool kmsg_has_room(enum log_level level)
 static void put_kmsg_line(enum log_level level, const char *message)
 {
 	char line[LINE_BYTES];
-	/* Who asked for steps wants them on the console, which by default leaves out what is for debugging. */
+	/*
+	 * Who asked for steps wants them on the console, which by default leaves out what
+	 * is for debugging.
+	 */
 	const int shown = level == LOG_L_DEBUG ? LOG_L_NOTICE : level;
 	int n = snprintf(line, sizeof line, "<%d>%s: %s%s", shown, sink.program,
 			 sink.name, message);

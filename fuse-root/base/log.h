@@ -32,12 +32,15 @@ void log_file(int file_fd);
  */
 void log_daemon(int kmsg_fd, int file_fd);
 
-/* A bar (base/bar.h) is drawn where messages go: each clears its line first.  Before a fork, for children too. */
+/*
+ * A bar (base/bar.h) is drawn where messages go: each clears its line first.  Before a
+ * fork, for children too.
+ */
 void log_over_bar(bool has_bar);
 
 /*
- * The last error that this thread has logged since it called log_forget_error, or "".  For the status: what
- * failed is known where it is logged.
+ * The last error that this thread has logged since it called log_forget_error, or "".
+ * For the status: what failed is known where it is logged.
  */
 const char *log_last_error(void);
 void log_forget_error(void);

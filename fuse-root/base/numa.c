@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * numa.c - see numa.h; the system call itself, because libnuma is not worth a library in an initramfs
+ * numa.c - see numa.h; the system call itself, because libnuma is not worth a library in
+ * an initramfs
  */
 #include "base/numa.h"
 

@@ -111,7 +111,10 @@ void options_init(struct options *o);
  */
 int options_parse_cmdline(struct options *o, const char *text) _must_check_;
 
-/* hydroot.conf: KEY=VALUE lines, # comments, blank lines.  `path` is for messages.  -EINVAL as above. */
+/*
+ * hydroot.conf: KEY=VALUE lines, # comments, blank lines.  `path` is for messages.
+ * -EINVAL as above.
+ */
 int options_parse_conf(struct options *o, const char *path,
 		       const char *text) _must_check_;
 
@@ -134,26 +137,32 @@ enum store_kind options_store_kind(const struct options *o);
 int options_resolve_pack(struct options *o) _must_check_;
 
 /*
- * Take the fallback in the place of the image: its URL and digest instead of all servers, digest
- * and pack; public-key and min-version stay.  -ENOENT: there is none; -EKEYREJECTED: it has no digest
- * and there is no public-key either.  Logs.
+ * Take the fallback in the place of the image: its URL and digest instead of all servers,
+ * digest and pack; public-key and min-version stay.  -ENOENT: there is none;
+ * -EKEYREJECTED: it has no digest and there is no public-key either.  Logs.
  */
 int options_use_fallback(struct options *o) _must_check_;
 
 /*
- * Put the files that the initramfs has mounted in the place of URLs of other schemes: `text` has a line
- * "URL file:///PATH" for each.  A server that is not there is left out with a warning; the caller
- * finds n_servers 0 when none is left.
+ * Put the files that the initramfs has mounted in the place of URLs of other schemes:
+ * `text` has a line "URL file:///PATH" for each.  A server that is not there is left out
+ * with a warning; the caller finds n_servers 0 when none is left.
  */
 void options_map_transports(struct options *o, const char *text);
 
-/* KEY=VALUE lines quoted for sh, prefixed hydroot_, for the initramfs scripts to eval.  To stdout. */
+/*
+ * KEY=VALUE lines quoted for sh, prefixed hydroot_, for the initramfs scripts to eval.
+ * To stdout.
+ */
 int options_print_sh(const struct options *o) _must_check_;
 
 /* "  --KEY=VALUE   meaning (default)" for every key, for --help; to stdout. */
 void options_print_help(void);
 
-/* Sizes: K M G T, powers of 1024.  Memory: also N% of RAM.  Rates: also Kbit Mbit Gbit.  Times: s m h, ms; bare = s. */
+/*
+ * Sizes: K M G T, powers of 1024.  Memory: also N% of RAM.  Rates: also Kbit Mbit Gbit.
+ * Times: s m h, ms; bare = s.
+ */
 int options_size(const char *text, uint64_t *ret_bytes) _must_check_;
 int options_memory(const char *text, uint64_t *ret_bytes) _must_check_;
 int options_rate(const char *text, uint64_t *ret_bytes) _must_check_;

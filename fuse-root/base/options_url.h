@@ -22,10 +22,16 @@ const char *options_url_file(const char *url);
 /* [SCHEME://][USER:PASSWORD@]HOST[:PORT][/] of a scheme that a proxy may have. */
 bool options_url_is_proxy(const char *text);
 
-/* The name of a file, or a relative path to one: no scheme, no / in front, no ? # \ blanks or "..". */
+/*
+ * The name of a file, or a relative path to one: no scheme, no / in front, no ? # \
+ * blanks or "..".
+ */
 bool options_url_is_name(const char *text);
 
-/* The URL of a file `name` in the folder of the file that `url` names; a query stays.  False: it does not fit. */
+/*
+ * The URL of a file `name` in the folder of the file that `url` names; a query stays.
+ * False: it does not fit.
+ */
 bool options_url_beside(const char *url, const char *name, char *ret, size_t ret_bytes);
 
 /*

@@ -18,8 +18,8 @@ void process_harden(bool say);
 void process_ignore_signals(void);
 
 /*
- * Warn when the kernel is set to abort FUSE connections whose requests wait (Linux 6.14), or to panic when a
- * task waits for long.
+ * Warn when the kernel is set to abort FUSE connections whose requests wait (Linux 6.14),
+ * or to panic when a task waits for long.
  */
 void process_check_kernel_limits(void);
 

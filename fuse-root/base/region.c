@@ -2,8 +2,9 @@
 /*
  * region.c - see region.h
  *
- * The first page is a table of areas, only ever appended to.  A process that is killed while it makes
- * an area leaves a longer file and a table without it: the next one makes it at the same place.
+ * The first page is a table of areas, only ever appended to.  A process that is killed
+ * while it makes an area leaves a longer file and a table without it: the next one makes
+ * it at the same place.
  */
 #include "base/region.h"
 

@@ -2,14 +2,15 @@
 /*
  * region.h - memory that outlives the process that fills it
  *
- * A memfd that the keeper makes before it forks and never maps.  A serving process puts areas into
- * it, each under a tag; the next one finds them again, with what its predecessor left there.  No
- * pointers inside: the address is another one each time.
+ * A memfd that the keeper makes before it forks and never maps.  A serving process puts
+ * areas into it, each under a tag; the next one finds them again, with what its
+ * predecessor left there.  No pointers inside: the address is another one each time.
  *
- * A process that is killed has made all memory writes up to some instruction and none after it, so
- * what is left is what the order of the writes in the compiled code says: region_order() between
- * two writes keeps the compiler from changing theirs.  No fence for the processor is needed: the next
- * process starts after the kernel has seen the end of the last one.
+ * A process that is killed has made all memory writes up to some instruction and none
+ * after it, so what is left is what the order of the writes in the compiled code says:
+ * region_order() between two writes keeps the compiler from changing theirs.  No fence
+ * for the processor is needed: the next process starts after the kernel has seen the end
+ * of the last one.
  */
 #ifndef BASE_REGION_H
 #define BASE_REGION_H
@@ -26,7 +27,8 @@ enum region_tag {
 	REGION_CHUNKMAP,
 	REGION_UNDERWAY, /* requests of the kernel */
 	REGION_TRACE,
-	REGION_STORE, /* what it has to remember: where slots are, which blocks of a disk were written */
+	/* What the store has to remember: where slots are, which blocks of a disk were written. */
+	REGION_STORE,
 };
 
 #define REGION_AREAS_MAX 32u
@@ -39,9 +41,9 @@ struct region *region_new(void);
 void region_free(struct region *r);
 
 /*
- * The area `tag`, mapped: the one that is there, which must have n_bytes, or a new one, of zeros that
- * take memory only where they are touched.  Starts on a page; valid until region_free.  One thread.
- * -errno; -EBADMSG when it is there with another size.
+ * The area `tag`, mapped: the one that is there, which must have n_bytes, or a new one,
+ * of zeros that take memory only where they are touched.  Starts on a page; valid until
+ * region_free.  One thread. -errno; -EBADMSG when it is there with another size.
  */
 int region_area(struct region *r, enum region_tag tag, size_t n_bytes,
 		void **ret) _must_check_;

@@ -19,8 +19,9 @@ int rundir_create(const char *name) _must_check_;
 int rundir_open(const char *name) _must_check_;
 
 /*
- * Replace the file `name` of an attachment's directory, whole or not at all; a newline is put behind
- * the text.  Readable by root only, as the socket is: what URLs say may open a door.  -errno.
+ * Replace the file `name` of an attachment's directory, whole or not at all; a newline is
+ * put behind the text.  Readable by root only, as the socket is: what URLs say may open a
+ * door.  -errno.
  */
 int rundir_write(int dirfd, const char *name, const char *text) _must_check_;
 
@@ -39,8 +40,8 @@ void rundir_part_add(const char *kernel_name);
 void rundir_part_remove(const char *kernel_name);
 
 /*
- * The file that an initramfs has until its root is mounted.  fd, or -errno: there is none.  rundir_is_removed
- * looks without a path.
+ * The file that an initramfs has until its root is mounted.  fd, or -errno: there is
+ * none.  rundir_is_removed looks without a path.
  */
 int rundir_open_mounting(void) _must_check_;
 bool rundir_is_removed(int fd);

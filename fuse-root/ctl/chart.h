@@ -28,7 +28,8 @@ struct chart_text chart_bytes(double n_bytes);
 /* "740 ms", "12.5 s", "3 min 20 s", "2 h 05 min" */
 struct chart_text chart_duration(double seconds);
 /*
- * A moment on an axis that reaches to `end`: "12.5", "3:20", "2:05"; chart_clock_unit says what that
+ * A moment on an axis that reaches to `end`: "12.5", "3:20", "2:05"; chart_clock_unit
+ * says what that
  * is: "seconds", "minutes:seconds", "hours:minutes".
  */
 struct chart_text chart_clock(double seconds, double end);

@@ -2,9 +2,10 @@
 /*
  * cmd_copy_tree.c - a root filesystem into another one, with all that a root is made of
  *
- * Owners, modes, times, hard links, devices, holes, and every extended attribute: ACLs, SELinux labels and
- * file capabilities.  For root-in=tmpfs, in an initramfs whose cp knows nothing of attributes.
- * Nothing may be mounted within; subvolumes of btrfs, which look like that, are copied too.
+ * Owners, modes, times, hard links, devices, holes, and every extended attribute: ACLs,
+ * SELinux labels and file capabilities.  For root-in=tmpfs, in an initramfs whose cp
+ * knows nothing of attributes. Nothing may be mounted within; subvolumes of btrfs, which
+ * look like that, are copied too.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -121,8 +122,9 @@ static int link_again(struct copy *c, const struct stat *st, int to, const char 
 /* -- one file ----------------------------------------------------------------------------- */
 
 /*
- * Attributes are named by /proc/self/fd/N/NAME, which works for what cannot be opened, too.  Those of
- * the class user, which some filesystems do not have (tmpfs before 6.6), are no part of a system.
+ * Attributes are named by /proc/self/fd/N/NAME, which works for what cannot be opened,
+ * too.  Those of the class user, which some filesystems do not have (tmpfs before 6.6),
+ * are no part of a system.
  */
 static int copy_attributes(struct copy *c, const char *from, const char *to)
 {

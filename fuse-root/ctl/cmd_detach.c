@@ -128,7 +128,10 @@ static int remove_loop(const char *name, const char *loop_name)
 	return loop_detach(&loop);
 }
 
-/* Behind the search for users, for those that it does not know: whoever claims a device cannot have it then. */
+/*
+ * Behind the search for users, for those that it does not know: whoever claims a device
+ * cannot have it then.
+ */
 static int check_unclaimed(const char *name, const char *top)
 {
 	char path[KERNEL_NAME_BYTES + 8];

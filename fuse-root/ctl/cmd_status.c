@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_status.c - show the status: for people, the JSON as it came, or as metrics; once, or on and on
+ * cmd_status.c - show the status: for people, the JSON as it came, or as metrics; once,
+ * or on and on
  */
 #include <errno.h>
 #include <getopt.h>

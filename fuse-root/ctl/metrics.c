@@ -2,8 +2,9 @@
 /*
  * metrics.c - see metrics.h
  *
- * Bytes and seconds, no other units; counters end in _total.  They begin anew with each attach, as
- * counters may.  Label values are texts that servers and command lines had a say in: they are escaped.
+ * Bytes and seconds, no other units; counters end in _total.  They begin anew with each
+ * attach, as counters may.  Label values are texts that servers and command lines had a
+ * say in: they are escaped.
  */
 #include "ctl/metrics.h"
 

@@ -2,8 +2,9 @@
 /*
  * outfile.c - see outfile.h
  *
- * The temporary name is the file's with a suffix, in the same folder: renaming then replaces, and who
- * collects files by their ending (node_exporter takes *.prom) does not see it.
+ * The temporary name is the file's with a suffix, in the same folder: renaming then
+ * replaces, and who collects files by their ending (node_exporter takes *.prom) does not
+ * see it.
  */
 #include "ctl/outfile.h"
 

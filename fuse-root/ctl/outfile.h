@@ -19,8 +19,8 @@ struct outfile {
 int outfile_open(const char *path, struct outfile *ret) _must_check_;
 
 /*
- * The end: with ok and nothing gone wrong the file takes its name, else it is removed.  -errno, with
- * a message.
+ * The end: with ok and nothing gone wrong the file takes its name, else it is removed.
+ * -errno, with a message.
  */
 int outfile_close(struct outfile *o, bool ok) _must_check_;
 

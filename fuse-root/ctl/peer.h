@@ -34,7 +34,8 @@ int peer_set(const struct peer *a, char *const *words, unsigned n_words) _must_c
 int peer_status(const struct peer *a, json_t **ret, bool *ret_is_live) _must_check_;
 
 /*
- * The same for who shows it: without a daemon, and without a last word of it within a moment, the state is `failed`.
+ * The same for who shows it: without a daemon, and without a last word of it within a
+ * moment, the state is `failed`.
  */
 int peer_status_shown(const struct peer *a, json_t **ret, bool *ret_is_live) _must_check_;
 

@@ -76,8 +76,9 @@ static void merge(struct report_bucket *b, const struct report_bucket *later)
 }
 
 /*
- * The record ends within its last bucket.  What is left of that is its length, so that rates are right;
- * with too little of it a rate says nothing, and it is added to the one before.
+ * The record ends within its last bucket.  What is left of that is its length, so that
+ * rates are right; with too little of it a rate says nothing, and it is added to the one
+ * before.
  */
 static void take_lengths(struct report *r)
 {

@@ -319,7 +319,10 @@ static double waiting_of(const struct report_bucket *b)
 	return (double)b->n_waiting_max;
 }
 
-/* Powers of ten above a millisecond: an outage of minutes must not hide waits of a tenth of a second. */
+/*
+ * Powers of ten above a millisecond: an outage of minutes must not hide waits of a tenth
+ * of a second.
+ */
 static double wait_of(const struct report_bucket *b)
 {
 	return b->wait_ms_max > 1 ? chart_log10(b->wait_ms_max) : 0;

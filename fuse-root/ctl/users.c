@@ -69,8 +69,8 @@ static void unescape(char *text)
 }
 
 /*
- * Without asking the filesystem anew: descriptors of others may be of a network filesystem, or of another
- * attachment, that does not answer.
+ * Without asking the filesystem anew: descriptors of others may be of a network
+ * filesystem, or of another attachment, that does not answer.
  */
 static bool is_device(const struct search *s, int dirfd, const char *path)
 {
@@ -82,8 +82,8 @@ static bool is_device(const struct search *s, int dirfd, const char *path)
 }
 
 /*
- * mountinfo: ID PARENT MAJOR:MINOR ROOT POINT OPTIONS … - TYPE SOURCE …, see proc(5).  The numbers of a btrfs are
- * nobody's: there it is the source that tells.
+ * mountinfo: ID PARENT MAJOR:MINOR ROOT POINT OPTIONS … - TYPE SOURCE …, see proc(5).
+ * The numbers of a btrfs are nobody's: there it is the source that tells.
  */
 static bool is_mount_of(const struct search *s, const char *line,
 			char ret_point[PATH_MAX])

@@ -2,9 +2,10 @@
 /*
  * ahead.c - see ahead.h
  *
- * Reads of one stream come in several at a time and out of order, so a read continues a stream when it
- * begins near its end.  What counts as read is how far the end moves, at most the read's own length: small
- * random reads that happen to fall close together do not add up to a stream.
+ * Reads of one stream come in several at a time and out of order, so a read continues a
+ * stream when it begins near its end.  What counts as read is how far the end moves, at
+ * most the read's own length: small random reads that happen to fall close together do
+ * not add up to a stream.
  *
  * Candidates and streams are kept apart, so that random reads push out each other only.
  */

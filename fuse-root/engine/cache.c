@@ -2,9 +2,10 @@
 /*
  * cache.c - see cache.h
  *
- * used_bytes is what the store took when it was last asked, `pledged` what was promised to writes since, those
- * that were under way then included: together an upper bound.  Making room is done in rounds, numbered;
- * who needs room waits for a round that began after it asked.
+ * used_bytes is what the store took when it was last asked, `pledged` what was promised
+ * to writes since, those that were under way then included: together an upper bound.
+ * Making room is done in rounds, numbered; who needs room waits for a round that began
+ * after it asked.
  *
  *	0 ......................... low ........ high ........ budget
  *	    a round goes down to here |            |             | writes wait here
@@ -274,7 +275,10 @@ static bool make_room(struct cache *c)
 		if (evict_some(c, n_bytes) == 0)
 			return false;
 		ask_store(c);
-		/* A batch leaves pages half empty: gathering them is cheaper than fetching again. */
+		/*
+		 * A batch leaves pages half empty: gathering them is cheaper than
+		 * fetching again.
+		 */
 		if (excess(c)) {
 			(void)!store_compact(c->config.inner);
 			ask_store(c);
@@ -463,7 +467,10 @@ static const struct store_ops ops = {
 	.free = free_store,
 };
 
-/* -- over a persistent store: whoever writes through the cache tells the store ------------------- */
+/*
+ * -- over a persistent store: whoever writes through the cache tells the store
+ * -------------------
+ */
 
 static void cache_chunk_stored(struct store *s, uint64_t ci, const void *raw,
 			       size_t n_bytes)
@@ -569,8 +576,8 @@ void cache_set_budget(struct cache *c, uint64_t budget_bytes)
 }
 
 /*
- * How much of it was written here cannot be asked: the image's share of the data is known, and taken to be
- * compressed as well as the rest.
+ * How much of it was written here cannot be asked: the image's share of the data is
+ * known, and taken to be compressed as well as the rest.
  */
 static uint64_t written_bytes(const struct store_usage *u, uint64_t clean_bytes)
 {

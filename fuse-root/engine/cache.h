@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cache.h - keeps what the store takes below a budget: what was used least recently leaves
+ * cache.h - keeps what the store takes below a budget: what was used least recently
+ * leaves
  *
- * A store around the real one, for everybody who reads and writes chunks.  Each write takes room
- * first, for the bytes that are to be stored as if they could not be compressed; what the store really takes
- * is asked for when the room seems to be used up.  A thread of its own makes room ahead of need: it
- * throws away blocks that came from the image, least recently used chunks first, and has the store gather
- * what is scattered then.  Who finds no room waits for that thread, so for memory only.
+ * A store around the real one, for everybody who reads and writes chunks.  Each write
+ * takes room first, for the bytes that are to be stored as if they could not be
+ * compressed; what the store really takes is asked for when the room seems to be used up.
+ * A thread of its own makes room ahead of need: it throws away blocks that came from the
+ * image, least recently used chunks first, and has the store gather what is scattered
+ * then.  Who finds no room waits for that thread, so for memory only.
  *
- * When nothing is left that could leave, what was written here fills the budget: then writes fail with
- * -ENOSPC, fetched chunks cannot be stored, and reads of them wait.  Reads of what is there and discards
- * go on.  Without a budget it is a way through.
+ * When nothing is left that could leave, what was written here fills the budget: then
+ * writes fail with -ENOSPC, fetched chunks cannot be stored, and reads of them wait.
+ * Reads of what is there and discards go on.  Without a budget it is a way through.
  */
 #ifndef ENGINE_CACHE_H
 #define ENGINE_CACHE_H
@@ -18,7 +20,10 @@
 #include "map/chunkmap.h"
 #include "store/store.h"
 
-/* Less cannot work: several requests of a megabyte, and chunks of up to four, are under way at a time. */
+/*
+ * Less cannot work: several requests of a megabyte, and chunks of up to four, are under
+ * way at a time.
+ */
 #define CACHE_BYTES_MIN (UINT64_C(16) * 1024 * 1024)
 
 struct cache_config {
@@ -53,8 +58,9 @@ void cache_free(struct cache *c);
 struct store *cache_store(struct cache *c);
 
 /*
- * A new budget, or none.  When it is smaller than what is used, chunks begin to leave.  With none, nothing
- * leaves any more when this returns.  Any thread; may wait for what is being thrown away.
+ * A new budget, or none.  When it is smaller than what is used, chunks begin to leave.
+ * With none, nothing leaves any more when this returns.  Any thread; may wait for what is
+ * being thrown away.
  */
 void cache_set_budget(struct cache *c, uint64_t budget_bytes);
 

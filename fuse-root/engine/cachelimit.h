@@ -17,8 +17,8 @@ struct cachelimit_now {
 };
 
 /*
- * At most budget_bytes.  Never so little that the cache could not work, or that what was written, which
- * cannot leave, would fill it.
+ * At most budget_bytes.  Never so little that the cache could not work, or that what was
+ * written, which cannot leave, would fill it.
  */
 uint64_t cachelimit(uint64_t budget_bytes, const struct cachelimit_now *now);
 

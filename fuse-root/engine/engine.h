@@ -31,18 +31,22 @@ struct engine_config {
 	uint64_t rate_bytes; /* of the background fill, per second; 0: no limit */
 	bool fill; /* false: on demand only, until engine_set_fill */
 	/*
-	 * The fill goes strictly from the front of the file to its back, index first, without hot pack, as
-	 * servers without ranges need it; for as long as there is a fill, and nobody reads then.
+	 * The fill goes strictly from the front of the file to its back, index first,
+	 * without hot pack, as servers without ranges need it; for as long as there is a
+	 * fill, and nobody reads then.
 	 */
 	bool in_order;
 	struct hot_config hot;
 	/* Reads to ask the map again; called by a worker, without locks. */
 	void (*resume)(void *ctx, struct chunk_waiter *list);
-	/* Fail reads that have waited too long; returns as readpath_expire.  Engine thread; NULL: never. */
+	/*
+	 * Fail reads that have waited too long; returns as readpath_expire.  Engine
+	 * thread; NULL: never.
+	 */
 	int64_t (*expire)(void *ctx);
 	/*
-	 * Every chunk is READY, and the fill is on; called by the engine thread, once for each time the
-	 * fill is turned on.
+	 * Every chunk is READY, and the fill is on; called by the engine thread, once for
+	 * each time the fill is turned on.
 	 */
 	void (*complete)(void *ctx);
 	void *ctx;

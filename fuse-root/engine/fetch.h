@@ -2,10 +2,12 @@
 /*
  * fetch.h - requests to the source that are under way, and the chunks they carry
  *
- * A fetch asks for one index page, for the hot pack's table or some of its frames, or for a run of chunks that lie side by side in the image
- * file; between two of them there may be the tiny frames of zero chunks, which are skipped.  Its
- * chunks are claimed in the chunk map and go to the workers one by one as their bytes arrive.
- * Chunks that failed stay claimed and wait in `failed` for their next try; in order they are given back.  All of it is the engine thread's own.
+ * A fetch asks for one index page, for the hot pack's table or some of its frames, or for
+ * a run of chunks that lie side by side in the image file; between two of them there may
+ * be the tiny frames of zero chunks, which are skipped.  Its chunks are claimed in the
+ * chunk map and go to the workers one by one as their bytes arrive. Chunks that failed
+ * stay claimed and wait in `failed` for their next try; in order they are given back.
+ * All of it is the engine thread's own.
  */
 #ifndef ENGINE_FETCH_H
 #define ENGINE_FETCH_H

@@ -2,10 +2,10 @@
 /*
  * fetch_order.c - mode full: the whole file from front to back
  *
- * A server without ranges gives the file in one go, and what was passed over costs all of it once
- * more.  So the index comes first, which lies before the chunks, then the chunks in the order of the
- * file.  What was wrong or could not be stored is given back and comes in the next pass: it never
- * makes the transfer that is running start over.
+ * A server without ranges gives the file in one go, and what was passed over costs all of
+ * it once more.  So the index comes first, which lies before the chunks, then the chunks
+ * in the order of the file.  What was wrong or could not be stored is given back and
+ * comes in the next pass: it never makes the transfer that is running start over.
  */
 #include "engine/fetch_parts.h"
 

@@ -2,8 +2,9 @@
 /*
  * fetch_parts.h - what the parts of the fetcher call of each other; for fetch*.c only
  *
- * fetch.c decides the order, fetch_order.c does in mode full, fetch_run.c asks for chunks, fetch_hot.c for the hot pack, fetch_pages.c for index pages, and
- * fetch_failed.c again for what went wrong.  All of it runs in the engine thread.
+ * fetch.c decides the order, fetch_order.c does in mode full, fetch_run.c asks for
+ * chunks, fetch_hot.c for the hot pack, fetch_pages.c for index pages, and fetch_failed.c
+ * again for what went wrong.  All of it runs in the engine thread.
  */
 #ifndef ENGINE_FETCH_PARTS_H
 #define ENGINE_FETCH_PARTS_H
@@ -33,7 +34,10 @@ int64_t fetch_fill_pause_ms(struct fetcher *f);
 
 /* All of the file from front to back, and nothing else. */
 bool fetch_order_is_on(const struct fetcher *f);
-/* Send what comes next, as far as there is room.  How long until more may be sent; -1: after an event. */
+/*
+ * Send what comes next, as far as there is room.  How long until more may be sent; -1:
+ * after an event.
+ */
 int64_t fetch_order_submit(struct fetcher *f);
 
 /* -- fetch_pages.c -- */
@@ -60,7 +64,10 @@ bool fetch_run_demand(struct fetcher *f);
 bool fetch_run_ahead(struct fetcher *f);
 /* A run of chunks that nobody asked for.  False: nothing to send, or not now. */
 bool fetch_run_fill(struct fetcher *f);
-/* In order: the chunks from ci on, which is absent and whose index page is here.  False: not now. */
+/*
+ * In order: the chunks from ci on, which is absent and whose index page is here.  False:
+ * not now.
+ */
 bool fetch_run_from(struct fetcher *f, uint64_t ci);
 /* A read has come to wait for a chunk that is on its way for another reason: hurry. */
 void fetch_run_promote(struct fetcher *f);
@@ -74,8 +81,9 @@ void fetch_run_hand_out(struct fetcher *f, struct fetch *fetch,
 struct failed *fetch_failed_find(struct fetcher *f, bool is_page, uint64_t index);
 void fetch_failed_forget(struct fetcher *f, bool is_page, uint64_t index);
 /*
- * To be tried again: at once from another server than *bad_server, or later (NULL: not a server's fault).
- * False when there is no room to remember it: it is then tried again like any other, later.
+ * To be tried again: at once from another server than *bad_server, or later (NULL: not a
+ * server's fault). False when there is no room to remember it: it is then tried again
+ * like any other, later.
  */
 bool fetch_failed_remember(struct fetcher *f, bool is_page, uint64_t index,
 			   const uint32_t *bad_server, int64_t now_ms);
@@ -103,7 +111,10 @@ void fetch_hot_hand_out(struct fetcher *f, struct fetch *fetch,
 			const struct source_event *ev);
 /* SOURCE_FAILED: it will not come. */
 void fetch_hot_lost(struct fetcher *f, struct fetch *fetch, const char *why);
-/* A worker's result: a pack costs bytes at most, what it failed to bring is fetched when it is wanted. */
+/*
+ * A worker's result: a pack costs bytes at most, what it failed to bring is fetched when
+ * it is wanted.
+ */
 void fetch_hot_result(struct fetcher *f, const struct worker_result *r);
 
 #endif

@@ -25,8 +25,9 @@ static void unclaim_from(struct fetcher *f, struct fetch *fetch, unsigned n_keep
 }
 
 /*
- * Chunks as far as they lie side by side, can be claimed and fit.  A hole of chunks that nobody demanded yet is
- * fetched along where that is cheaper than another request; what is there already is never fetched again.
+ * Chunks as far as they lie side by side, can be claimed and fit.  A hole of chunks that
+ * nobody demanded yet is fetched along where that is cheaper than another request; what
+ * is there already is never fetched again.
  */
 static void extend_run(struct fetcher *f, struct fetch *fetch,
 		       const struct img_page *page, const struct run *run)

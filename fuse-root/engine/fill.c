@@ -143,8 +143,9 @@ void fill_answered(struct fill *f, int64_t elapsed_ms)
 }
 
 /*
- * Twice the bandwidth-delay product: with less the line would stand still while the next request travels, with
- * more a demand request would stand behind it.  Twice, so that a line that could carry more shows it.
+ * Twice the bandwidth-delay product: with less the line would stand still while the next
+ * request travels, with more a demand request would stand behind it.  Twice, so that a
+ * line that could carry more shows it.
  */
 uint32_t fill_ahead_bytes(const struct fill *f)
 {

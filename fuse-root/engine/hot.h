@@ -2,12 +2,15 @@
 /*
  * hot.h - which frames of the hot pack are asked for next; the engine thread's own
  *
- * The pack beside the image, where one was named, else the one in it.  The table first, then its frames from the first to the last, in requests that start
- * small and double, so that what a boot needs first does not stand behind what it needs later.  The
- * blocks of frames that are under way are promised in the chunk map: a read of them waits for the pack.
+ * The pack beside the image, where one was named, else the one in it.  The table first,
+ * then its frames from the first to the last, in requests that start small and double, so
+ * that what a boot needs first does not stand behind what it needs later.  The blocks of
+ * frames that are under way are promised in the chunk map: a read of them waits for the
+ * pack.
  *
- * What one server gave wrong is asked for from another.  When nobody has it right, that is said once, and the
- * rest of the pack is not used; when it was the one beside the image, the one in the image is.
+ * What one server gave wrong is asked for from another.  When nobody has it right, that
+ * is said once, and the rest of the pack is not used; when it was the one beside the
+ * image, the one in the image is.
  */
 #ifndef ENGINE_HOT_H
 #define ENGINE_HOT_H
@@ -88,8 +91,8 @@ struct hot_range hot_next(const struct hot *h, uint64_t throughput,
 void hot_sent(struct hot *h, const struct hot_range *range);
 
 /*
- * A frame of `table` was wrong.  True: it is in `again`, and its blocks stay promised.  Else its promises
- * are void, and if it is of the pack in use, that is given up.
+ * A frame of `table` was wrong.  True: it is in `again`, and its blocks stay promised.
+ * Else its promises are void, and if it is of the pack in use, that is given up.
  */
 bool hot_frame_refused(struct hot *h, const struct img_hot *table, uint32_t frame,
 		       unsigned server, int img_err);

@@ -260,7 +260,10 @@ static int try_once(struct attempt *a, struct openimage *o)
 	err = load_meta_and_table(a, o);
 	if (err < 0)
 		return err;
-	/* Not earlier: the length of a spoilt image must not shut out the servers with a good one. */
+	/*
+	 * Not earlier: the length of a spoilt image must not shut out the servers with a
+	 * good one.
+	 */
 	source_pin(a->source, img_info(o->img)->file_bytes, img_info(o->img)->digest);
 	return 0;
 }

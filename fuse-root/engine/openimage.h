@@ -48,8 +48,9 @@ int openimage_open(const struct openimage_config *config, struct openimage *ret,
 void openimage_close(struct openimage *o);
 
 /*
- * The image that another process has opened, out of the region, checked once more as if it came from a
- * server.  -ENOENT: there is none; -EKEYREJECTED: with the reason in `why`.
+ * The image that another process has opened, out of the region, checked once more as if
+ * it came from a server.  -ENOENT: there is none; -EKEYREJECTED: with the reason in
+ * `why`.
  */
 int openimage_again(struct region *region, const struct openimage_trust *trust,
 		    struct openimage *ret, char *why, size_t why_bytes) _must_check_;

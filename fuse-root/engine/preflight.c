@@ -6,9 +6,9 @@
 
 #define MIB (UINT64_C(1) << 20)
 /*
- * zram compresses page by page, with less effort than the image was made with: a Debian root of 551 MB takes
- * 143 MB in the image at level 9 and 249 MB of zram with lz4, 242 with lzo-rle, zsmalloc's unused room
- * included.
+ * zram compresses page by page, with less effort than the image was made with: a Debian
+ * root of 551 MB takes 143 MB in the image at level 9 and 249 MB of zram with lz4, 242
+ * with lzo-rle, zsmalloc's unused room included.
  */
 #define ZRAM_PERCENT_OF_DATA 180u
 /* No data of a filesystem compresses better than this on the whole. */

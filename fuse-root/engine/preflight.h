@@ -22,7 +22,10 @@ struct preflight {
 /* What `reserve=` says, or when it is 0: 5% of the RAM, at least 64 MiB, at most 4 GiB. */
 uint64_t preflight_reserve(uint64_t reserve_option, uint64_t total_bytes);
 
-/* is_zram: a compressed store, else one of plain memory.  limit_bytes: what it may take; 0: no limit. */
+/*
+ * is_zram: a compressed store, else one of plain memory.  limit_bytes: what it may take;
+ * 0: no limit.
+ */
 void preflight(const struct img_info *info, bool is_zram, const struct memory *memory,
 	       uint64_t reserve_option, uint64_t limit_bytes, struct preflight *ret);
 

@@ -81,7 +81,10 @@ static void say_result(struct recheck *r)
 		   r->config.store->device, n_right + n_wrong, n_right, n_wrong);
 }
 
-/* Owns its struct checker; takes one chunk after another; ends when none is left or is_stopping is set. */
+/*
+ * Owns its struct checker; takes one chunk after another; ends when none is left or
+ * is_stopping is set.
+ */
 static void *checker_thread(void *arg)
 {
 	struct checker *one = arg;

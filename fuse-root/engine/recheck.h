@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * recheck.h - what a persistent store has from an earlier life is looked at before it is used
+ * recheck.h - what a persistent store has from an earlier life is looked at before it is
+ * used
  *
- * Its journal says which chunks are whole and what their SHA-256 is.  Every one is read and hashed before
- * its first block is served: those that somebody waits for at once, the others in the background,
- * in the image's order.  A chunk that is not what the journal says is fetched like any other.
+ * Its journal says which chunks are whole and what their SHA-256 is.  Every one is read
+ * and hashed before its first block is served: those that somebody waits for at once, the
+ * others in the background, in the image's order.  A chunk that is not what the journal
+ * says is fetched like any other.
  */
 #ifndef ENGINE_RECHECK_H
 #define ENGINE_RECHECK_H
@@ -31,8 +33,9 @@ struct recheck_stats {
 struct recheck;
 
 /*
- * Marks what the store has as PRESENT in the chunk map: before anything is fetched or read.  All memory, no thread
- * yet.  *ret is NULL when the store remembers nothing: then all calls do nothing.  -ENOMEM
+ * Marks what the store has as PRESENT in the chunk map: before anything is fetched or
+ * read.  All memory, no thread yet.  *ret is NULL when the store remembers nothing: then
+ * all calls do nothing.  -ENOMEM
  */
 int recheck_new(const struct recheck_config *config, struct recheck **ret) _must_check_;
 int recheck_start(struct recheck *r) _must_check_;

@@ -237,8 +237,8 @@ static int store_run(struct worker *one, const struct img_hot_run *run, uint8_t 
 }
 
 /*
- * A pack is a guess: it takes three quarters of the room, and makes none.  What a boot reads first comes first in
- * it, so the rest is what can be done without.
+ * A pack is a guess: it takes three quarters of the room, and makes none.  What a boot
+ * reads first comes first in it, so the rest is what can be done without.
  */
 static bool has_room_for_hot(const struct engine_config *config, uint32_t n_bytes)
 {

@@ -2,10 +2,11 @@
 /*
  * workers.h - threads that turn fetched bytes into stored chunks
  *
- * A job is one chunk's bytes in shared memory, or one frame of the hot pack.  The worker copies them, because an unprivileged
- * process may still change them, then verifies and decompresses the copy, stores the blocks that
- * were not written meanwhile, and hands the waiting reads on.  Blocks that the hot pack brought before
- * are compared with the chunk's, which are the right ones.  Each job gives one result.
+ * A job is one chunk's bytes in shared memory, or one frame of the hot pack.  The worker
+ * copies them, because an unprivileged process may still change them, then verifies and
+ * decompresses the copy, stores the blocks that were not written meanwhile, and hands the
+ * waiting reads on.  Blocks that the hot pack brought before are compared with the
+ * chunk's, which are the right ones.  Each job gives one result.
  */
 #ifndef ENGINE_WORKERS_H
 #define ENGINE_WORKERS_H

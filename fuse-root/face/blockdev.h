@@ -21,8 +21,9 @@ struct blockdev {
 };
 
 /*
- * A free loop device over `backing_fd`: direct I/O, 4096-byte blocks.  is_part: not for users.  It carries
- * the attachment's name, because its number may be somebody else's the next moment.
+ * A free loop device over `backing_fd`: direct I/O, 4096-byte blocks.  is_part: not for
+ * users.  It carries the attachment's name, because its number may be somebody else's the
+ * next moment.
  */
 int loop_attach(const char *name, int backing_fd, bool read_only, bool is_part,
 		struct blockdev *ret) _must_check_;
@@ -40,9 +41,9 @@ bool loop_is_of(const struct blockdev *loop, const char *name);
 /* Before paths go away: what is opened here is inherited by whoever is forked.  Best effort. */
 void loop_prepare(void);
 /*
- * The same in two steps, for who has the device open in two places.  Clear: the backing file goes now
- * or, in newer kernels, with the last close; clearing what is clear already is no error.  Forget: close
- * it, remove the device node if nobody else wants it.
+ * The same in two steps, for who has the device open in two places.  Clear: the backing
+ * file goes now or, in newer kernels, with the last close; clearing what is clear already
+ * is no error.  Forget: close it, remove the device node if nobody else wants it.
  */
 int loop_clear(const struct blockdev *loop) _must_check_;
 void loop_forget(struct blockdev *loop);
@@ -54,8 +55,8 @@ bool loop_is_over_device(const struct blockdev *loop);
 int loop_change_backing(struct blockdev *loop, int backing_fd) _must_check_;
 
 /*
- * The loop devices whose backing file is this block device, by their paths, n_max at most.  Nobody has the device open
- * for them that could be found in /proc.  How many.
+ * The loop devices whose backing file is this block device, by their paths, n_max at
+ * most.  Nobody has the device open for them that could be found in /proc.  How many.
  */
 #define LOOP_PATH_BYTES 64u
 unsigned loop_find_over(uint32_t major, uint32_t minor, char (*ret)[LOOP_PATH_BYTES],
@@ -67,8 +68,8 @@ bool dm_is_available(void);
 int dm_create(const char *name, const struct blockdev *target, uint64_t n_bytes,
 	      bool read_only, struct blockdev *ret) _must_check_;
 /*
- * Load a table onto `target`, suspend, resume: running I/O waits, none is lost.  On error the old table
- * runs on.  May be called again after a process died at any point of it.
+ * Load a table onto `target`, suspend, resume: running I/O waits, none is lost.  On error
+ * the old table runs on.  May be called again after a process died at any point of it.
  */
 int dm_swap(const char *name, const struct blockdev *target, uint64_t n_bytes,
 	    bool read_only) _must_check_;

@@ -160,9 +160,10 @@ int dm_swap(const char *name, const struct blockdev *target, uint64_t n_bytes,
 	int err = load_table(name, target, n_bytes, read_only);
 
 	/*
-	 * Waits until all I/O on the old table has ended; new I/O waits in the kernel.  A process that is killed
-	 * while it waits undoes it; one that is killed later leaves the device suspended, and then all of
-	 * this is done again: it is no error to suspend what is suspended.
+	 * Waits until all I/O on the old table has ended; new I/O waits in the kernel.  A
+	 * process that is killed while it waits undoes it; one that is killed later
+	 * leaves the device suspended, and then all of this is done again: it is no error
+	 * to suspend what is suspended.
 	 */
 	if (err == 0)
 		err = run_simple(DM_DEVICE_SUSPEND, name, "suspend");

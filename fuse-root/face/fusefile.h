@@ -48,8 +48,9 @@ int fusefile_new(const struct fusefile_config *config,
 /* Mount, start the threads, open the file: *ret_fd is the caller's.  -errno, logged. */
 int fusefile_start(struct fusefile *f, int *ret_fd) _must_check_;
 /*
- * Instead of start, after a process that died: take its connection from config.hold and answer what it
- * left in config.memory.  Whoever resumes reads must run already.  *ret_n: how many there were.
+ * Instead of start, after a process that died: take its connection from config.hold and
+ * answer what it left in config.memory.  Whoever resumes reads must run already.  *ret_n:
+ * how many there were.
  */
 int fusefile_take_over(struct fusefile *f, unsigned *ret_n) _must_check_;
 /* End the connection by force if the kernel has not; joins the threads. */

@@ -2,8 +2,9 @@
 /*
  * fuseproto.c - see fuseproto.h
  *
- * An answer to what has been answered, by the process before this one, is refused by the kernel with ENOENT,
- * which libfuse takes for a request that was withdrawn: nothing happens.
+ * An answer to what has been answered, by the process before this one, is refused by the
+ * kernel with ENOENT, which libfuse takes for a request that was withdrawn: nothing
+ * happens.
  */
 #include "face/fuseproto.h"
 
@@ -288,8 +289,9 @@ int fuseproto_open(struct fuseproto *p, int dev_fd)
 }
 
 /*
- * ENOENT: the request was withdrawn.  ENODEV, ECONNABORTED: the kernel has ended the connection.  Nothing else
- * ends a root disk: want of memory, say, may pass.  False: it is the end.
+ * ENOENT: the request was withdrawn.  ENODEV, ECONNABORTED: the kernel has ended the
+ * connection.  Nothing else ends a root disk: want of memory, say, may pass.  False: it
+ * is the end.
  */
 static bool receive_failed(struct fuseproto *p, int err)
 {

@@ -2,11 +2,12 @@
 /*
  * fuseproto.h - one request of the kernel: what it asks for, and its answer
  *
- * libfuse's low-level interface knows the protocol; what it does not know is that a process may die.  So a
- * request is received into memory that outlives the process (face/underway.h) and handed to libfuse from
- * there, writes are settled between being done and being answered, and a process that takes a connection over,
- * which hears no INIT, has libfuse hear the one that was kept.  One directory (inode 1) with one file, "image"
- * (inode 2), is all there is.
+ * libfuse's low-level interface knows the protocol; what it does not know is that a
+ * process may die.  So a request is received into memory that outlives the process
+ * (face/underway.h) and handed to libfuse from there, writes are settled between being
+ * done and being answered, and a process that takes a connection over, which hears no
+ * INIT, has libfuse hear the one that was kept.  One directory (inode 1) with one file,
+ * "image" (inode 2), is all there is.
  */
 #ifndef FACE_FUSEPROTO_H
 #define FACE_FUSEPROTO_H
@@ -54,14 +55,15 @@ void fuseproto_fini(struct fuseproto *p);
 int fuseproto_open(struct fuseproto *p, int dev_fd) _must_check_;
 
 /*
- * Wait for the next request, into the mailbox, which is empty when there is none: withdrawn, a signal, a failure
- * that may pass.  False: there will be no more.
+ * Wait for the next request, into the mailbox, which is empty when there is none:
+ * withdrawn, a signal, a failure that may pass.  False: there will be no more.
  */
 bool fuseproto_receive(struct fuseproto *p, unsigned thread) _must_check_;
 
 /*
- * Do what the request in this mailbox asks for and answer it; a read perhaps later.  May wait for a worker
- * that stores the same chunk, never for the network.  The mailbox is the caller's to empty.
+ * Do what the request in this mailbox asks for and answer it; a read perhaps later.  May
+ * wait for a worker that stores the same chunk, never for the network.  The mailbox is
+ * the caller's to empty.
  */
 void fuseproto_handle(struct fuseproto *p, unsigned thread);
 
@@ -69,8 +71,9 @@ void fuseproto_handle(struct fuseproto *p, unsigned thread);
 void fuseproto_reply_read(void *handle, int err, const void *buf, size_t n_bytes);
 
 /*
- * Before any thread runs: answer what the last process left behind, mailboxes and noted reads; reads that
- * wait for a chunk are set aside.  Returns how many requests there were.
+ * Before any thread runs: answer what the last process left behind, mailboxes and noted
+ * reads; reads that wait for a chunk are set aside.  Returns how many requests there
+ * were.
  */
 unsigned fuseproto_replay(struct fuseproto *p);
 

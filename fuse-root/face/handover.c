@@ -40,8 +40,8 @@ int attachment_open(struct attachment *a, int backing_fd)
 }
 
 /*
- * The store's image as a device that begins where the image does: a loop device where needed, and the same
- * one in a process that goes on with this.
+ * The store's image as a device that begins where the image does: a loop device where
+ * needed, and the same one in a process that goes on with this.
  */
 static int open_target(const struct attachment *a, const struct store *store,
 		       enum handover_method method, struct blockdev *ret,
@@ -169,8 +169,8 @@ static int check_unused(const struct blockdev *loop)
 }
 
 /*
- * Cleared first: from then on nobody needs to have it open for it to go.  Newer kernels take the file away
- * with the last close, and the keeper's is one.
+ * Cleared first: from then on nobody needs to have it open for it to go.  Newer kernels
+ * take the file away with the last close, and the keeper's is one.
  */
 static int let_loop_go(struct attachment *a)
 {
@@ -203,8 +203,9 @@ enum handover_method handover_choose(const struct attachment *a,
 				     const struct store *store)
 {
 	/*
-	 * On a persistent store somebody has to note which chunks are written to, or nothing of it could be
-	 * believed after a reboot: what is writable stays with the daemon.
+	 * On a persistent store somebody has to note which chunks are written to, or
+	 * nothing of it could be believed after a reboot: what is writable stays with the
+	 * daemon.
 	 */
 	if (store_is_persistent(store)) {
 		if (!a->read_only || store->given.fd < 0)

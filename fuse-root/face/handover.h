@@ -23,19 +23,28 @@ struct attachment {
 
 /* Loop over backing_fd, device-mapper over it where there is one, /dev/hydroot/NAME.  Logs. */
 int attachment_open(struct attachment *a, int backing_fd) _must_check_;
-/* Without the daemon in between: device-mapper over the store's device or a loop device over its file, or one of these itself.  Logs. */
+/*
+ * Without the daemon in between: device-mapper over the store's device or a loop device
+ * over its file, or one of these itself.  Logs.
+ */
 int attachment_open_store(struct attachment *a, struct store *store) _must_check_;
 /* What a user opens. */
 const struct blockdev *attachment_device(const struct attachment *a);
 /*
- * Take it all away again.  -EBUSY while anybody has the device open; then nothing has changed.  May be
- * called again after a process died in the middle of it.
+ * Take it all away again.  -EBUSY while anybody has the device open; then nothing has
+ * changed.  May be called again after a process died in the middle of it.
  */
 int attachment_close(struct attachment *a) _must_check_;
-/* Another reason for -EBUSY, to be asked for before: the path of a loop device over ours, or false. */
+/*
+ * Another reason for -EBUSY, to be asked for before: the path of a loop device over ours,
+ * or false.
+ */
 bool attachment_is_below_loop(const struct attachment *a, char ret[LOOP_PATH_BYTES]);
 
-/* What can be done for this attachment on this store and kernel; a persistent store was given before (its persistence->give). */
+/*
+ * What can be done for this attachment on this store and kernel; a persistent store was
+ * given before (its persistence->give).
+ */
 enum handover_method handover_choose(const struct attachment *a,
 				     const struct store *store);
 

@@ -236,8 +236,8 @@ bool loop_is_over_device(const struct blockdev *loop)
 }
 
 /*
- * By the name of the backing file and without asking a filesystem anew: other loop devices may be over files of
- * one that does not answer.
+ * By the name of the backing file and without asking a filesystem anew: other loop
+ * devices may be over files of one that does not answer.
  */
 static bool is_over(const char *loop_name, uint32_t device_major, uint32_t device_minor)
 {
@@ -287,9 +287,10 @@ static int change(void *arg)
 }
 
 /*
- * The ioctl waits, and cannot be interrupted, for reads under way, which this process answers.  Killed in it,
- * the process could not end, and no other one would be started to answer them.  So it is left to a process
- * beside us, which shares our memory and keeps us waiting as vfork would; that wait can be killed.
+ * The ioctl waits, and cannot be interrupted, for reads under way, which this process
+ * answers.  Killed in it, the process could not end, and no other one would be started to
+ * answer them.  So it is left to a process beside us, which shares our memory and keeps
+ * us waiting as vfork would; that wait can be killed.
  */
 int loop_change_backing(struct blockdev *loop, int backing_fd)
 {

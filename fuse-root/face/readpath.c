@@ -183,7 +183,10 @@ static bool is_expiry_due(struct readpath *rp, int64_t now_ns, int64_t *ret_dela
 	return is_due;
 }
 
-/* Is it over, so that nobody may wait any more?  A deadline that does not count any more never does again. */
+/*
+ * Is it over, so that nobody may wait any more?  A deadline that does not count any more
+ * never does again.
+ */
 static bool is_past_deadline(struct readpath *rp, int64_t now_ns)
 {
 	bool is_past;

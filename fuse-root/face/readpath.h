@@ -25,12 +25,16 @@ struct readpath_config {
 	struct timeline *timeline; /* what has to wait is noted there; NULL: not */
 	int64_t io_timeout_ms; /* a read that waits longer fails with -EIO; 0: never */
 	/*
-	 * Once clock_ms has come so far, reads that wait and those that would have to fail with -EIO; 0: never.
-	 * Not any more when deadline_counts has said no: it is asked from then on, by who calls readpath_expire.
+	 * Once clock_ms has come so far, reads that wait and those that would have to
+	 * fail with -EIO; 0: never. Not any more when deadline_counts has said no: it is
+	 * asked from then on, by who calls readpath_expire.
 	 */
 	int64_t deadline_ms;
 	bool (*deadline_counts)(void *ctx);
-	/* Every good read: is something of it missing?  Any thread, no locks held.  NULL: nobody asks. */
+	/*
+	 * Every good read: is something of it missing?  Any thread, no locks held.  NULL:
+	 * nobody asks.
+	 */
 	void (*noted)(void *ctx, uint64_t img_off, uint64_t n_bytes, bool missed);
 	void *ctx; /* for noted and deadline_counts */
 	/* err 0: the n_bytes of buf are the answer; else -errno.  Any thread, no locks held. */
@@ -40,8 +44,8 @@ struct readpath_config {
 struct readpath_stats {
 	uint64_t n_reads; /* all */
 	uint64_t n_waited; /* reads that had to be set aside and were answered */
-	uint64_t
-		n_demanded; /* of these, how many waited for a chunk and not only for the hot pack */
+	/* Of these, how many waited for a chunk and not only for the hot pack. */
+	uint64_t n_demanded;
 	uint64_t n_timed_out; /* failed by io_timeout_ms or deadline_ms */
 	double wait_ms_p50, wait_ms_p99;
 	struct histogram waits;
@@ -62,9 +66,9 @@ void readpath_resume(struct readpath *rp, struct chunk_waiter *list);
 void readpath_fail_all(struct readpath *rp, int err);
 
 /*
- * Fail the reads that have waited for io_timeout_ms or beyond deadline_ms.  Returns after how many ms to
- * call it again at the latest, -1: not before another read is set aside, which wakes the chunk map's
- * owner.  Any thread.
+ * Fail the reads that have waited for io_timeout_ms or beyond deadline_ms.  Returns after
+ * how many ms to call it again at the latest, -1: not before another read is set aside,
+ * which wakes the chunk map's owner.  Any thread.
  */
 int64_t readpath_expire(struct readpath *rp);
 

@@ -189,7 +189,10 @@ static json_t *fetched_new(const struct status *st)
 	return builder_end(&b);
 }
 
-/* Edges of a power of two of microseconds, where the histogram is exact; seconds, as counts of all below. */
+/*
+ * Edges of a power of two of microseconds, where the histogram is exact; seconds, as
+ * counts of all below.
+ */
 static json_t *wait_seconds_new(const struct histogram *h)
 {
 	struct builder b = {.object = json_object()};

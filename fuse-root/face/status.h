@@ -27,7 +27,10 @@ enum attach_state {
 	STATE_FAILED,
 };
 
-/* PLAIN, which is shown as none: mode full without device-mapper, where there is nothing to hand over. */
+/*
+ * PLAIN, which is shown as none: mode full without device-mapper, where there is nothing
+ * to hand over.
+ */
 enum handover_method { HANDOVER_NONE, HANDOVER_DM, HANDOVER_LOOP, HANDOVER_PLAIN };
 
 struct status {

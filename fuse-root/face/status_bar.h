@@ -13,7 +13,10 @@
 unsigned status_percent(const json_t *status);
 /* What of it is there, how fast that ends, or what it waits for. */
 void status_bar_draw(struct bar *b, const json_t *status);
-/* The same of the attachment whose run directory this is, when a bar is due; no daemon: nothing is drawn. */
+/*
+ * The same of the attachment whose run directory this is, when a bar is due; no daemon:
+ * nothing is drawn.
+ */
 void status_bar_show(struct bar *b, int rundir_fd);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * trace.c - see trace.h
  *
- * Its own lock, held for some instructions a block; the chunk map's is never touched.  After the mark
- * a read costs one look at a flag.
+ * Its own lock, held for some instructions a block; the chunk map's is never touched.
+ * After the mark a read costs one look at a flag.
  */
 #include "face/trace.h"
 

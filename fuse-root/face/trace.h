@@ -2,9 +2,10 @@
 /*
  * trace.h - which blocks of the image are read, in the order of their first access
  *
- * What `hydroot trace` prints and a hot pack is made from.  It ends at a mark, when the boot is complete,
- * or when it has no room for more.  Memory is bounded and taken only as it is used: a bit for each block
- * of the image where something was read, and a list of runs.
+ * What `hydroot trace` prints and a hot pack is made from.  It ends at a mark, when the
+ * boot is complete, or when it has no room for more.  Memory is bounded and taken only as
+ * it is used: a bit for each block of the image where something was read, and a list of
+ * runs.
  */
 #ifndef FACE_TRACE_H
 #define FACE_TRACE_H
@@ -20,12 +21,18 @@ struct trace;
 
 /* Records from now on.  -ENOMEM */
 int trace_new(uint64_t image_bytes, struct trace **ret) _must_check_;
-/* The same in memory of the caller's: zeros, or a trace of that size whose process died: it goes on. */
+/*
+ * The same in memory of the caller's: zeros, or a trace of that size whose process died:
+ * it goes on.
+ */
 int trace_new_in(void *memory, uint64_t image_bytes, struct trace **ret) _must_check_;
 size_t trace_memory_bytes(uint64_t image_bytes);
 void trace_free(struct trace *t);
 
-/* A read of [img_off, +n_bytes), multiples of 4096 within the image.  Any thread, never waits long. */
+/*
+ * A read of [img_off, +n_bytes), multiples of 4096 within the image.  Any thread, never
+ * waits long.
+ */
 void trace_note(struct trace *t, uint64_t img_off, size_t n_bytes);
 
 /* The mark: what is read from now on does not count.  May be called twice. */
@@ -38,7 +45,10 @@ struct trace_counts {
 
 void trace_counts(struct trace *t, struct trace_counts *ret);
 
-/* The text, in the form of FORMAT.md, into the file `trace` of dirfd, whole or not at all.  -errno */
+/*
+ * The text, in the form of FORMAT.md, into the file `trace` of dirfd, whole or not at
+ * all.  -errno
+ */
 int trace_write(struct trace *t, const struct img_info *info, int dirfd) _must_check_;
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * underway.c - see underway.h
  *
- * Memory: a page of struct underway_header, the notes, the mailboxes.  Every function leaves something
- * that can be taken over after each single write: what makes a record count is written last, what
- * ends it first.
+ * Memory: a page of struct underway_header, the notes, the mailboxes.  Every function
+ * leaves something that can be taken over after each single write: what makes a record
+ * count is written last, what ends it first.
  */
 #include "face/underway.h"
 

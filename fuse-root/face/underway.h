@@ -2,26 +2,27 @@
 /*
  * underway.h - the requests that the kernel has given us and that have no answer yet
  *
- * Kept in memory that outlives the process (base/region.h), so that the next one can answer them; the
- * kernel would wait for ever.  Two places:
+ * Kept in memory that outlives the process (base/region.h), so that the next one can
+ * answer them; the kernel would wait for ever.  Two places:
  *
- *	a mailbox for each thread, into which the kernel itself writes: from the return of read(2) on /dev/fuse
- *	the request is there, whether or not another instruction of this process ever runs
+ *	a mailbox for each thread, into which the kernel itself writes: from the return of
+ *	read(2) on /dev/fuse the request is there, whether or not another instruction of
+ *	this process ever runs
  *
- *	a note for each read, because reads are answered in any order, by any thread, after the mailbox
- *	was used again
+ *	a note for each read, because reads are answered in any order, by any thread, after
+ *	the mailbox was used again
  *
  * The life of a request in a mailbox, and what the next process does with what it finds:
  *
- *	empty		len is 0					nothing
- *	there		the kernel has filled it			do it, answer it
- *	settled		done, with this result, maybe answered		only answer it: a write that is done
- *			(underway_settle)				again might undo one that was
- *									answered meanwhile
- *	empty		underway_empty, after the answer
+ *	empty	len is 0			nothing
+ *	there	the kernel has filled it	do it, answer it
+ *	settled	done, with this result, maybe	only answer it: a write that is done again
+ *		answered (underway_settle)	might undo one that was answered meanwhile
+ *	empty	underway_empty, after the answer
  *
- * An answer to a request that has been answered is refused by the kernel with ENOENT, and no number of
- * a request is used twice: so answering twice is harmless, and so is reading twice.
+ * An answer to a request that has been answered is refused by the kernel with ENOENT, and
+ * no number of a request is used twice: so answering twice is harmless, and so is reading
+ * twice.
  */
 #ifndef FACE_UNDERWAY_H
 #define FACE_UNDERWAY_H
@@ -73,8 +74,9 @@ struct underway {
 size_t underway_bytes(unsigned n_threads, unsigned n_reads, uint32_t write_bytes_max);
 
 /*
- * On memory of zeros, or as another process left it; page-aligned, faulted in as a whole: a page of a mailbox
- * that is not there while the process is being killed would make the kernel fail the request.
+ * On memory of zeros, or as another process left it; page-aligned, faulted in as a whole:
+ * a page of a mailbox that is not there while the process is being killed would make the
+ * kernel fail the request.
  */
 void underway_init(struct underway *u, void *memory, unsigned n_threads, unsigned n_reads,
 		   uint32_t write_bytes_max);
@@ -90,8 +92,9 @@ void underway_settle(struct underway *u, unsigned thread, int result);
 bool underway_is_settled(const struct underway *u, unsigned thread, int *ret_result);
 
 /*
- * INIT is heard once for each connection, not for each process: the request in the mailbox is kept, and
- * copied to `ret` in a later process.  Its length; 0: there was none.
+ * INIT is heard once for each connection, not for each process: the request in the
+ * mailbox is kept, and copied to `ret` in a later process.  Its length; 0: there was
+ * none.
  */
 void underway_keep_init(struct underway *u, unsigned thread);
 size_t underway_init_request(const struct underway *u,

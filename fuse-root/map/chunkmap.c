@@ -2,28 +2,32 @@
 /*
  * chunkmap.c - one byte a chunk, one bit a block, one lock
  *
- * The valid bits of the whole image lie in one array that is touched only where a chunk is PARTIAL or
- * was written to: an ABSENT chunk has none set.  Where a chunk is READY its bits say instead which
- * blocks were written or discarded here: these are what stays when it leaves, so they are the valid
- * bits it then has.  In a PARTIAL chunk a valid block that is not `packed` was written here.
+ * The valid bits of the whole image lie in one array that is touched only where a chunk
+ * is PARTIAL or was written to: an ABSENT chunk has none set.  Where a chunk is READY its
+ * bits say instead which blocks were written or discarded here: these are what stays when
+ * it leaves, so they are the valid bits it then has.  In a PARTIAL chunk a valid block
+ * that is not `packed` was written here.
  *
- * The arrays can lie in memory that outlives the process.  So that a map is legal wherever its process was
- * killed, every change is made in an order that holds at each single write (chunkmap_set_marks_locked,
- * region_order): a state or mark that says "look at the bits" is set before the first bit and goes after
- * the last, a state that says "the bits do not matter" is one write, and bits that are subsets of
- * others go in the order that keeps a block from seeming to be written here.  chunkmap_recover.c tidies
- * up what such an order leaves.
+ * The arrays can lie in memory that outlives the process.  So that a map is legal
+ * wherever its process was killed, every change is made in an order that holds at each
+ * single write (chunkmap_set_marks_locked, region_order): a state or mark that says "look
+ * at the bits" is set before the first bit and goes after the last, a state that says
+ * "the bits do not matter" is one write, and bits that are subsets of others go in the
+ * order that keeps a block from seeming to be written here.  chunkmap_recover.c tidies up
+ * what such an order leaves.
  *
- * Two more arrays say which blocks came from the hot pack, and which are on their way from it.  A mark
- * of the chunk says whether they have to be looked at, so what no pack touches takes no memory.
+ * Two more arrays say which blocks came from the hot pack, and which are on their way
+ * from it.  A mark of the chunk says whether they have to be looked at, so what no pack
+ * touches takes no memory.
  *
- * This file has the map itself and its transitions; chunkmap_wait.c, chunkmap_write.c, chunkmap_fetch.c,
- * chunkmap_pack.c and chunkmap_evict.c have those who bring them about.
+ * This file has the map itself and its transitions; chunkmap_wait.c, chunkmap_write.c,
+ * chunkmap_fetch.c, chunkmap_pack.c and chunkmap_evict.c have those who bring them about.
  *
- * Writers and the storing of fetched bytes exclude each other chunk by chunk: a registered
- * writer keeps store_begin waiting, and a chunk in `storing` keeps new writers waiting.  storing
- * is entered before waiting for the writers to leave, so a stream of writes cannot starve it.  Readers
- * and writers of what is there are registered too, because a chunk that one of them uses cannot leave.
+ * Writers and the storing of fetched bytes exclude each other chunk by chunk: a
+ * registered writer keeps store_begin waiting, and a chunk in `storing` keeps new writers
+ * waiting.  storing is entered before waiting for the writers to leave, so a stream of
+ * writes cannot starve it.  Readers and writers of what is there are registered too,
+ * because a chunk that one of them uses cannot leave.
  */
 #include "map/chunkmap.h"
 
@@ -166,6 +170,7 @@ void chunkmap_set_marks_locked(struct chunkmap *cm, uint64_t ci, unsigned marks)
 {
 	volatile uint8_t *byte = &cm->marks[ci];
 
+	lock_assert_held(&cm->lock);
 	region_order();
 	*byte = (uint8_t)marks;
 	region_order();
@@ -207,6 +212,7 @@ uint64_t chunkmap_clean_locked(struct chunkmap *cm, uint64_t ci)
 
 void chunkmap_note_clean_locked(struct chunkmap *cm, uint64_t ci, uint64_t before)
 {
+	lock_assert_held(&cm->lock);
 	cm->clean_blocks += chunkmap_clean_locked(cm, ci) - before;
 }
 

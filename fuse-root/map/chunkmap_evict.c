@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chunkmap_evict.c - chunks leave: what came from the image goes, what was written here stays
+ * chunkmap_evict.c - chunks leave: what came from the image goes, what was written here
+ * stays
  *
- * The state changes before the store does: from chunkmap_evict_begin on the blocks are not valid, and
- * who wants them has them fetched again.  While they are thrown away the chunk is in `storing`, so
- * nothing is stored into it or written to it until chunkmap_evict_end.
+ * The state changes before the store does: from chunkmap_evict_begin on the blocks are
+ * not valid, and who wants them has them fetched again.  While they are thrown away the
+ * chunk is in `storing`, so nothing is stored into it or written to it until
+ * chunkmap_evict_end.
  *
- * The clock counts uses, not time: it advances when another chunk is used than last, so the stamps
- * have the order of the last use of each chunk, and the oldest chunk is the one that was used least
- * recently.
+ * The clock counts uses, not time: it advances when another chunk is used than last, so
+ * the stamps have the order of the last use of each chunk, and the oldest chunk is the
+ * one that was used least recently.
  */
 #include "map/chunkmap_internal.h"
 
@@ -70,8 +72,9 @@ static bool has_reader_locked(struct chunkmap *cm, uint64_t ci)
 }
 
 /*
- * MARK_PACKED of a PARTIAL chunk is taken away by chunkmap_evict_end only: until the blocks have gone from
- * the store, what is there is not what a chunk of zeros must read as.
+ * MARK_PACKED of a PARTIAL chunk is taken away by chunkmap_evict_end only: until the
+ * blocks have gone from the store, what is there is not what a chunk of zeros must read
+ * as.
  */
 static void make_leave_locked(struct chunkmap *cm, uint64_t ci)
 {
@@ -88,7 +91,10 @@ static void make_leave_locked(struct chunkmap *cm, uint64_t ci)
 		if (chunkmap_any_locked(cm, cm->valid, ci))
 			state = CHUNK_PARTIAL;
 	}
-	/* All of it before the store: a process that dies here leaves a chunk that is fetched again. */
+	/*
+	 * All of it before the store: a process that dies here leaves a chunk that is
+	 * fetched again.
+	 */
 	chunkmap_set_marks_locked(cm, ci, (cm->marks[ci] & MARK_PACKED) | state);
 }
 

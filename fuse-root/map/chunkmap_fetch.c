@@ -2,8 +2,9 @@
 /*
  * chunkmap_fetch.c - a chunk's way from claimed to stored
  *
- * Who is to fetch a chunk claims it.  When its bytes are there they are stored between store_begin and
- * store_end, which keep writers out and say which blocks have to stay as they are.
+ * Who is to fetch a chunk claims it.  When its bytes are there they are stored between
+ * store_begin and store_end, which keep writers out and say which blocks have to stay as
+ * they are.
  */
 #include "map/chunkmap_internal.h"
 

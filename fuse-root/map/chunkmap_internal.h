@@ -125,7 +125,10 @@ bool chunkmap_any_locked(struct chunkmap *cm, uint8_t *bits, uint64_t ci);
 /* Clear bits [first, end) of chunk ci in an array, and the mark when none is left. */
 void chunkmap_clear_locked(struct chunkmap *cm, uint8_t *bits, unsigned mark, uint64_t ci,
 			   uint64_t first, uint64_t end);
-/* Blocks of a chunk that is not READY that came from the hot pack are not valid any more; the mark stays. */
+/*
+ * Blocks of a chunk that is not READY that came from the hot pack are not valid any more;
+ * the mark stays.
+ */
 void chunkmap_drop_packed_locked(struct chunkmap *cm, uint64_t ci);
 /*
  * Blocks of chunk ci that came from the image and are in the store.  Whoever changes a chunk asks
@@ -141,7 +144,10 @@ bool chunkmap_all_valid_locked(struct chunkmap *cm, uint64_t first, uint64_t end
 void chunkmap_make_ready_locked(struct chunkmap *cm, uint64_t ci);
 /* A chunk that was PRESENT is ABSENT and unclaimed; any other stays as it is. */
 void chunkmap_leave_present_locked(struct chunkmap *cm, uint64_t ci);
-/* A chunk that is written in part: what is there is to be known first.  The checker is told which it is. */
+/*
+ * A chunk that is written in part: what is there is to be known first.  The checker is
+ * told which it is.
+ */
 bool chunkmap_awaits_check_locked(struct chunkmap *cm, const struct chunk_writer *w);
 /* Chunk ci was used just now. */
 void chunkmap_touch_locked(struct chunkmap *cm, uint64_t ci);

@@ -2,9 +2,9 @@
 /*
  * chunkmap_recover.c - a map that another process left, at whatever instruction it ended
  *
- * What the order of writes in the other files can leave: a mark without bits, bits of the pack whose block
- * did not get valid, claims and promises of threads that are no more.  Only bits that a mark speaks of are
- * looked at: reading others would give them memory.
+ * What the order of writes in the other files can leave: a mark without bits, bits of the
+ * pack whose block did not get valid, claims and promises of threads that are no more.
+ * Only bits that a mark speaks of are looked at: reading others would give them memory.
  */
 #include "map/chunkmap_internal.h"
 

@@ -2,8 +2,9 @@
 /*
  * chunkmap_wait.c - readers of what is there, and those who wait for what is not
  *
- * A read that misses something waits in the bucket of the first chunk it misses, and demands all that it
- * misses and the hot pack has not promised.  Demand is a queue of chunks, each in it once.
+ * A read that misses something waits in the bucket of the first chunk it misses, and
+ * demands all that it misses and the hot pack has not promised.  Demand is a queue of
+ * chunks, each in it once.
  */
 #include "map/chunkmap_internal.h"
 
@@ -169,8 +170,8 @@ void chunkmap_read_end(struct chunkmap *cm, struct chunk_reader *r)
 }
 
 /*
- * Demand what a read misses and nobody has promised; is_urgent: before what others have demanded.  Returns the
- * first chunk that it misses.
+ * Demand what a read misses and nobody has promised; is_urgent: before what others have
+ * demanded.  Returns the first chunk that it misses.
  */
 static uint64_t demand_missing_locked(struct chunkmap *cm, struct chunk_waiter *w,
 				      bool is_urgent)
@@ -196,9 +197,9 @@ static uint64_t demand_missing_locked(struct chunkmap *cm, struct chunk_waiter *
 }
 
 /*
- * Something is missing: wait for the first chunk of it, demand all of it.  A read that has waited before
- * goes before others: else, where the store holds less than what is waited for, the chunks of a read
- * could leave in turn and never be there together.
+ * Something is missing: wait for the first chunk of it, demand all of it.  A read that
+ * has waited before goes before others: else, where the store holds less than what is
+ * waited for, the chunks of a read could leave in turn and never be there together.
  */
 static void wait_locked(struct chunkmap *cm, struct chunk_waiter *w)
 {

@@ -2,12 +2,15 @@
 /*
  * chunkmap_write.c - writers
  *
- * A writer is registered from before it touches the store until afterwards: nobody stores fetched bytes into
- * its chunks meanwhile, and they do not leave.
+ * A writer is registered from before it touches the store until afterwards: nobody stores
+ * fetched bytes into its chunks meanwhile, and they do not leave.
  */
 #include "map/chunkmap_internal.h"
 
-/* The mark stays: of other blocks, too, something may be in the store, which zeros must not be taken for. */
+/*
+ * The mark stays: of other blocks, too, something may be in the store, which zeros must
+ * not be taken for.
+ */
 static void unpack_locked(struct chunkmap *cm, uint64_t ci, uint64_t first, uint64_t end)
 {
 	lock_assert_held(&cm->lock);
@@ -19,8 +22,9 @@ static void unpack_locked(struct chunkmap *cm, uint64_t ci, uint64_t first, uint
 }
 
 /*
- * Before the store is touched: these blocks are the user's from now on, whatever becomes of the write,
- * and must not leave.  Where the chunk is not READY, chunkmap_write_end says so by making them valid.
+ * Before the store is touched: these blocks are the user's from now on, whatever becomes
+ * of the write, and must not leave.  Where the chunk is not READY, chunkmap_write_end
+ * says so by making them valid.
  */
 static void note_written_locked(struct chunkmap *cm, uint64_t first, uint64_t end)
 {
@@ -85,7 +89,10 @@ struct chunk_waiter *chunkmap_write_end(struct chunkmap *cm, struct chunk_writer
 		uint64_t end = min_u64(w->end_block, end_block_of(cm, ci));
 		uint64_t before = chunkmap_clean_locked(cm, ci);
 
-		/* Also where the write failed: the user may have been told so, and it is his now. */
+		/*
+		 * Also where the write failed: the user may have been told so, and it is
+		 * his now.
+		 */
 		unpack_locked(cm, ci, b, end);
 		if (ok) {
 			chunkmap_make_valid_locked(cm, ci, b, end);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * queue.h - first in, first out, of chunk indexes, but for some that go before others; a ring with all its memory from the start
+ * queue.h - first in, first out, of chunk indexes, but for some that go before others; a
+ * ring with all its memory from the start
  *
  * Not locked: the owner's lock guards it.
  */

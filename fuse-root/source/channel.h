@@ -23,7 +23,8 @@ enum channel_kind {
 	CHANNEL_CANCEL,
 	CHANNEL_PROMOTE,
 	CHANNEL_PING, /* answer at once with PONG and the same number */
-	CHANNEL_SERVER, /* a piece of the URL that server number `server` has now: buf_off, n_bytes, text */
+	/* A piece of the URL that server number `server` has now: buf_off, n_bytes, text. */
+	CHANNEL_SERVER,
 	CHANNEL_PONG, /* net to serve */
 	CHANNEL_REFUSED, /* the filter refused the system call `number` */
 	CHANNEL_BYTES,

@@ -2,8 +2,9 @@
 /*
  * credentials.h - which secret is for which server
  *
- * A file of lines, read before the first fork; hydrootd(8) has its format.  A secret is for one host,
- * on one port or all, and goes nowhere else.  Messages name the line, never what is in it.
+ * A file of lines, read before the first fork; hydrootd(8) has its format.  A secret is
+ * for one host, on one port or all, and goes nowhere else.  Messages name the line, never
+ * what is in it.
  */
 #ifndef SOURCE_CREDENTIALS_H
 #define SOURCE_CREDENTIALS_H

@@ -96,9 +96,10 @@ int net_enter_sandbox(const struct net_config *cfg) _must_check_;
 int net_limit_resources(void) _must_check_;
 
 /*
- * The process body; fd is of channel_renew.  Returns 0 when the other side is gone, -errno when it cannot
- * work; the caller then does _exit.  Once confined it logs nothing: what went wrong with a server
- * is a message, and all fds but the channel's and 0-2 are closed here.
+ * The process body; fd is of channel_renew.  Returns 0 when the other side is gone,
+ * -errno when it cannot work; the caller then does _exit.  Once confined it logs nothing:
+ * what went wrong with a server is a message, and all fds but the channel's and 0-2 are
+ * closed here.
  */
 int net_main(const struct channel *ch, const struct net_config *cfg, int fd) _must_check_;
 

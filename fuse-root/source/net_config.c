@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * net_config.c - everything with a path that the network process needs, opened and read at the start
+ * net_config.c - everything with a path that the network process needs, opened and read
+ * at the start
  *
  * What is wrong with a file is said here, where its name is known; a secret never is.
  */

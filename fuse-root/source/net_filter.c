@@ -2,8 +2,9 @@
 /*
  * net_filter.c - the system calls that the network process may make
  *
- * Refusing goes by SIGSYS where the machine is known: the handler notes the number and lets the call
- * return EPERM.  On other machines the kernel returns EPERM itself and nothing is noted.
+ * Refusing goes by SIGSYS where the machine is known: the handler notes the number and
+ * lets the call return EPERM.  On other machines the kernel returns EPERM itself and
+ * nothing is noted.
  */
 #include "source/net_filter.h"
 

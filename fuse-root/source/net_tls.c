@@ -2,8 +2,9 @@
 /*
  * net_tls.c - whom a transfer believes, who it says it is, and who was there instead
  *
- * libcurl says that a certificate was not believed; whose it was only OpenSSL knows, so its own check is
- * watched, never changed.  With a libcurl of another TLS library the issuer is not named.
+ * libcurl says that a certificate was not believed; whose it was only OpenSSL knows, so
+ * its own check is watched, never changed.  With a libcurl of another TLS library the
+ * issuer is not named.
  */
 #include "source/net_tls.h"
 

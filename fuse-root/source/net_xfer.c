@@ -19,8 +19,8 @@
 #define REDIRECTS_MAX 5L
 #define RECEIVE_BYTES (128L * 1024)
 /*
- * A server that was away is asked for a connection again and again: the kernel asks at 0, 1, 3, 7 s, and a
- * server that comes back after the second time would be noticed late.
+ * A server that was away is asked for a connection again and again: the kernel asks at 0,
+ * 1, 3, 7 s, and a server that comes back after the second time would be noticed late.
  */
 #define PROBE_CONNECT_MS 1500
 /* Addresses are cached; when a server of that name fails they may have changed. */
@@ -243,9 +243,9 @@ void net_xfer_fini(struct net_xfer *x)
 }
 
 /*
- * Addresses are cached for ever, so that a name server that went away harms nobody.  They are looked up
- * anew after none could be connected to, and after any failure when they are old; when that fails as well,
- * the last one that worked is put back.
+ * Addresses are cached for ever, so that a name server that went away harms nobody.  They
+ * are looked up anew after none could be connected to, and after any failure when they
+ * are old; when that fails as well, the last one that worked is put back.
  */
 static void set_resolve(struct net_xfer *x, const char *url)
 {
@@ -631,8 +631,9 @@ static void judge_body(struct net_xfer *x, struct httpcheck_verdict *ret)
 }
 
 /*
- * No address could be connected to, but one was passed over.  When it is the only one there is, libcurl
- * also says that it timed out: it remembers that from the last use of the handle.
+ * No address could be connected to, but one was passed over.  When it is the only one
+ * there is, libcurl also says that it timed out: it remembers that from the last use of
+ * the handle.
  */
 static bool is_for_want_of_others(const struct net_xfer *x, CURLcode code)
 {

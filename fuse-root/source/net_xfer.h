@@ -2,11 +2,12 @@
 /*
  * net_xfer.h - one HTTP request of the network process
  *
- * A transfer is used again and again; so is its libcurl handle, which makes the next request find
- * the connection of the last one.
+ * A transfer is used again and again; so is its libcurl handle, which makes the next
+ * request find the connection of the last one.
  *
- * When the server gives whole files only and the request is sequential, the transfer is a stream: it
- * outlives its request, paused behind the range, and goes on when the next range lies ahead of it.
+ * When the server gives whole files only and the request is sequential, the transfer is a
+ * stream: it outlives its request, paused behind the range, and goes on when the next
+ * range lies ahead of it.
  */
 #ifndef SOURCE_NET_XFER_H
 #define SOURCE_NET_XFER_H
@@ -64,7 +65,8 @@ struct net_xfer {
 	uint32_t n_have;
 	char address[TRANSPORT_ADDRESS_BYTES];
 	char error[CURL_ERROR_SIZE];
-	int64_t connect_by_ms; /* no connection till then: given up; 0: libcurl's time-out is enough */
+	/* No connection till then: given up; 0: libcurl's time-out is enough. */
+	int64_t connect_by_ms;
 	int64_t asked_ms; /* request sent, or the wait for bytes began anew; 0: no */
 	int64_t window_ms; /* start of the current rate window */
 	uint32_t window_bytes;
@@ -110,8 +112,8 @@ int64_t net_xfer_deadline(const struct net_xfer *x);
 bool net_xfer_is_late(struct net_xfer *x, int64_t now_ms, struct httpcheck_verdict *ret);
 
 /*
- * libcurl is done with it: was that all of the data that was asked for?  ret->fault says.  False: it
- * was the last address that was passed over, begin it once more.
+ * libcurl is done with it: was that all of the data that was asked for?  ret->fault says.
+ * False: it was the last address that was passed over, begin it once more.
  */
 bool net_xfer_judge_end(struct net_xfer *x, CURLcode code,
 			struct httpcheck_verdict *ret) _must_check_;

@@ -2,8 +2,9 @@
 /*
  * room.c - how the requests in flight are shared between the classes
  *
- * Demand may have every connection that the hot pack does not have: what the fill or the fetching ahead
- * has, source_failover.c takes away for it.  The hot pack loses one only when demand had none.
+ * Demand may have every connection that the hot pack does not have: what the fill or the
+ * fetching ahead has, source_failover.c takes away for it.  The hot pack loses one only
+ * when demand had none.
  */
 #include "source/room.h"
 

@@ -70,6 +70,7 @@ void servers_want(struct servers *sv, const char *const *urls, unsigned n)
 /* The number of the server with this URL, or -1. */
 static int number_of_locked(const struct servers *sv, const char *url)
 {
+	lock_assert_held(&sv->lock);
 	for (unsigned k = 0; k < sv->n; k++)
 		if (strcmp(sv->list[sv->order[k]].wanted_url, url) == 0)
 			return (int)sv->order[k];
@@ -80,6 +81,7 @@ static uint32_t unwanted_locked(const struct servers *sv)
 {
 	uint32_t unwanted = servers_mask(sv);
 
+	lock_assert_held(&sv->lock);
 	for (unsigned k = 0; k < sv->n_wanted; k++) {
 		const int i = number_of_locked(sv, sv->wanted[k]);
 
@@ -103,6 +105,7 @@ uint32_t servers_unwanted(struct servers *sv)
 /* A number that nobody has; there always is one, because those that go have gone. */
 static unsigned free_number_locked(struct servers *sv)
 {
+	lock_assert_held(&sv->lock);
 	while (sv->list[sv->next_number % SOURCE_SERVERS_MAX].wanted_url[0])
 		sv->next_number++;
 	return sv->next_number++ % SOURCE_SERVERS_MAX;
@@ -114,6 +117,7 @@ static unsigned add_locked(struct servers *sv, const char *url)
 	struct server *s = &sv->list[i];
 	const uint32_t epoch = s->breaker.epoch;
 
+	lock_assert_held(&sv->lock);
 	*s = (struct server){.breaker = {.epoch = epoch + 1}};
 	set_url(s, url);
 	return i;
@@ -302,8 +306,10 @@ static void log_failure(struct server *s, struct servers_range range, const char
 	}
 }
 
-static void set_error_locked(struct server *s, const struct transport_event *ev)
+static void set_error_locked(struct servers *sv, struct server *s,
+			     const struct transport_event *ev)
 {
+	lock_assert_held(&sv->lock);
 	s->n_errors++;
 	snprintf(s->last_error, sizeof s->last_error, "%s", ev->text);
 	if (ev->address[0])
@@ -311,12 +317,13 @@ static void set_error_locked(struct server *s, const struct transport_event *ev)
 }
 
 /* Feed the outcome to the breaker; false when it was no news to it. */
-static bool open_breaker_locked(struct server *s, uint32_t epoch,
+static bool open_breaker_locked(struct servers *sv, struct server *s, uint32_t epoch,
 				const struct transport_event *ev,
 				const struct breaker_delay *delay, int64_t now_ms)
 {
 	struct breaker *b = &s->breaker;
 
+	lock_assert_held(&sv->lock);
 	if (epoch != b->epoch)
 		return false;
 	if (ev->fault == TRANSPORT_AWAY || ev->fault == TRANSPORT_GONE)
@@ -382,9 +389,9 @@ void servers_failed(struct servers *sv, unsigned i, uint32_t epoch,
 	if (is_moved(sv, i, epoch, ev))
 		return;
 	lock_acquire(&sv->lock);
-	const bool counts = open_breaker_locked(s, epoch, ev, &delay, now_ms);
+	const bool counts = open_breaker_locked(sv, s, epoch, ev, &delay, now_ms);
 	if (counts)
-		set_error_locked(s, ev);
+		set_error_locked(sv, s, ev);
 	lock_release(&sv->lock);
 	log_failure(s, range, ev->text, counts && news, now_ms);
 }
@@ -544,11 +551,12 @@ void servers_pin(struct servers *sv, uint64_t file_bytes, const uint8_t *digest,
 	}
 }
 
-static void status_of_locked(const struct server *s, struct source_server_status *ret,
-			     int64_t now_ms)
+static void status_of_locked(const struct servers *sv, const struct server *s,
+			     struct source_server_status *ret, int64_t now_ms)
 {
 	const struct breaker *b = &s->breaker;
 
+	lock_assert_held(&sv->lock);
 	*ret = (struct source_server_status){
 		.state = b->state,
 		.n_errors = s->n_errors,
@@ -565,6 +573,7 @@ static void status_of_locked(const struct server *s, struct source_server_status
 static void list_wanted_locked(const struct servers *sv, struct source_status *ret,
 			       int64_t now_ms)
 {
+	lock_assert_held(&sv->lock);
 	ret->n_servers = sv->n_wanted;
 	for (unsigned k = 0; k < sv->n_wanted; k++) {
 		const int i = number_of_locked(sv, sv->wanted[k]);
@@ -573,12 +582,13 @@ static void list_wanted_locked(const struct servers *sv, struct source_status *r
 		options_url_public(sv->wanted[k], ret->servers[k].url,
 				   sizeof ret->servers[k].url);
 		if (i >= 0)
-			status_of_locked(&sv->list[i], &ret->servers[k], now_ms);
+			status_of_locked(sv, &sv->list[i], &ret->servers[k], now_ms);
 	}
 }
 
 static bool is_away_locked(const struct servers *sv)
 {
+	lock_assert_held(&sv->lock);
 	for (unsigned k = 0; k < sv->n; k++)
 		if (breaker_is_closed(&sv->list[sv->order[k]].breaker))
 			return false;
@@ -598,7 +608,7 @@ void servers_status(struct servers *sv, struct source_status *ret, int64_t now_m
 		.is_away = is_away_locked(sv),
 	};
 	for (unsigned k = 0; k < sv->n; k++)
-		status_of_locked(&sv->list[sv->order[k]], &ret->servers[k], now_ms);
+		status_of_locked(sv, &sv->list[sv->order[k]], &ret->servers[k], now_ms);
 	if (sv->has_wanted)
 		list_wanted_locked(sv, ret, now_ms);
 	lock_release(&sv->lock);

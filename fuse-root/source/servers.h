@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * servers.h - what is known of each server: breaker, identity, errors, and which one comes next
+ * servers.h - what is known of each server: breaker, identity, errors, and which one
+ * comes next
  *
- * Policy `order`: the first in the list that works; `spread`: the list is a ring that each machine
- * enters at a place of its own.  Servers that cannot give ranges come after those that can.  A better one that failed gets a probe when its
- * backoff is over, from a request nobody waits for where there is one.  Identity: the file's length
- * must be the pinned one and its ETag the one the server gave first.  If not, or if the file is gone,
- * the name has moved on to another image: the server is then asked for the pinned one by its digest.
- * Only when that is not there either it is refused, and looked at again now and then, by its name first.
+ * Policy `order`: the first in the list that works; `spread`: the list is a ring that
+ * each machine enters at a place of its own.  Servers that cannot give ranges come after
+ * those that can.  A better one that failed gets a probe when its backoff is over, from a
+ * request nobody waits for where there is one.  Identity: the file's length must be the
+ * pinned one and its ETag the one the server gave first.  If not, or if the file is gone,
+ * the name has moved on to another image: the server is then asked for the pinned one by
+ * its digest. Only when that is not there either it is refused, and looked at again now
+ * and then, by its name first.
  *
- * Servers can be added and taken away while it runs.  Each has a number for its life; which come in
- * what order is another matter.
+ * Servers can be added and taken away while it runs.  Each has a number for its life;
+ * which come in what order is another matter.
  *
- * A hot pack beside the image has a place of its own, server SERVERS_PACK: never chosen for the image, not in the status,
- * never moved by digest, and its failures are for whoever asked for it to tell.
+ * A hot pack beside the image has a place of its own, server SERVERS_PACK: never chosen
+ * for the image, not in the status, never moved by digest, and its failures are for
+ * whoever asked for it to tell.
  *
  * All functions but servers_status and servers_want belong to the engine thread.
  */
@@ -91,7 +95,10 @@ void servers_fini(struct servers *sv);
 /* As source_set_servers.  Any thread. */
 void servers_want(struct servers *sv, const char *const *urls, unsigned n);
 
-/* Those that servers_want has left out, as bits: nothing may be under way to them in servers_change. */
+/*
+ * Those that servers_want has left out, as bits: nothing may be under way to them in
+ * servers_change.
+ */
 uint32_t servers_unwanted(struct servers *sv);
 
 /* Do what servers_want said; returns those that are new, as bits. */

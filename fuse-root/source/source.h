@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * source.h - contract: byte ranges of the remote image file, from whichever server has them
+ * source.h - contract: byte ranges of the remote image file, from whichever server has
+ * them
  *
- * The engine thread is the only caller of submit, wait and release; wake and status may be
- * called from any thread.  A source retries, fails over and waits by itself for ever: the caller
- * sees bytes, not servers that went away.  Only a hot pack beside the image may fail, because nobody
- * depends on it.  What it returns is not to be believed: `data` is
- * shared with an unprivileged process and may change under the reader's eyes, so copy it first,
- * then check its digest, then use the copy.
+ * The engine thread is the only caller of submit, wait and release; wake and status may
+ * be called from any thread.  A source retries, fails over and waits by itself for ever:
+ * the caller sees bytes, not servers that went away.  Only a hot pack beside the image
+ * may fail, because nobody depends on it.  What it returns is not to be believed: `data`
+ * is shared with an unprivileged process and may change under the reader's eyes, so copy
+ * it first, then check its digest, then use the copy.
  *
  * source_failover.c is the real one, tests/fakes/source_fault.c its twin for tests.
  */
@@ -96,7 +97,10 @@ struct source_ops {
 	void (*wake)(struct source *s);
 	/* The caller has copied what it wanted of a DONE request, or wants no more of it. */
 	void (*release)(struct source *s, uint64_t id);
-	/* A read waits for an outstanding request of another class: treat it as DEMAND.  Engine thread. */
+	/*
+	 * A read waits for an outstanding request of another class: treat it as DEMAND.
+	 * Engine thread.
+	 */
 	void (*promote)(struct source *s, uint64_t id);
 	/* The bytes that `server` gave at src_off were wrong: count and log it.  Engine thread. */
 	void (*reject)(struct source *s, unsigned server, uint64_t src_off,
@@ -124,10 +128,11 @@ struct source_ops {
 	/* Bit i set: there is a server i, as `avoid` and events number them.  Engine thread. */
 	uint32_t (*servers)(struct source *s);
 	/*
-	 * From now on these are the servers, in this order: n of 1 .. SOURCE_SERVERS_MAX URLs, each
-	 * once, copied.  What is known of those that stay is kept.  Requests that are with one that goes are
-	 * sent to another, for what is missing.  Any thread; in the status at once, in effect with the
-	 * next turn of the engine thread.
+	 * From now on these are the servers, in this order: n of 1 .. SOURCE_SERVERS_MAX
+	 * URLs, each once, copied.  What is known of those that stay is kept.  Requests
+	 * that are with one that goes are sent to another, for what is missing.  Any
+	 * thread; in the status at once, in effect with the next turn of the engine
+	 * thread.
 	 */
 	void (*set_servers)(struct source *s, const char *const *urls, unsigned n);
 	/* How many requests of this class may be submitted now.  Engine thread. */

@@ -2,11 +2,12 @@
 /*
  * source_failover.c - the real source: retries, fails over and waits, over any transport
  *
- * The one rule: a request that was accepted ends with DONE or is released, whatever happens to
- * servers.  A request is WAITING for a server, SENT to one as an attempt, or DONE.  An attempt that
- * ends early puts it back to WAITING with the bytes it has; the next attempt asks for the rest, so
- * what the caller was told never goes backwards.  A request for the hot pack beside the image is the exception: it
- * FAILED after a few tries.  When and where to try is decided in servers.c.
+ * The one rule: a request that was accepted ends with DONE or is released, whatever
+ * happens to servers.  A request is WAITING for a server, SENT to one as an attempt, or
+ * DONE.  An attempt that ends early puts it back to WAITING with the bytes it has; the
+ * next attempt asks for the rest, so what the caller was told never goes backwards.  A
+ * request for the hot pack beside the image is the exception: it FAILED after a few
+ * tries.  When and where to try is decided in servers.c.
  */
 #include "source/source_failover.h"
 
@@ -677,7 +678,10 @@ int source_failover_new(const struct options *o, struct transport *t,
 		       "a request needs a slot");
 	f->connections = o->connections ? o->connections : 1;
 	f->was_usable = true;
-	/* Attempts of an earlier serving process over the same channel are not mistaken for ours. */
+	/*
+	 * Attempts of an earlier serving process over the same channel are not mistaken
+	 * for ours.
+	 */
 	f->next_attempt = (uint64_t)now_of(f) << 20;
 	servers_init(&f->servers, o, f->clock.seed);
 	*ret = &f->base;

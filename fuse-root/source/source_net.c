@@ -2,14 +2,16 @@
 /*
  * source_net.c - the transport over the channel: the serving side's end
  *
- * The other side runs libcurl on what strangers send, so its messages are input from outside:
- * checked against what was asked for, dropped when they are late, and when one cannot come from a
- * sane process, nothing more is taken from that process and a new one is asked for.
+ * The other side runs libcurl on what strangers send, so its messages are input from
+ * outside: checked against what was asked for, dropped when they are late, and when one
+ * cannot come from a sane process, nothing more is taken from that process and a new one
+ * is asked for.
  *
- * A process that hangs is found by its silence: while it has something to do and says nothing it is
- * asked for a sign of life, which costs it no more than a turn of its loop.  Servers that are slow
- * do not make it silent.  Silence is counted in slices while this process waits for it, so a time in
- * which PID 1 had stopped both counts as one slice, however long it was.
+ * A process that hangs is found by its silence: while it has something to do and says
+ * nothing it is asked for a sign of life, which costs it no more than a turn of its loop.
+ * Servers that are slow do not make it silent.  Silence is counted in slices while this
+ * process waits for it, so a time in which PID 1 had stopped both counts as one slice,
+ * however long it was.
  */
 #include "source/source_net.h"
 
@@ -104,9 +106,9 @@ static int send_to_net(const struct source_net *sn, const struct channel_msg *ms
 }
 
 /*
- * The network process has a copy of the servers there were when the keeper started.  What came
- * later it learns in pieces, before the first request that needs it; only from us, and nothing of it is
- * ever read back.
+ * The network process has a copy of the servers there were when the keeper started.  What
+ * came later it learns in pieces, before the first request that needs it; only from us,
+ * and nothing of it is ever read back.
  */
 static bool tell_server(struct source_net *sn, unsigned server)
 {

@@ -76,7 +76,10 @@ struct transport_ops {
 	void (*cancel)(struct transport *t, unsigned slot, uint64_t id);
 	/* The attempt counts as DEMAND from now on: it may not be held back for others. */
 	void (*promote)(struct transport *t, unsigned slot, uint64_t id);
-	/* Server number `server` is this one from now on; nothing of the earlier one is under way. */
+	/*
+	 * Server number `server` is this one from now on; nothing of the earlier one is
+	 * under way.
+	 */
 	void (*set_server)(struct transport *t, unsigned server, const char *url);
 	/* As source_wait. */
 	int (*wait)(struct transport *t, int timeout_ms, struct transport_event *ev,

@@ -2,8 +2,9 @@
 /*
  * blockbits.h - a bit for each block of a store: was it written
  *
- * A disk does not read as zeros where nothing was written, and zeroing one can take hours.  So the store
- * remembers itself.  All calls from any thread, without a lock; each block by itself is exact.
+ * A disk does not read as zeros where nothing was written, and zeroing one can take
+ * hours.  So the store remembers itself.  All calls from any thread, without a lock; each
+ * block by itself is exact.
  */
 #ifndef STORE_BLOCKBITS_H
 #define STORE_BLOCKBITS_H
@@ -22,8 +23,8 @@ struct blockbits {
 
 uint64_t blockbits_bytes(uint64_t n_blocks);
 /*
- * In `memory` of blockbits_bytes, which stays the caller's, with the bits that are there; NULL: in memory of its own,
- * taken where bits are set, none of them.  -ENOMEM
+ * In `memory` of blockbits_bytes, which stays the caller's, with the bits that are there;
+ * NULL: in memory of its own, taken where bits are set, none of them.  -ENOMEM
  */
 int blockbits_init(struct blockbits *b, uint64_t n_blocks, void *memory) _must_check_;
 void blockbits_fini(struct blockbits *b);

@@ -2,9 +2,10 @@
 /*
  * disk.c - I/O of a device or file that is open; disk_open.c opens it
  *
- * Zeroing is fallocate(2), for both: on a block device the kernel makes PUNCH_HOLE a WRITE ZEROES that may
- * unmap, and refuses it where the device has none; ZERO_RANGE then writes zeros.  BLKDISCARD promises
- * nothing about what is read afterwards, so it is only used where nothing will be read.
+ * Zeroing is fallocate(2), for both: on a block device the kernel makes PUNCH_HOLE a
+ * WRITE ZEROES that may unmap, and refuses it where the device has none; ZERO_RANGE then
+ * writes zeros.  BLKDISCARD promises nothing about what is read afterwards, so it is only
+ * used where nothing will be read.
  */
 #include "store/disk_file.h"
 

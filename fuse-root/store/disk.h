@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * disk.h - a block device or file as the persistent store sees it: blocks of 4096 bytes, and a flush
+ * disk.h - a block device or file as the persistent store sees it: blocks of 4096 bytes,
+ * and a flush
  *
- * A contract with one real implementation (disk.c) and one in the tests that loses power.  Offsets
- * are bytes on the device (`disk_off`; in struct store_io, which is reused, the field slot_off); they, lengths
- * and buffers are multiples of 4096.  Calls may come from any thread and return 0 or -errno.
+ * A contract with one real implementation (disk.c) and one in the tests that loses power.
+ * Offsets are bytes on the device (`disk_off`; in struct store_io, which is reused, the
+ * field slot_off); they, lengths and buffers are multiples of 4096.  Calls may come from
+ * any thread and return 0 or -errno.
  *
- * What was written may be lost by a power cut, whole or in part and in any order, until a flush that
- * began after it has returned 0.
+ * What was written may be lost by a power cut, whole or in part and in any order, until a
+ * flush that began after it has returned 0.
  */
 #ifndef STORE_DISK_H
 #define STORE_DISK_H
@@ -42,10 +44,16 @@ struct disk_config {
 	unsigned wait_ms; /* for a device that is not there yet */
 };
 
-/* Find and open, create a file that is not there.  Nobody else may have it open.  Logs what fails. */
+/*
+ * Find and open, create a file that is not there.  Nobody else may have it open.  Logs
+ * what fails.
+ */
 int disk_open(const struct disk_config *config, struct disk **ret) _must_check_;
 
-/* One that another process has opened, from its descriptors, which are taken over, also on error; claim_fd may be -1. */
+/*
+ * One that another process has opened, from its descriptors, which are taken over, also
+ * on error; claim_fd may be -1.
+ */
 int disk_adopt(const char *where, int fd, int claim_fd, unsigned n_threads,
 	       struct disk **ret) _must_check_;
 /* The claim on a device that keeps others from mounting it, borrowed; or -1. */
@@ -58,8 +66,8 @@ int disk_claim_fd(const struct disk *d);
 int disk_check_blank(struct disk *d) _must_check_;
 
 /*
- * A file gets its size, and space for its first n_reserved bytes.  is_new: what lies behind those is given back, where
- * device or filesystem can do that.  Logs.
+ * A file gets its size, and space for its first n_reserved bytes.  is_new: what lies
+ * behind those is given back, where device or filesystem can do that.  Logs.
  */
 int disk_prepare(struct disk *d, uint64_t n_bytes, uint64_t n_reserved,
 		 bool is_new) _must_check_;

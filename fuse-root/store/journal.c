@@ -4,13 +4,14 @@
  *
  * States of a chunk, of which journal.h shows three:
  *
- *	NONE -> QUEUED -> WRITING -> CLEAN	stored, in the queue, in the block under way, on the device
+ *	NONE -> QUEUED -> WRITING -> CLEAN	stored, in the queue, in the block under way,
+ *						on the device
  *	NONE, QUEUED -> DIRTY			nothing on the device says that it is stored
  *	WRITING, CLEAN -> REVOKING -> DIRTY	the revocation is in the queue or under way
  *
- * They change under the lock and may be looked at without: who sees DIRTY sees the end of the
- * revocation.  `is_busy` is the right to use the device's journal, the cursor and the buffers; it is
- * never held together with the lock across I/O.
+ * They change under the lock and may be looked at without: who sees DIRTY sees the end of
+ * the revocation.  `is_busy` is the right to use the device's journal, the cursor and the
+ * buffers; it is never held together with the lock across I/O.
  */
 #include "store/journal.h"
 
@@ -166,7 +167,10 @@ int journal_format(struct disk *d, const struct layout_image *image)
 
 /* -- reading and rewriting a half; the caller is busy ---------------------------------------- */
 
-/* Calls `take` for each record of the half in use, in order, until the first block that is not whole. */
+/*
+ * Calls `take` for each record of the half in use, in order, until the first block that
+ * is not whole.
+ */
 static int for_each_record(struct journal *j, uint64_t n_blocks,
 			   int (*take)(struct journal *j, uint64_t number,
 				       const struct record *r, void *ctx),
@@ -231,7 +235,10 @@ static int write_rewritten(struct journal *j, struct rewrite *rw)
 	return transfer(j->disk, true, off, j->block, LAYOUT_BLOCK);
 }
 
-/* A chunk is stored once at most in a generation: what is CLEAN and has this number is the truth. */
+/*
+ * A chunk is stored once at most in a generation: what is CLEAN and has this number is
+ * the truth.
+ */
 static int rewrite_record(struct journal *j, uint64_t number, const struct record *r,
 			  void *ctx)
 {
@@ -244,9 +251,9 @@ static int rewrite_record(struct journal *j, uint64_t number, const struct recor
 }
 
 /*
- * The old half stays whole until the superblock of the new one is on the device; the superblock goes to the copy
- * that the old one is not in.  When it fails, some numbers in `records` are of the new half: those records are not found
- * again, which costs a fetch.
+ * The old half stays whole until the superblock of the new one is on the device; the
+ * superblock goes to the copy that the old one is not in.  When it fails, some numbers in
+ * `records` are of the new half: those records are not found again, which costs a fetch.
  */
 static int begin_generation(struct journal *j)
 {
@@ -272,7 +279,10 @@ static int begin_generation(struct journal *j)
 		return err;
 	j->super = rw->super;
 	j->seq = rw->seq;
-	/* Against a sector that goes bad later: without it only the generation before would be found. */
+	/*
+	 * Against a sector that goes bad later: without it only the generation before
+	 * would be found.
+	 */
 	(void)!write_super(j->disk, &rw->super,
 			   (rw->super.generation + 1) % LAYOUT_SUPER_COPIES, j->block);
 	return 0;
@@ -389,6 +399,7 @@ static void end_busy_locked(struct journal *j)
 
 static void advance_locked(struct journal *j)
 {
+	lock_assert_held(&j->lock);
 	if (j->is_busy)
 		cond_wait(&j->changed, &j->lock);
 	else
@@ -613,8 +624,8 @@ static struct journal *new_journal(struct disk *d, const struct super *s, void *
 }
 
 /*
- * What a dead process left: its queue is lost, and what it was writing may be on the device or not, which WRITING
- * stands for.
+ * What a dead process left: its queue is lost, and what it was writing may be on the
+ * device or not, which WRITING stands for.
  */
 static void adopt_states(struct journal *j)
 {

@@ -32,7 +32,10 @@ bool layout_init(struct layout *l, const struct layout_image *image)
 	l->n_chunks = div_round_up(image->image_bytes, chunk);
 	if (l->n_chunks > LAYOUT_CHUNKS_MAX)
 		return false;
-	/* One record for each chunk fills half of a half: it is never full just after compaction. */
+	/*
+	 * One record for each chunk fills half of a half: it is never full just after
+	 * compaction.
+	 */
 	all = div_round_up(l->n_chunks, LAYOUT_RECORDS);
 	l->half_blocks = 2 * all + HALF_SLACK_BLOCKS;
 	l->data_off = LAYOUT_JOURNAL_OFF + 2 * l->half_blocks * LAYOUT_BLOCK;

@@ -2,8 +2,8 @@
 /*
  * partition.c - see partition.h
  *
- * The kernel tells the name of a GPT partition in its uevent, newer ones the UUID too.  Where it does not, libblkid reads
- * the table.
+ * The kernel tells the name of a GPT partition in its uevent, newer ones the UUID too.
+ * Where it does not, libblkid reads the table.
  */
 #include "store/partition.h"
 

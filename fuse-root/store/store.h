@@ -59,18 +59,26 @@ struct store_persistence {
 	/* What it remembers of chunk ci has not been looked at since: check_chunk. */
 	bool (*has_chunk)(struct store *s, uint64_t ci);
 	/*
-	 * Read chunk ci into buf (aligned, of n_bytes, the whole chunk) and hold it against what is remembered.  -ESTALE, or
-	 * the error of the device: it reads as zeros now and is forgotten.  Nobody may write the chunk meanwhile.
+	 * Read chunk ci into buf (aligned, of n_bytes, the whole chunk) and hold it
+	 * against what is remembered.  -ESTALE, or the error of the device: it reads as
+	 * zeros now and is forgotten.  Nobody may write the chunk meanwhile.
 	 */
 	int (*check_chunk)(struct store *s, uint64_t ci, void *buf, size_t n_bytes);
-	/* The whole chunk was written, with these bytes of the image; remembered when nobody writes to it before. */
+	/*
+	 * The whole chunk was written, with these bytes of the image; remembered when
+	 * nobody writes to it before.
+	 */
 	void (*chunk_stored)(struct store *s, uint64_t ci, const void *raw,
 			     size_t n_bytes);
-	/* Blocks of the range are about to be written or discarded by the user: forget the chunks first. */
+	/*
+	 * Blocks of the range are about to be written or discarded by the user: forget
+	 * the chunks first.
+	 */
 	void (*before_write)(struct store *s, uint64_t slot_off, uint64_t n_bytes);
 	/*
-	 * Every block of the store is the device's from here on, zeros too, and nobody writes any more.  fd and offset of
-	 * slot_off 0 on the device are in `given`.  May take long.
+	 * Every block of the store is the device's from here on, zeros too, and nobody
+	 * writes any more.  fd and offset of slot_off 0 on the device are in `given`.
+	 * May take long.
 	 */
 	int (*give)(struct store *s);
 };

@@ -2,8 +2,8 @@
 /*
  * store_disk.c - see store_disk.h
  *
- * The order of things on the device is the journal's business; here a chunk is hashed, and slot_off becomes an
- * offset on the device.
+ * The order of things on the device is the journal's business; here a chunk is hashed,
+ * and slot_off becomes an offset on the device.
  */
 #include "store/store_disk.h"
 
@@ -112,7 +112,10 @@ static int op_write(struct store *s, const struct store_io *io, unsigned n)
 	return err;
 }
 
-/* The bits alone make zeros of it.  The device does what it can quickly; a file gives the space back. */
+/*
+ * The bits alone make zeros of it.  The device does what it can quickly; a file gives the
+ * space back.
+ */
 static int op_discard(struct store *s, uint64_t slot_off, uint64_t n_bytes)
 {
 	struct store_disk *d = self(s);

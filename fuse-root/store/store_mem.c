@@ -2,11 +2,13 @@
 /*
  * store_mem.c - see store_mem.h
  *
- * A memfd: its pages come when written and go by punching holes, and what is used can be asked.  Writes are
- * write(2), which reports a lack of memory where a store into a mapping would be a signal.
+ * A memfd: its pages come when written and go by punching holes, and what is used can be
+ * asked.  Writes are write(2), which reports a lack of memory where a store into a
+ * mapping would be a signal.
  *
- * Its pages could be swapped out, to a swap device that may lie on this very root.  A memfd cannot be
- * locked, a mapping of it can: what was written is touched once in one that is, and stays.
+ * Its pages could be swapped out, to a swap device that may lie on this very root.  A
+ * memfd cannot be locked, a mapping of it can: what was written is touched once in one
+ * that is, and stays.
  */
 #include "store/store_mem.h"
 
@@ -128,7 +130,7 @@ static const struct store_ops ops = {
 };
 
 /* Best effort: who may not lock memory has a store all the same. */
-static void map_locked(struct store_mem *m)
+static void map_mlocked(struct store_mem *m)
 {
 	void *map = mmap(NULL, m->store.bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE,
 			 m->fd, 0);
@@ -170,7 +172,7 @@ static int new_store(int fd, uint64_t n_bytes, uint64_t limit_bytes, struct stor
 		.ops = &ops, .bytes = n_bytes, .dev_fd = -1, .given = {.fd = fd}};
 	atomic_init(&m->limit_bytes, limit_bytes);
 	m->fd = fd;
-	map_locked(m);
+	map_mlocked(m);
 	lock_what_is_there(m);
 	*ret = &m->store;
 	return 0;

@@ -2,11 +2,13 @@
 /*
  * store_slots.c - see store_slots.h
  *
- * The table says for each slot which unit of the image it holds; the index over it, the free slots and who
- * is at a slot follow from it and live in this process only.  A slot that somebody is at is `busy`, and
- * goes to no other unit until he has left: whoever discards waits for that, so for memory only.
+ * The table says for each slot which unit of the image it holds; the index over it, the
+ * free slots and who is at a slot follow from it and live in this process only.  A slot
+ * that somebody is at is `busy`, and goes to no other unit until he has left: whoever
+ * discards waits for that, so for memory only.
  *
- * A free slot holds nothing: it is discarded before it is free, so a unit's first write need not fill it.
+ * A free slot holds nothing: it is discarded before it is free, so a unit's first write
+ * need not fill it.
  */
 #include "store/store_slots.h"
 
@@ -112,6 +114,7 @@ static bool find_locked(struct store_slots *s, uint64_t unit, uint32_t *ret_slot
 {
 	uint32_t at = place_locked(s, unit);
 
+	lock_assert_held(&s->lock);
 	if (s->index[at] == 0)
 		return false;
 	*ret_slot = s->index[at] - 1;
@@ -172,6 +175,7 @@ static int add_locked(struct store_slots *s, uint64_t unit, uint32_t *ret_slot)
 {
 	uint32_t at = place_locked(s, unit);
 
+	lock_assert_held(&s->lock);
 	if (s->n_free == 0)
 		return -ENOSPC;
 	*ret_slot = take_free_locked(s);
@@ -210,7 +214,10 @@ static int flush(struct batch *b)
 	return err;
 }
 
-/* A part of one slot, which is busy by now; joined with the piece before it where that goes on there. */
+/*
+ * A part of one slot, which is busy by now; joined with the piece before it where that
+ * goes on there.
+ */
 static int add_piece(struct batch *b, uint32_t slot, uint32_t at, uint8_t *buf,
 		     uint32_t n_bytes)
 {

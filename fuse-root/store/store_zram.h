@@ -12,7 +12,10 @@
 int store_zram_new(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
 		   unsigned n_threads, struct store **ret) _must_check_;
 
-/* What the kernel can compress with, separated by blanks, and whether `algorithm` is among it; "" always is. */
+/*
+ * What the kernel can compress with, separated by blanks, and whether `algorithm` is
+ * among it; "" always is.
+ */
 const char *store_zram_algorithms(const struct store *s);
 bool store_zram_has_algorithm(const struct store *s, const char *algorithm);
 
@@ -21,7 +24,10 @@ void store_zram_hold(struct store *s, struct hold *hold);
 int store_zram_adopt(struct hold *hold, uint64_t n_bytes, uint64_t limit_bytes,
 		     unsigned n_threads, unsigned entry_bytes,
 		     struct store **ret) _must_check_;
-/* For that process: what the kernel keeps for each page of the device, which cannot always be seen later. */
+/*
+ * For that process: what the kernel keeps for each page of the device, which cannot
+ * always be seen later.
+ */
 unsigned store_zram_entry_bytes(const struct store *s);
 
 #endif

@@ -18,8 +18,8 @@
 
 #define CONTROL "/sys/class/zram-control"
 /*
- * struct zram_table_entry: a handle and flags, 16 bytes a page; with CONFIG_ZRAM_MEMORY_TRACKING a time
- * too.
+ * struct zram_table_entry: a handle and flags, 16 bytes a page; with
+ * CONFIG_ZRAM_MEMORY_TRACKING a time too.
  */
 #define TABLE_BYTES_PER_PAGE 16u
 #define TABLE_BYTES_PER_PAGE_MAX 24u
@@ -152,8 +152,8 @@ static int open_node(struct zram *z)
 }
 
 /*
- * The table is one vmalloc area made by zram, a guard page longer than what was asked for.  Where that
- * cannot be seen, the smaller kind is taken for granted.
+ * The table is one vmalloc area made by zram, a guard page longer than what was asked
+ * for.  Where that cannot be seen, the smaller kind is taken for granted.
  */
 static unsigned find_table_entry_bytes(uint64_t n_bytes)
 {

@@ -28,14 +28,14 @@ struct zram {
 /* True also for "". */
 bool zram_has_algorithm(const struct zram *z, const char *algorithm);
 /*
- * algorithm "" or one that the kernel has not: the best of lz4, lzo-rle, zstd that it has.  limit_bytes 0: none.  Logs,
- * but for such an algorithm.
+ * algorithm "" or one that the kernel has not: the best of lz4, lzo-rle, zstd that it
+ * has.  limit_bytes 0: none.  Logs, but for such an algorithm.
  */
 int zram_create(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
 		struct zram *ret) _must_check_;
 /*
- * One that another process has created, from its descriptors, which are the caller's no more.  -ENODEV
- * when they are not of a zram device.
+ * One that another process has created, from its descriptors, which are the caller's no
+ * more.  -ENODEV when they are not of a zram device.
  */
 int zram_adopt(int fd, int sysfs_fd, unsigned table_bytes_per_page,
 	       struct zram *ret) _must_check_;

@@ -36,7 +36,10 @@ static int fail(const struct making *m, int err)
 	return tool_fail(m->options->output_path, "hot pack: %s", img_strerror(err));
 }
 
-/* The blocks of one run that are in the image, chunk by chunk; those of zero chunks cost nothing anyway. */
+/*
+ * The blocks of one run that are in the image, chunk by chunk; those of zero chunks cost
+ * nothing anyway.
+ */
 static int add_run(struct making *m, struct trace_run run)
 {
 	uint64_t n_blocks = m->chunks->image_bytes / IMG_BLOCK_BYTES;

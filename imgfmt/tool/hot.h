@@ -20,8 +20,9 @@ struct trace {
 };
 
 /*
- * FILE as `hydroot trace` prints it; FORMAT.md has its form, and anything else is refused with the line.
- * Prints; returns an exit code.  trace_parse: the text alone; *ret_line and *ret_why say what is wrong.
+ * FILE as `hydroot trace` prints it; FORMAT.md has its form, and anything else is refused
+ * with the line. Prints; returns an exit code.  trace_parse: the text alone; *ret_line
+ * and *ret_why say what is wrong.
  */
 int trace_read(const char *path, struct trace *ret) _must_check_;
 bool trace_parse(const char *text, size_t n_bytes, struct trace *ret, size_t *ret_line,
@@ -55,8 +56,8 @@ struct hot_pack {
 };
 
 /*
- * What the trace names that is in the image and not zero.  *ret with hot_bytes 0: that is nothing, which
- * is warned of.  Prints; returns an exit code.
+ * What the trace names that is in the image and not zero.  *ret with hot_bytes 0: that is
+ * nothing, which is warned of.  Prints; returns an exit code.
  */
 int hot_make(const struct trace *t, const struct hot_chunks *chunks,
 	     const struct hot_options *options, struct hot_pack *ret) _must_check_;

@@ -40,8 +40,9 @@ int image_open(const char *path, const struct image_trust *trust,
 void image_close(struct image_file *f);
 
 /*
- * The same in two steps, for what only looks at the tables, where a path may also be an http(s) URL:
- * image_look opens it and reads nothing but its first bytes, image_load checks the tables.
+ * The same in two steps, for what only looks at the tables, where a path may also be an
+ * http(s) URL: image_look opens it and reads nothing but its first bytes, image_load
+ * checks the tables.
  */
 int image_look(const char *path, struct image_file *ret) _must_check_;
 int image_load(struct image_file *f) _must_check_;

@@ -54,7 +54,10 @@ static void remove_tree(const char *path)
 	}
 }
 
-/* All signals are blocked, and stay so.  Tells the folder's name, and waits for the other end to close. */
+/*
+ * All signals are blocked, and stay so.  Tells the folder's name, and waits for the other
+ * end to close.
+ */
 static void run_remover(char *path, int fd)
 {
 	ssize_t n_bytes = (ssize_t)strlen(path);

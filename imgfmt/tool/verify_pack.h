@@ -7,7 +7,10 @@
 
 #include "imgfmt/tool/image_file.h"
 
-/* Head, signature (key_path NULL: not asked), table, frames and blocks.  Prints; returns an exit code. */
+/*
+ * Head, signature (key_path NULL: not asked), table, frames and blocks.  Prints; returns
+ * an exit code.
+ */
 int verify_pack(struct image_file *f, const char *pack_path, const char *key_path,
 		unsigned n_jobs) _must_check_;
 

@@ -2,7 +2,8 @@
 /*
  * disk_power.h - a disk in memory that remembers every write, to be cut off at any moment
  *
- * After a cut there is what was flushed, and of each later write, sector by sector, whatever `mode` says.
+ * After a cut there is what was flushed, and of each later write, sector by sector,
+ * whatever `mode` says.
  */
 #ifndef DISK_POWER_H
 #define DISK_POWER_H

@@ -87,7 +87,10 @@ static unsigned pick_server_locked(const struct source_fault *f, uint32_t avoid)
 	return 0;
 }
 
-/* Bytes from `from` on are given out for the first time: what was given out does not change any more. */
+/*
+ * Bytes from `from` on are given out for the first time: what was given out does not
+ * change any more.
+ */
 static void corrupt_locked(struct source_fault *f, struct slot *slot, uint32_t from)
 {
 	const uint64_t off = f->corrupt_off;

@@ -33,7 +33,10 @@ void source_fault_set_connections(struct source *s, unsigned connections);
 /* Byte src_off of the file is wrong in the next n_times answers of server 0; UINT_MAX: always. */
 void source_fault_corrupt(struct source *s, uint64_t src_off, unsigned n_times);
 
-/* The hot pack beside the image; without one, and behind its end, requests for it fail.  Before any request. */
+/*
+ * The hot pack beside the image; without one, and behind its end, requests for it fail.
+ * Before any request.
+ */
 void source_fault_set_pack(struct source *s, const uint8_t *pack, uint64_t pack_bytes);
 
 struct source_fault_counts {

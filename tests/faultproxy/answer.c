@@ -26,7 +26,10 @@ static uint64_t random_of(const struct exchange *x, uint64_t i)
 	return script_random(&x->proxy->script, x->number, 100 + i);
 }
 
-/* --- answers that have no end, and no server --------------------------------------------------- */
+/*
+ * --- answers that have no end, and no server
+ * ---------------------------------------------------
+ */
 
 /* The same again and again, until the client goes away. */
 static bool send_for_ever(struct exchange *x, const char *text)
@@ -101,7 +104,10 @@ static bool send_without_server(struct exchange *x)
 	return send_for_ever(x, f->is_endless_line ? "endless" : "endless\r\nX: ");
 }
 
-/* --- the head ---------------------------------------------------------------------------------- */
+/*
+ * --- the head
+ * ----------------------------------------------------------------------------------
+ */
 
 static void shift_range(struct exchange *x)
 {
@@ -268,7 +274,10 @@ static bool send_head(struct exchange *x)
 	return true;
 }
 
-/* --- the body ---------------------------------------------------------------------------------- */
+/*
+ * --- the body
+ * ----------------------------------------------------------------------------------
+ */
 
 /* A few bits in places that depend on the request's number and the seed. */
 static void corrupt(const struct exchange *x, char *piece, size_t n)

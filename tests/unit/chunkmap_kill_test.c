@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * chunkmap_kill_test.c - a process that works on a map is killed at moments that nobody chose
+ * chunkmap_kill_test.c - a process that works on a map is killed at moments that nobody
+ * chose
  *
- * The map and a store of one word a block lie in shared memory.  Threads of a child write, discard, fetch,
- * bring pieces of a hot pack, all of whose blocks are wrong, and throw chunks away; the child is killed; the
- * next one takes the map over.  Whatever a map then calls valid must be in the store, nothing of the pack
- * may be in a chunk that is READY, and what was written and answered must be there and the newest.
+ * The map and a store of one word a block lie in shared memory.  Threads of a child
+ * write, discard, fetch, bring pieces of a hot pack, all of whose blocks are wrong, and
+ * throw chunks away; the child is killed; the next one takes the map over.  Whatever a
+ * map then calls valid must be in the store, nothing of the pack may be in a chunk that
+ * is READY, and what was written and answered must be there and the newest.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,8 +28,8 @@
 #define CHUNK (16 * BLOCK)
 #define CHUNK_BLOCKS 16u
 /*
- * So many that a map is seldom complete at its death, unless the map checks all of itself at every step;
- * the last chunk is short.
+ * So many that a map is seldom complete at its death, unless the map checks all of itself
+ * at every step; the last chunk is short.
  */
 #ifdef HYDROOT_CHECK
 #define N_BLOCKS 515u
@@ -39,7 +41,10 @@
 #define N_CHUNKS ((N_BLOCKS + CHUNK_BLOCKS - 1) / CHUNK_BLOCKS)
 #define WRITERS 2u
 
-/* Words of the store: 0 never stored, or zeros; of the pack; of the image; else a write's number. */
+/*
+ * Words of the store: 0 never stored, or zeros; of the pack; of the image; else a write's
+ * number.
+ */
 #define FROM_PACK 1u
 #define FROM_IMAGE 2u
 #define FIRST_WRITE 3u
@@ -112,8 +117,8 @@ static void store_missing(uint64_t ci, const uint8_t *valid, unsigned first, uns
 }
 
 /*
- * The chunk wins over the pack.  A write in the block's place is one that died with its writer: nobody
- * was told that it was done, and whoever keeps it in mind writes it again.
+ * The chunk wins over the pack.  A write in the block's place is one that died with its
+ * writer: nobody was told that it was done, and whoever keeps it in mind writes it again.
  */
 static void store_again(uint64_t b)
 {
@@ -215,7 +220,10 @@ static void check_block(uint64_t b)
 	uint32_t has = atomic_load(&s->store[b]);
 
 	if (atomic_load(&s->answered[b])) {
-		/* A write counts from its answer on: nothing older may be there, and it stays valid. */
+		/*
+		 * A write counts from its answer on: nothing older may be there, and it
+		 * stays valid.
+		 */
 		assert_true(has >= atomic_load(&s->answered[b]));
 		assert_true(chunkmap_is_valid(cm, b * BLOCK, BLOCK));
 	}
@@ -247,8 +255,8 @@ static void check_map(void)
 }
 
 /*
- * A promise of the dead process holds nobody up: who misses a block demands its chunk, also when there
- * are new promises for the same chunk.
+ * A promise of the dead process holds nobody up: who misses a block demands its chunk,
+ * also when there are new promises for the same chunk.
  */
 static void check_promises(uint64_t ci)
 {

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * chunkmap_schedule_test.c - two or three actors on one small map and store, in every order there is
+ * chunkmap_schedule_test.c - two or three actors on one small map and store, in every
+ * order there is
  *
- * An actor is a reader, a writer, a fetch, the hot pack or the eviction of a chunk, as readpath.c,
- * writepath.c, workers.c and cache.c go about it; each of its steps is one call of the map or of the store.  Actors are
- * coroutines of one thread: where one would wait for a condition, pthread_cond_wait, which this program has its
- * own of, gives the turn to another.  All orders of steps are gone through, depth first, each from the start.
+ * An actor is a reader, a writer, a fetch, the hot pack or the eviction of a chunk, as
+ * readpath.c, writepath.c, workers.c and cache.c go about it; each of its steps is one
+ * call of the map or of the store.  Actors are coroutines of one thread: where one would
+ * wait for a condition, pthread_cond_wait, which this program has its own of, gives the
+ * turn to another.  All orders of steps are gone through, depth first, each from the
+ * start.
  *
- * The model is one value a block: the image's, or what the last write put into the store.  A read must
- * find exactly that, whatever else goes on; every read must end; and what was not written must be gone from the store
- * after everything has left.  Then rules are broken, one at a time, and it has to be noticed.
+ * The model is one value a block: the image's, or what the last write put into the store.
+ * A read must find exactly that, whatever else goes on; every read must end; and what was
+ * not written must be gone from the store after everything has left.  Then rules are
+ * broken, one at a time, and it has to be noticed.
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -380,7 +384,10 @@ static bool all_done(void)
 	return true;
 }
 
-/* The engine: what is demanded is fetched, and that must be enough for everybody to come to an end. */
+/*
+ * The engine: what is demanded is fetched, and that must be enough for everybody to come
+ * to an end.
+ */
 static void run_to_the_end(void)
 {
 	uint64_t ci;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* deadline_test.c - until the root is mounted reads wait until attach-timeout is over, and for ever after that */
+/*
+ * deadline_test.c - until the root is mounted reads wait until attach-timeout is over,
+ * and for ever after that
+ */
 #include "tests/unit/rig.h"
 
 #define DEADLINE_MS 300

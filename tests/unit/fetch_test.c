@@ -265,7 +265,10 @@ static void a_wrong_page(void **state _unused_)
 	end();
 }
 
-/* Where the line carries more in the time of a request than a hole has, the hole is fetched along. */
+/*
+ * Where the line carries more in the time of a request than a hole has, the hole is
+ * fetched along.
+ */
 static void holes_are_bridged(void **state _unused_)
 {
 	const struct rig_options o = {.n_chunks = 40, .no_fill = true};

@@ -236,7 +236,10 @@ static void ahead_follows_the_line(void **state _unused_)
 	assert_int_equal(fill_gap_bytes(&f), 25000);
 }
 
-/* Answers that stood in line do not make the line look long; a line that became longer is noticed. */
+/*
+ * Answers that stood in line do not make the line look long; a line that became longer is
+ * noticed.
+ */
 static void the_shortest_answer_counts(void **state _unused_)
 {
 	struct fill f;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * fuseproto_test.c - requests of the kernel and their answers, before and after the death of a process
+ * fuseproto_test.c - requests of the kernel and their answers, before and after the death
+ * of a process
  *
  * A socket pair stands for /dev/fuse: the test is the kernel.
  */
@@ -85,8 +86,9 @@ static size_t underway_memory_bytes(void)
 }
 
 /*
- * Memory of the process goes; what outlives it stays as it was.  Requests that wait are given back to
- * libfuse, which frees them only with an answer: it goes nowhere, and leaves no trace in what stays.
+ * Memory of the process goes; what outlives it stays as it was.  Requests that wait are
+ * given back to libfuse, which frees them only with an answer: it goes nowhere, and
+ * leaves no trace in what stays.
  */
 static void process_fini(struct process *old)
 {
@@ -513,7 +515,10 @@ static void reads_that_wait_are_taken_along(void **state _unused_)
 	expect_no_reply();
 }
 
-/* Killed between noting the read and emptying the mailbox: it is answered twice, which harms nobody. */
+/*
+ * Killed between noting the read and emptying the mailbox: it is answered twice, which
+ * harms nobody.
+ */
 static void in_both_places(void **state _unused_)
 {
 	struct fuse_read_in arg = {.offset = 20 * BLOCK, .size = BLOCK};
@@ -590,7 +595,10 @@ static void send_next(struct client *c, uint64_t block)
 	c->unique = r.in.unique;
 }
 
-/* False when none came within 5 s.  Answers to what has been answered are what the kernel refuses. */
+/*
+ * False when none came within 5 s.  Answers to what has been answered are what the kernel
+ * refuses.
+ */
 static bool take_answer(struct client *clients)
 {
 	struct pollfd fd = {.fd = kernel_fd, .events = POLLIN};

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* img_hotwriter_test.c - what the writer makes is what the reader takes; PACK HEAD field by field */
+/*
+ * img_hotwriter_test.c - what the writer makes is what the reader takes; PACK HEAD field
+ * by field
+ */
 #include "tests/unit/img_fixture.h"
 
 #include "imgfmt/hotpack.h"

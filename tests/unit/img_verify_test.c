@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * img_verify_test.c - verify of what the tool cannot make: an image with a hot pack, and files whose
- * digests are all right but whose content breaks a rule
+ * img_verify_test.c - verify of what the tool cannot make: an image with a hot pack, and
+ * files whose digests are all right but whose content breaks a rule
  *
  * The sources of the tool are included: they are in no library.
  */

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * journal_power_test.c - the power fails behind every single write and flush of a store's life
+ * journal_power_test.c - the power fails behind every single write and flush of a store's
+ * life
  *
- * Twelve chunks are stored, written to, discarded, found damaged and stored again, at random.  Then, for each
- * moment: what a store opened after a power cut at that moment believes to have is the image's, byte for byte, by the
- * journal alone and by the check; whatever was flushed, torn, lost or garbled.
+ * Twelve chunks are stored, written to, discarded, found damaged and stored again, at
+ * random.  Then, for each
+ * moment: what a store opened after a power cut at that moment believes to have is the
+ * image's, byte for byte, by the journal alone and by the check; whatever was flushed,
+ * torn, lost or garbled.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -125,7 +128,10 @@ static void cut_everywhere(struct disk *d, unsigned from, unsigned step)
 
 	for (unsigned k = from; k <= end; k += step)
 		for (unsigned mode = 0; mode < POWER_MODES; mode++)
-			/* Noise where a write was under way is no write of ours: the hash finds it. */
+			/*
+			 * Noise where a write was under way is no write of ours: the hash
+			 * finds it.
+			 */
 			expect_right(disk_power_cut(d, k, mode, k),
 				     mode != POWER_GARBLED);
 }
@@ -221,7 +227,10 @@ static void random_lives(void **state _unused_)
 	}
 }
 
-/* Nothing is lost that was flushed: without that the tests above would be passed by an empty store. */
+/*
+ * Nothing is lost that was flushed: without that the tests above would be passed by an
+ * empty store.
+ */
 static void what_is_synced_is_found(void **state _unused_)
 {
 	struct disk *d = disk_power_new(DISK_BYTES);

@@ -154,7 +154,10 @@ static void empty_values_are_wrong_values(void **state _unused_)
 	assert_int_equal(cmdline("rd.hydroot.public-key="), -EINVAL);
 }
 
-/* What is a path or a name without a default can be taken back; a key without a value is no path. */
+/*
+ * What is a path or a name without a default can be taken back; a key without a value is
+ * no path.
+ */
 static void zero_is_off(void **state _unused_)
 {
 	static const char off[] =

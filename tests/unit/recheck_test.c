@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * recheck_test.c - chunks that a persistent store has: in which order they are looked at, who waits for it, and what
- * becomes of those that are not right
+ * recheck_test.c - chunks that a persistent store has: in which order they are looked at,
+ * who waits for it, and what becomes of those that are not right
  */
 #include <assert.h>
 #include <pthread.h>

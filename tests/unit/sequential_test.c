@@ -100,7 +100,10 @@ static void demand_always_has_room(void **state _unused_)
 	rig_fini(&g);
 }
 
-/* The reader comes to what is on its way: it waits for that, as for demand, and nothing is asked for twice. */
+/*
+ * The reader comes to what is on its way: it waits for that, as for demand, and nothing
+ * is asked for twice.
+ */
 static void the_reader_catches_up(void **state _unused_)
 {
 	const struct rig_options o = {.n_chunks = 400, .no_fill = true};
@@ -154,7 +157,10 @@ static void through_zero_chunks(void **state _unused_)
 	rig_fini(&g);
 }
 
-/* Holes between demanded chunks come along only where a request is known to cost more: fetch_test.c. */
+/*
+ * Holes between demanded chunks come along only where a request is known to cost more:
+ * fetch_test.c.
+ */
 static void holes_stay(void **state _unused_)
 {
 	const struct rig_options o = {.n_chunks = 40, .no_fill = true};

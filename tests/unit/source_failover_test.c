@@ -546,7 +546,10 @@ static void room_keeps_demand_free(void **state)
 	assert_int_equal(source_room(s, SOURCE_DEMAND), 4);
 }
 
-/* The fill gives its connections up, before what is fetched ahead does, and gets them when no read waits. */
+/*
+ * The fill gives its connections up, before what is fetched ahead does, and gets them
+ * when no read waits.
+ */
 static void demand_takes_all_connections(void **state)
 {
 	struct source_event ev[8];
@@ -803,7 +806,10 @@ static void set_servers(const char *a, const char *b)
 #define OLD_URL "http://user:secret@s0/i.img?key=secret"
 #define NEW_URL "http://user:secret@new/i.img?key=secret"
 
-/* What is under way to a server that goes is asked of the next one, behind the bytes that are there. */
+/*
+ * What is under way to a server that goes is asked of the next one, behind the bytes that
+ * are there.
+ */
 static void servers_come_and_go(void **state)
 {
 	struct source_event ev;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* store_disk_test.c - the contract in a file and on a loop device, what may be used, and a disk that fails */
+/*
+ * store_disk_test.c - the contract in a file and on a loop device, what may be used, and
+ * a disk that fails
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
@@ -346,7 +349,10 @@ static void many_threads(void **state _unused_)
 	store_free(s);
 }
 
-/* A process was killed, the next one has its memory and descriptors: nothing is lost, zeros and dirt included. */
+/*
+ * A process was killed, the next one has its memory and descriptors: nothing is lost,
+ * zeros and dirt included.
+ */
 static void goes_on_after_a_death(void **state _unused_)
 {
 	struct store_disk_config config = config_for(path);
