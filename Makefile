@@ -66,7 +66,7 @@ all: $(PROGRAMS)
 
 help:
 	@echo 'all  clean  install  install-initramfs-tools  install-dracut  install-mkinitcpio'
-	@echo 'setup  check  check-unit  check-host  check-boot  check-asan  check-tsan  check-fuzz  check-slow'
+	@echo 'setup  check  check-unit  check-long  check-host  check-boot  check-asan  check-tsan  check-fuzz  check-slow'
 	@echo 'demo  figures  bench-image  bench-levels  bench-read  chunk-table  lint  format  analyze'
 	@echo 'variables: V=1 WERROR=1 SAN=… CC CFLAGS PREFIX DESTDIR'
 

@@ -5,8 +5,8 @@
 #
 #	tests/check.sh all | STAGE...
 #
-# Stages: lint unit sh fuzz host boot asan tsan, and matrix and slow, which are not in "all".  Every
-# stage runs, also after one has failed.
+# Stages: lint unit sh long fuzz host boot asan tsan, and matrix and slow, which are not in "all".
+# Every stage runs, also after one has failed.
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -56,6 +56,13 @@ stage_sh()
 {
 	build check-programs || return
 	mapfile -t list < <(tests_in sh)
+	run "$(nproc)" "${list[@]}"
+}
+
+stage_long()
+{
+	build check-programs || return
+	mapfile -t list < <(tests_in long)
 	run "$(nproc)" "${list[@]}"
 }
 
@@ -148,7 +155,7 @@ if [ "${1-}" = --stage ]; then
 	exit
 fi
 export HYDROOT_OUTER_RESULTS=$results
-[ "${1-}" != all ] || set -- lint unit sh fuzz host boot asan tsan
+[ "${1-}" != all ] || set -- lint unit sh long fuzz host boot asan tsan
 start=$SECONDS
 for stage in "$@"; do
 	title "$stage"

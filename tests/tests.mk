@@ -4,6 +4,7 @@
 #
 #	make check		everything, installing what is missing first (HYDROOT_SETUP=0: not)
 #	make check-unit		unit and sh tests: no root, no network, installs nothing
+#	make check-long		like sh tests, but longer
 #	make check-host		the parts for real: nginx, FUSE, loop, zram; as root
 #	make check-boot		boots Debian under qemu, all rows of tests/matrix/rows
 #	make check-asan		unit and host tests with address and undefined sanitizers
@@ -70,7 +71,7 @@ check-unit:
 check-boot:
 	@$(RUN_CHECK) boot matrix
 
-check-host check-asan check-tsan check-fuzz check-slow lint:
+check-long check-host check-asan check-tsan check-fuzz check-slow lint:
 	@$(RUN_CHECK) $(@:check-%=%)
 
 image: check-programs
@@ -105,6 +106,6 @@ analyze:
 format:
 	clang-format-14 -i $(shell find imgfmt fuse-root kmod-hints tests -name '*.[ch]')
 
-.PHONY: check check-unit check-host check-boot check-asan check-tsan check-fuzz check-slow \
+.PHONY: check check-unit check-long check-host check-boot check-asan check-tsan check-fuzz check-slow \
 	check-programs bench-image bench-levels bench-read \
 	plain-image-tool setup lint image figures chunk-table demo analyze format
