@@ -583,7 +583,10 @@ static void blame_curl(struct net_xfer *x, CURLcode code, struct httpcheck_verdi
 		blame_tls(x, ret);
 		return;
 	case CURLE_UNSUPPORTED_PROTOCOL:
-		blame(ret, TRANSPORT_AWAY, "redirected from https to http: not followed");
+		blame(ret, TRANSPORT_AWAY,
+		      strstr(x->error, "HTTP/0.9")
+			      ? "what came is no answer of HTTP"
+			      : "redirected from https to http: not followed");
 		return;
 	case CURLE_PARTIAL_FILE:
 	case CURLE_GOT_NOTHING:
@@ -592,6 +595,12 @@ static void blame_curl(struct net_xfer *x, CURLcode code, struct httpcheck_verdi
 		blame_cut(x, ret);
 		return;
 	case CURLE_OUT_OF_MEMORY:
+		/* libcurl says so of a head that has no end, too. */
+		if (x->address[0]) {
+			blame(ret, TRANSPORT_AWAY, "the head of the answer is too large");
+			return;
+		}
+		/* fall through */
 	case CURLE_FAILED_INIT:
 		blame(ret, TRANSPORT_LOCAL, "%s", curl_easy_strerror(code));
 		return;
@@ -641,11 +650,34 @@ static bool is_for_want_of_others(const struct net_xfer *x, CURLcode code)
 				  (code == CURLE_OPERATION_TIMEDOUT && !x->address[0]));
 }
 
+/*
+ * Nothing that can be used came, over a connection from an earlier request: its end, or what a
+ * server has sent behind the body that it announced.  That says nothing about this request.
+ */
+static bool is_for_the_connection(const struct net_xfer *x, CURLcode code)
+{
+	switch (code) {
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_OUT_OF_MEMORY:
+	case CURLE_GOT_NOTHING:
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+		return x->address[0] && !x->is_new_connection && !x->is_judged;
+	default:
+		return false;
+	}
+}
+
 bool net_xfer_judge_end(struct net_xfer *x, CURLcode code, struct httpcheck_verdict *ret)
 {
 	*ret = (struct httpcheck_verdict){0};
 	if (is_for_want_of_others(x, code)) {
 		x->name->avoid[0] = '\0';
+		return false;
+	}
+	if (is_for_the_connection(x, code)) {
+		x->name->is_fresh = true;
 		return false;
 	}
 	if (code == CURLE_OK || x->is_judged) {

@@ -113,7 +113,8 @@ bool net_xfer_is_late(struct net_xfer *x, int64_t now_ms, struct httpcheck_verdi
 
 /*
  * libcurl is done with it: was that all of the data that was asked for?  ret->fault says.
- * False: it was the last address that was passed over, begin it once more.
+ * False: begin it once more, because the last address was passed over, or the connection was one
+ * from an earlier request.
  */
 bool net_xfer_judge_end(struct net_xfer *x, CURLcode code,
 			struct httpcheck_verdict *ret) _must_check_;
