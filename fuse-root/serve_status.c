@@ -259,6 +259,7 @@ void serve_status(struct serve *s, struct status *ret)
 		.seconds_resident = s->seconds_resident,
 		.n_warnings = s->o->n_warnings,
 		.rate_bytes = s->o->rate_bytes,
+		.cache_bytes = s->o->cache_bytes,
 	};
 	snprintf(ret->name, sizeof ret->name, "%s", s->o->name);
 	snprintf(ret->image.url, sizeof ret->image.url, "%s", s->o->servers[0]);

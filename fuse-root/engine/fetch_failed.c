@@ -92,8 +92,10 @@ static bool send_failed_chunk(struct fetcher *f, struct failed *x)
 	if (x->is_given_back) {
 		x->in_use = chunkmap_claim(f->config.cm, x->index);
 		x->is_given_back = false;
-		if (!x->in_use)
+		if (!x->in_use) {
+			f->stats.error[0] = '\0';
 			return true;
+		}
 	}
 	if (chunkmap_state(f->config.cm, x->index) == CHUNK_READY) {
 		/* It was written over meanwhile: nothing is left to fetch. */

@@ -217,6 +217,7 @@ static json_t *settings_new(const struct status *st)
 	struct builder b = {.object = json_object()};
 
 	put(&b, "rate_bytes", number_new(st->rate_bytes));
+	put(&b, "cache_bytes", number_new(st->cache_bytes));
 	return builder_end(&b);
 }
 

@@ -21,9 +21,9 @@ start_nginx web "$T/www"
 
 start_faultproxy a web --seed="$seed" --chance="${FAULT_CHANCE:-15}"
 start_faultproxy b web --seed=$((seed + 1)) --chance="${FAULT_CHANCE:-15}"
-attach faults1 --mode=stream --cache=16M --timeout=500ms --min-rate=20K --server="$(proxy_url b small.hri)" \
+attach faults1 --mode=stream --cache=16M --connections=8 --timeout=500ms --min-rate=20K --server="$(proxy_url b small.hri)" \
 	"$(proxy_url a small.hri)"
-readcheck "$device" "$raw" 18000 24 "$seed" >"$T/readers" || fail "a read failed or was wrong"
+readcheck "$device" "$raw" 18000 48 "$seed" >"$T/readers" || fail "a read failed or was wrong"
 note "$(cat "$T/readers")"
 note "demand: $(status_key faults1 '"\(.demand.chunks) chunks, p99 \(.demand.wait_ms_p99) ms"'), requests: $(status_key faults1 .fetched.requests)"
 
@@ -36,7 +36,9 @@ for proxy in a b; do
 	assert "server $proxy answered wrong often" test "$(proxy_faults $proxy '[a-z]')" -ge 300
 done
 assert "there were 10000 requests, not $n_requests" test "$n_requests" -ge 10000
-assert_equal "the error of the attachment" '' "$(status_key faults1 '.error // ""')"
+# What was fetched ahead may still be wrong just now.
+has_no_error() { [ -z "$(status_key faults1 '.error // ""')" ]; }
+wait_for 30 "the attachment to be without an error" has_no_error
 daemon_log faults1 >"$T/log"
 assert_contains "wrong bytes were seen and refused" 'wrong SHA-256' "$T/log"
 expect_exit 0 hydroot set faults1 mode=hybrid

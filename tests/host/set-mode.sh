@@ -25,7 +25,7 @@ assert_contains "both numbers" 'needs about [0-9]+ MiB, [0-9]+ MiB are available
 assert_equal "state" streaming "$(status_key mode1 .state)"
 expect_exit 1 hydroot set mode1 cache=300M mode=hybrid
 assert_equal "a budget that was set together with what failed" $((400 << 20)) \
-	"$(status_key mode1 .store.limit_bytes)"
+	"$(status_key mode1 .settings.cache_bytes)"
 # The reserve is set before the mode: both in one call.
 expect_exit 0 hydroot set mode1 mode=hybrid reserve=64M
 assert_equal "mode" hybrid "$(status_key mode1 .mode)"

@@ -41,7 +41,7 @@ expect_exit 1 hydroot set set3 server="file://$image"
 assert_contains "why" 'files cannot be opened any more' "$T/out"
 expect_exit 1 hydroot set set3 server="-$a"
 assert_contains "why" 'the last one must stay' "$T/out"
-expect_exit 1 hydroot set set3 server=ftp://127.0.0.1/x
+expect_exit 2 hydroot set set3 server=ftp://127.0.0.1/x
 assert_equal "servers" "$a" "$(urls)"
 
 note "another, and the first stops"
