@@ -222,7 +222,7 @@ static int check_fuse(struct options *o, int err)
  */
 static int prepare_to_outlive(struct daemon *d)
 {
-	int fd, fuse_fd;
+	int fd, fuse_fd, fuse_err;
 
 	d->hold = hold_new();
 	d->region = region_new();
@@ -233,10 +233,11 @@ static int prepare_to_outlive(struct daemon *d)
 		return fd;
 	hold_set(d->hold, HOLD_CONTROL, fd);
 	fuse_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	fuse_err = fuse_fd < 0 ? -errno : 0;
 	hold_set(d->hold, HOLD_FUSE, fuse_fd);
 	loop_prepare();
 	(void)dm_is_available();
-	return check_fuse(&d->options, fuse_fd < 0 ? -errno : 0);
+	return check_fuse(&d->options, fuse_err);
 }
 
 /* What the processes have in common. */

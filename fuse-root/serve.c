@@ -330,7 +330,7 @@ static int open_image(struct serve *s)
 		.idle = on_idle,
 		.ctx = s,
 	};
-	char why[200] = "", cause[256] = "", digest[IMG_HEX_BYTES];
+	char why[256] = "", digest[IMG_HEX_BYTES];
 	int err;
 
 	if (s->o->mode == MODE_FULL)
@@ -339,11 +339,7 @@ static int open_image(struct serve *s)
 	if (err == -ECANCELED)
 		return s->error[0] ? fail(s, -EOPNOTSUPP, "servers") : err;
 	if (err < 0) {
-		const bool has_cause =
-			err == -ETIMEDOUT && serve_describe_away(s, cause, sizeof cause);
-
-		snprintf(s->error, sizeof s->error, "image: %s%s%.*s", why,
-			 has_cause ? ": " : "", (int)sizeof cause / 2, cause);
+		snprintf(s->error, sizeof s->error, "image: %s", why);
 		log_error("image: not attached: %s", s->error + strlen("image: "));
 		return fail(s, err, "image");
 	}

@@ -166,12 +166,6 @@ void serve_begin_rate(struct serve *s);
 /* Everything about the attachment as it is now. */
 void serve_status(struct serve *s, struct status *ret);
 
-/*
- * Why nothing comes while the image is asked for: the first server that is away, and what
- * it last said.  False: none is.
- */
-bool serve_describe_away(struct serve *s, char *ret, size_t n_bytes);
-
 /* Once a second and at each change: status.json, console lines while servers are away, progress. */
 void serve_tick(struct serve *s);
 

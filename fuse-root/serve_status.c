@@ -146,23 +146,6 @@ static void describe_away(const struct source_status *src, uint64_t n_waiting, c
 }
 
 /*
- * Before there is an image to read: the first that is away, with what it last said.
- * False: nobody is.
- */
-bool serve_describe_away(struct serve *s, char *ret, size_t n_bytes)
-{
-	static struct source_status src; /* large; the main thread's alone */
-	const struct source_server_status *server;
-
-	source_status(s->source, &src);
-	server = away_server(&src);
-	if (!src.is_away || !server->last_error[0])
-		return false;
-	snprintf(ret, n_bytes, "%.120s: %.100s", server->url, server->last_error);
-	return true;
-}
-
-/*
  * What a person has to do something about before it is too late.  False: there is nothing
  * of that.
  */

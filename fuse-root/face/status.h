@@ -59,7 +59,8 @@ struct status {
 	double wait_ms_p50, wait_ms_p99;
 	struct histogram waits;
 	uint64_t rate_bytes; /* cap of the fill, per second; 0: none */
-	uint64_t cache_bytes; /* as set; limit_bytes of the store is what it may take now */
+	uint64_t
+		cache_bytes; /* as set; limit_bytes of the store is what it may take now */
 	unsigned n_servers;
 	struct source_server_status servers[SOURCE_SERVERS_MAX];
 	struct {

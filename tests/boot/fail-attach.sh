@@ -31,8 +31,8 @@ mkdir -p "$T/tree/usr/lib/$(dirname "$module")"
 : >"$T/tree/usr/lib/${module%.xz}"
 initramfs_with "$T/no-fuse.img" "$T/tree"
 start_hydroot_guest nofuse "$T/no-fuse.img" "$web/debian.hri" "rd.hydroot.onfail=poweroff"
-wait_console nofuse "$GUEST_BOOT_SECONDS" 'hydrootd: root: /dev/fuse: .*: load the module fuse'
-wait_console nofuse 30 'hydroot: failed: attach: fuse: '
+wait_console nofuse "$GUEST_BOOT_SECONDS" 'hydrootd: root: /dev/fuse: .*: mode hybrid needs FUSE: load the module fuse'
+wait_console nofuse 30 'hydroot: failed: attach: .*load the module fuse'
 wait_guest_end nofuse 60
 note "no FUSE: $(tr -d '\r' <"$T/nofuse.console" | grep -a 'hydroot: failed: attach')"
 
