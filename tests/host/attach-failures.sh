@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: none
 # timeout: 200
 # An attach that fails says why in one line, leaves a status `failed` with the same words, for which wait
 # exits with 4, and nothing else; one that is interrupted leaves nothing; a daemon that died is not `filling`.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: none
 # timeout: 120
 # On a terminal attach and wait show a bar on standard error when they take longer than a second, which goes before
 # the result is printed; off a terminal there is none.

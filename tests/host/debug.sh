@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: none
 # timeout: 60
 # --debug says each step of an attachment, from the options to the handover; without it there is none of that.
 # shellcheck source=tests/lib.sh

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: none
 # timeout: 300
 # A read waits for a server that is away, with its port closed or with its host down, where every packet
 # is lost: it is answered within 2 s of the server's return, each time.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: asan
 # timeout: 120
 # A read-only device needs nobody once it is resident: no daemon, no FUSE, no server; in zram and in plain memory.
 # shellcheck source=tests/lib.sh

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: asan
 # timeout: 150
 # The server goes away in the middle of the fill: the state says so, and it goes on by itself when
 # the server is back.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: asan
 # timeout: 240
 # hydroot set changes mode and cache while it runs: stream to hybrid and on to residence, hybrid to stream with
 # more stored than the cache may take, another cache, and hybrid not when it would not fit.

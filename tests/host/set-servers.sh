@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: asan
 # timeout: 240
 # hydroot set adds and removes servers while reads are served: what the first cannot give any more comes from
 # the new one, also with a new network process, and the fill ends with every byte right.
