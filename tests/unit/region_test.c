@@ -166,6 +166,7 @@ static void descriptors_outlive_their_process(void **state _unused_)
 	hold_put(NULL, HOLD_LOOP, 0);
 	hold_drop(NULL, HOLD_LOOP);
 	hold_end(NULL);
+	hold_free(h);
 }
 
 static void no_descriptor_leaks(void **state _unused_)
@@ -187,6 +188,7 @@ static void no_descriptor_leaks(void **state _unused_)
 	after = dup(0);
 	close(after);
 	assert_int_equal(before, after);
+	hold_free(h);
 }
 
 int main(void)
