@@ -17,8 +17,8 @@ cp "$IMAGES/served/good/debian.hri" "$T/served/cold.hri"
 # The same bytes in both: the pack is the only difference.
 hydroot-image extract "$T/served/cold.hri" "$T/raw"
 
-# boot NAME IMAGE INITRAMFS NGINX URL: to login; sets $bytes, $requests, $demand, $hot, $millis, $reads and
-# $waited: the reads that waited for a chunk
+# boot NAME IMAGE INITRAMFS NGINX URL: to login; sets $bytes, $requests, $demand, $hot, $millis, $reads,
+# $waited: the reads that waited for a chunk, and $wait_ms
 boot()
 {
 	local name=$1 image=$2 from log
@@ -36,10 +36,12 @@ boot()
 	hot=$(guest_status "$name" .fetched.hot_bytes)
 	reads=$(guest_status "$name" .demand.reads)
 	waited=$(guest_status "$name" .demand.reads_waited_for_chunk)
+	# Seconds of all reads together: login also depends on how busy the host is.
+	wait_ms=$(guest_status "$name" '.demand.wait_seconds.sum * 1000 | floor')
 	note "$name: login after $millis ms, $bytes bytes in $requests requests; demand $demand, hot $hot," \
 		"ahead $(guest_status "$name" .fetched.ahead_bytes) bytes;" \
 		"$waited of $reads reads waited for a chunk," \
-		"$(guest_status "$name" .demand.reads_waited) for anything"
+		"$(guest_status "$name" .demand.reads_waited) for anything, $wait_ms ms in all"
 }
 
 end_guest() # NAME
@@ -52,12 +54,13 @@ end_guest() # NAME
 attach_bytes=262144
 
 # After the boots without the pack, of which remember kept the figures, and with it
-remember() { cold_bytes=$bytes cold_requests=$requests cold_millis=$millis; }
+remember() { cold_bytes=$bytes cold_requests=$requests cold_millis=$millis cold_wait_ms=$wait_ms; }
 compare()
 {
 	note "with the pack / without: $((bytes * 100 / cold_bytes))% of the bytes," \
 		"$((requests * 100 / cold_requests))% of the requests," \
-		"$((millis * 100 / cold_millis))% of the time;" \
+		"$((millis * 100 / cold_millis))% of the time to login," \
+		"$((wait_ms * 100 / cold_wait_ms))% of the time that reads waited;" \
 		"bytes / pack: $(((bytes - attach_bytes) * 100 / packed))%;" \
 		"$((waited * 1000 / reads)) of 1000 reads waited for a chunk"
 	assert_below "reads that waited for a chunk, of $reads" $((reads * 5 / 100)) "$waited"
@@ -65,6 +68,7 @@ compare()
 	assert_below "bytes at login, the pack having $packed" \
 		$((packed * 13 / 10 + attach_bytes)) "$bytes"
 	assert_below "requests" "$cold_requests" "$requests"
+	assert_below "ms that reads waited" "$cold_wait_ms" "$wait_ms"
 }
 
 boot cold cold "$IMAGES/boot/initramfs.img" web "http://$GUEST_HOST:${nginx_port[web]}"
@@ -95,5 +99,3 @@ boot slow-hot hot "$T/initramfs" line "http://$slow_net.2:8000"
 assert_no_io_errors slow-hot
 end_guest slow-hot
 compare
-# Where round trips decide and not the processor.
-assert_below "milliseconds to login over the slow line" "$cold_millis" "$millis"
