@@ -1,1 +1,1 @@
-../boot/serve-kill.sh
+serve-kill.sh

@@ -55,7 +55,7 @@ END
 guest g 60 'tar cf - /usr/lib/python3* /usr/lib/git-core 2>/run/tar.errors | wc -c' >/dev/null
 refute "a read failed" guest g 5 'grep -i "input/output" /run/tar.errors'
 watching() { guest g 10 'test -e /run/watching'; }
-wait_for 180 "20 kills" watching
+wait_for 400 "20 kills" watching
 note "killed it $(guest g 5 'cat /run/killed') times; $(guest_status g .restarts.serve) restarts, $(
 	guest_status g .resident.chunks) of $(guest_status g .image.chunks) chunks"
 refute "it was resident before the last kill" guest_status_is g .state resident
