@@ -27,6 +27,19 @@ static void add_waiter_locked(struct chunkmap *cm, struct chunk_waiter *w)
 	cm->n_waiting++;
 }
 
+/* *at goes from its bucket to the front of `list`. */
+static struct chunk_waiter *unlink_locked(struct chunkmap *cm, struct chunk_waiter **at,
+					  struct chunk_waiter *list)
+{
+	struct chunk_waiter *w = *at;
+
+	lock_assert_held(&cm->lock);
+	*at = w->next;
+	w->next = list;
+	cm->n_waiting--;
+	return w;
+}
+
 struct chunk_waiter *chunkmap_take_waiters_locked(struct chunkmap *cm, uint64_t ci,
 						  struct chunk_waiter *list)
 {
@@ -40,10 +53,7 @@ struct chunk_waiter *chunkmap_take_waiters_locked(struct chunkmap *cm, uint64_t 
 			at = &w->next;
 			continue;
 		}
-		*at = w->next;
-		w->next = list;
-		list = w;
-		cm->n_waiting--;
+		list = unlink_locked(cm, at, list);
 	}
 	return list;
 }
@@ -329,10 +339,7 @@ static struct chunk_waiter *take_older_locked(struct chunkmap *cm,
 			at = &w->next;
 			continue;
 		}
-		*at = w->next;
-		w->next = list;
-		list = w;
-		cm->n_waiting--;
+		list = unlink_locked(cm, at, list);
 	}
 	return list;
 }
