@@ -575,33 +575,44 @@ void cache_set_budget(struct cache *c, uint64_t budget_bytes)
 	lock_release(&c->lock);
 }
 
+/* What is in the store from the image, at most. */
+static uint64_t image_share(const struct cache *c)
+{
+	struct chunkmap_counts counts;
+
+	chunkmap_counts(c->config.cm, &counts);
+	return counts.clean_bytes + counts.moving_bytes;
+}
+
 /*
  * How much of it was written here cannot be asked: the image's share of the data is
  * known, and taken to be compressed as well as the rest.
  */
-static uint64_t written_bytes(const struct store_usage *u, uint64_t clean_bytes)
+static uint64_t written_bytes(const struct store_usage *u, uint64_t share_bytes)
 {
 	if (u->stored_bytes == 0)
-		return clean_bytes ? 0 : u->used_bytes;
-	if (clean_bytes >= u->stored_bytes)
+		return share_bytes ? 0 : u->used_bytes;
+	if (share_bytes >= u->stored_bytes)
 		return 0;
 	return (uint64_t)((double)u->used_bytes *
-			  (double)(u->stored_bytes - clean_bytes) /
+			  (double)(u->stored_bytes - share_bytes) /
 			  (double)u->stored_bytes);
 }
 
 void cache_stats(struct cache *c, struct cache_stats *ret)
 {
-	struct chunkmap_counts counts;
 	struct store_usage usage;
+	uint64_t share;
 
+	/* Chunks come and go while the store counts: one that it counted is in one of the two. */
+	share = image_share(c);
 	store_usage(c->config.inner, &usage);
-	chunkmap_counts(c->config.cm, &counts);
+	share = max_u64(share, image_share(c));
 	lock_acquire(&c->lock);
 	*ret = (struct cache_stats){
 		.budget_bytes = c->budget_bytes,
 		.used_bytes = usage.used_bytes,
-		.written_bytes = written_bytes(&usage, counts.clean_bytes),
+		.written_bytes = written_bytes(&usage, share),
 		.evicted_chunks = c->evicted_chunks,
 		.evicted_bytes = c->evicted_bytes,
 		.is_full = c->is_full,

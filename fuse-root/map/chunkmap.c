@@ -345,6 +345,7 @@ void chunkmap_counts(struct chunkmap *cm, struct chunkmap_counts *ret)
 		.n_waiting = cm->n_waiting,
 		.n_demanded = cm->n_demanded,
 		.clean_bytes = cm->clean_blocks * BLOCK_BYTES,
+		.moving_bytes = cm->n_storing * cm->blocks_per_chunk * BLOCK_BYTES,
 	};
 	chunkmap_leave(cm);
 }

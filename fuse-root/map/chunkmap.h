@@ -87,6 +87,7 @@ struct chunkmap_counts {
 	uint64_t n_waiting; /* reads */
 	uint64_t n_demanded; /* chunks in the demand queue */
 	uint64_t clean_bytes; /* in the store, from the image: could leave */
+	uint64_t moving_bytes; /* of chunks on their way into the store, or out of it */
 };
 
 struct chunkmap;

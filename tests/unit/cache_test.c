@@ -145,6 +145,25 @@ static void least_recently_used_leaves(void **state _unused_)
 	close_bench(&b);
 }
 
+static void what_is_under_way_is_not_written(void **state _unused_)
+{
+	struct bench b;
+	uint8_t valid[2];
+
+	open_bench(&b, 2 * MIB, 0);
+	assert_true(chunkmap_claim(b.cm, 0));
+	chunkmap_store_begin(b.cm, 0, valid);
+	assert_int_equal(store_put(cache_store(b.cache), 0, b.buf, CHUNK), 0);
+	assert_int_equal(stats_of(&b).used_bytes, CHUNK);
+	assert_int_equal(stats_of(&b).written_bytes, 0);
+	assert_null(chunkmap_store_end(b.cm, 0, true));
+	assert_int_equal(stats_of(&b).written_bytes, 0);
+	/* Beside it, what was written is seen. */
+	assert_int_equal(put(&b, 8 * CHUNK, BLOCK), 0);
+	assert_int_equal(stats_of(&b).written_bytes, BLOCK);
+	close_bench(&b);
+}
+
 static void without_a_budget_nothing_leaves(void **state _unused_)
 {
 	struct bench b;
@@ -310,6 +329,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_the_contract),
 		cmocka_unit_test(least_recently_used_leaves),
+		cmocka_unit_test(what_is_under_way_is_not_written),
 		cmocka_unit_test(without_a_budget_nothing_leaves),
 		cmocka_unit_test(written_blocks_stay),
 		cmocka_unit_test(full_of_written_blocks),
