@@ -41,6 +41,16 @@ run() # JOBS TEST...
 	[ $# = 0 ] || tests/run.sh -j "$n" "$@"
 }
 
+# side_by_side TEST...: several at a time, but for those that say "# alone: WHY", which follow one by one
+side_by_side()
+{
+	local alone together
+	mapfile -t alone < <(grep -ls '^# alone: ' "$@")
+	mapfile -t together < <(grep -Ls '^# alone: ' "$@")
+	run "$(nproc)" "${together[@]}"
+	run 1 "${alone[@]}"
+}
+
 title() { printf '\n--- %s\n' "$*"; }
 
 stage_lint() { run 1 tests/lint.sh; }
@@ -70,7 +80,7 @@ stage_host()
 {
 	build check-programs || return
 	mapfile -t list < <(tests_in host)
-	run 1 "${list[@]}"
+	side_by_side "${list[@]}"
 }
 
 stage_boot()
@@ -78,7 +88,8 @@ stage_boot()
 	build check-programs || return
 	mapfile -t list < <(tests_in boot; tests/matrix.sh --list check)
 	tests/matrix.sh --forget
-	run 1 tests/boot-image.sh "${list[@]}"
+	run 1 tests/boot-image.sh
+	side_by_side "${list[@]}"
 }
 
 # The other rows of the table of boots, after the stage boot.
@@ -86,7 +97,7 @@ stage_matrix()
 {
 	build check-programs || return
 	mapfile -t list < <(tests/matrix.sh --rest; tests_in matrix)
-	run 1 "${list[@]}"
+	side_by_side "${list[@]}"
 }
 
 # Each target for a few seconds; 60 in the slow stage.
@@ -131,7 +142,7 @@ sanitized()
 	mapfile -t list < <(unit_tests "$folder")
 	HYDROOT_LABEL=$1 BUILD=$folder HYDROOT_SLOWER=3 run "$(nproc)" "${list[@]}"
 	mapfile -t list < <(sanitized_host_tests "$1")
-	HYDROOT_LABEL=$1 BUILD=$folder HYDROOT_SLOWER=3 run 1 "${list[@]}"
+	HYDROOT_LABEL=$1 BUILD=$folder HYDROOT_SLOWER=3 side_by_side "${list[@]}"
 }
 
 stage_asan() { sanitized asan address,undefined; }

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 1500
+# alone: what it looks for happens at certain times of the boot
 # What one boot read is the hot pack of the next: that one fetches hardly anything on demand, less in
 # all, and in fewer requests.  The same over a slow and distant line: 25 Mbit/s and 50 ms.
 # shellcheck source=tests/lib.sh

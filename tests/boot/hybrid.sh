@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 420
+# alone: what it looks for happens at certain times of the boot
 # The life of a root: login while most of the image is still on the server, resident by itself with
 # files being written and read, then the server goes away for good.  What is left is a
 # plain disk in RAM with nothing missing, and its filesystem is clean.

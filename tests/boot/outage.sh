@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 480
+# alone: what it looks for happens at certain times of the boot
 # The server is away for a minute in the middle of the fill, or OUTAGE seconds.  The guest says so every
 # 10 seconds and waits: 200 reads of missing chunks wait without an error, cached reads and all writes go
 # on.  When the server is back the reads go on at once, everything ends well, and the guest

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 240
 # sanitizers: asan
+# alone: counts FUSE connections
 # Mode full: the device appears when all of the image is in the store, without FUSE but for a writable device on a
 # disk, and nobody is needed then; a server that goes away before is waited for, until attach-timeout.
 # shellcheck source=tests/lib.sh

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: asan
 # timeout: 300
 # A server that gives whole files only: full reads the image from front to back in one go, hybrid goes on
 # as full, stream refuses.  A transfer that breaks goes on elsewhere or starts over, and what was wrong

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 150
+# alone: a write takes two seconds at most
 # The server is away and 100 readers wait for missing chunks.  Whatever needs no server goes on:
 # a cached read, a write, an fsync, a discard.  When the server is back, all readers get the right
 # bytes.  100, because a loop device of default depth takes 128 requests at a time; the boot test

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # sanitizers: none
 # timeout: 300
+# alone: recovery takes two seconds at most
 # A read waits for a server that is away, with its port closed or with its host down, where every packet
 # is lost: it is answered within 2 s of the server's return, each time.
 # shellcheck source=tests/lib.sh

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # sanitizers: asan
 # timeout: 120
+# alone: counts FUSE connections
 # A read-only device needs nobody once it is resident: no daemon, no FUSE, no server; in zram and in plain memory.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

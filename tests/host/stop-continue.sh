@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: asan
 # timeout: 200
+# alone: stopped half of the time
 # All processes of the daemon are stopped and continued every second while the device is read, written and
 # filled, as PID 1 does it at switch_root: no read or write fails, nothing that was written is lost, no process is
 # replaced.
