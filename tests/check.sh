@@ -41,13 +41,14 @@ run() # JOBS TEST...
 	[ $# = 0 ] || tests/run.sh -j "$n" "$@"
 }
 
-# side_by_side TEST...: several at a time, but for those that say "# alone: WHY", which follow one by one
+# side_by_side TEST...: several at a time, with twice the patience, but for those that say "# alone: WHY", which follow
+# one by one
 side_by_side()
 {
 	local alone together
 	mapfile -t alone < <(grep -ls '^# alone: ' "$@")
 	mapfile -t together < <(grep -Ls '^# alone: ' "$@")
-	run "$(nproc)" "${together[@]}"
+	HYDROOT_SLOWER=$((${HYDROOT_SLOWER:-1} * 2)) run "$(nproc)" "${together[@]}"
 	run 1 "${alone[@]}"
 }
 

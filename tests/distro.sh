@@ -14,6 +14,9 @@
 # own they are built in a tree of it, too, into build/SUITE/.  The kernel must be that of the suite's
 # base image.
 
+# What is mounted goes with the process, however that ends.
+[ -n "${HYDROOT_OWN_MOUNTS-}" ] || [ "$(id -u)" != 0 ] || HYDROOT_OWN_MOUNTS=1 exec unshare --mount "$0" "$@"
+
 set -euo pipefail
 cd "$(dirname "$0")/.."
 : "${BUILD:=build}" "${IMAGES:=build/images}"

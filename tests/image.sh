@@ -9,6 +9,7 @@
 #	tests/image.sh trixie-FILESYSTEM|bookworm-FILESYSTEM	a root of Debian 13 or 12 with that filesystem, ext4 too
 #	tests/image.sh demo	also an initramfs that copies first, to compare with
 #	tests/image.sh newer	also a newer kernel, with an initramfs of its own
+#	tests/image.sh services	also a root with what manages networks, splash screens and kexec
 #
 # All is kept under build/images/, in folders named by a hash of what went in and links to the
 # present ones, so things are made again only when that changes:
@@ -22,12 +23,16 @@
 # boot/    initramfs.img, initramfs-netkill.img
 # squashfs/, erofs/, xfs/, btrfs/, trixie-FILESYSTEM/ debian.hri
 # trixie-standalone/ vmlinuz, initramfs.img: the stand-alone initramfs with Debian 13's kernel
+# services/ debian.hri: Debian 12 with NetworkManager, ifupdown, plymouth and kexec
 # copyfirst/ initramfs.img: the same boot, by copying the whole image first; for comparison
 # kernel-newer/ vmlinuz, kernel, tree/lib/modules of Linux 6.12, which Debian 12 has beside its own 6.1
 # newer/   vmlinuz, initramfs.img: the same image booted with it (its modules are not in the image)
 #
 # The image has nothing that configures the network: what the initramfs set up stays as it is.
 # Packages come from the machine's own apt sources.
+
+# What is mounted goes with the process, however that ends.
+[ -n "${HYDROOT_OWN_MOUNTS-}" ] || [ "$(id -u)" != 0 ] || HYDROOT_OWN_MOUNTS=1 exec unshare --mount "$0" "$@"
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -109,6 +114,20 @@ make_erofs() { make_filesystem erofs; }
 make_xfs() { make_filesystem xfs; }
 make_btrfs() { make_filesystem btrfs; }
 make_ext4() { "$BUILD/hydroot-image" build "$base/rootfs.ext4" "$work/debian.hri"; }
+
+# The same Debian with more in it, and nothing of it enabled that the command line does not ask for.
+make_services()
+{
+	say "making a root with network managers"
+	more_packages=network-manager,ifupdown,isc-dhcp-client,plymouth,kexec-tools,nfs-common install_root "$work/root"
+	settle_root "$work/root"
+	rm -f "$work/root"/etc/network/interfaces.d/*
+	echo 'source /etc/network/interfaces.d/*' >"$work/root/etc/network/interfaces"
+	mke2fs -q -t ext4 -b 4096 -L hydroot-test -E lazy_itable_init=0,lazy_journal_init=0 \
+		-d "$work/root" "$work/fs" "$size" >"$work/mke2fs.log"
+	"$BUILD/hydroot-image" build "$work/fs" "$work/debian.hri"
+	rm -rf "$work/fs" "$work/root" "$work/sources"
+}
 
 # The other way to boot from RAM: all of the image is copied into zram by curl, zstd and dd.
 make_copyfirst()
@@ -229,7 +248,7 @@ esac
 kernel_of=$base
 case $prefix$what in
 base | trixie-base) exit 0 ;;
-all | demo | newer | ext4 | squashfs | erofs | xfs | btrfs)
+all | demo | newer | services | ext4 | squashfs | erofs | xfs | btrfs)
 	kept served make_image "$base/manifest" "$BUILD/hydroot-image" tests/flip.sh tests/chunks.sh
 	kept boot make_boot "$base/manifest" "$BUILD/hydrootd" "$BUILD/hydroot" "${boot_parts[@]}"
 	;;
@@ -239,7 +258,7 @@ trixie-standalone)
 	;;
 trixie-ext4 | trixie-squashfs | trixie-erofs | trixie-xfs | trixie-btrfs) ;;
 *)
-	say "usage: tests/image.sh base|all|demo|newer|[SUITE-]FILESYSTEM|trixie-standalone"
+	say "usage: tests/image.sh base|all|demo|newer|services|[SUITE-]FILESYSTEM|trixie-standalone"
 	exit 2
 	;;
 esac
@@ -247,6 +266,7 @@ case $prefix$what in
 *squashfs | *erofs | *xfs | *btrfs | trixie-ext4)
 	kept "$prefix$what" "make_$what" "$base/manifest" "$BUILD/hydroot-image" ;;
 demo) kept copyfirst make_copyfirst "$base/manifest" tests/boot/copyfirst.init tests/image.sh ;;
+services) kept services make_services "${recipe[@]}" tests/image.sh "$BUILD/hydroot-image" ;;
 newer)
 	kept kernel-newer make_newer_kernel tests/image.sh
 	kernel_of=$IMAGES/kernel-newer

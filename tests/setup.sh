@@ -61,6 +61,7 @@ packages() # [LAST-HEADING]
 	rpm			# rpmbuild: the RPM packages
 	nginx-light		# the server of the tests
 	tinyproxy-bin		# a proxy in front of it
+	nfs-ganesha-vfs		# a server of nfs:// that needs nothing of the kernel
 	fio			# mixed reads and writes that are verified; IOPS
 	dmsetup			# looks at device-mapper tables
 	fdisk			# sfdisk: partitioned disks as input

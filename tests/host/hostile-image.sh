@@ -10,7 +10,7 @@
 requires root fuse loop zram nginx jq zstd hydrootd
 host_image
 tool=$TOP/build/hydroot-image
-limit_kb=$((64 * 1024 * ${HYDROOT_SLOWER:-1} * ${HYDROOT_SLOWER:-1}))
+limit_kb=$((64 * 1024))
 mkdir "$T/good" "$T/evil"
 "$tool" keygen "$T/key"
 "$tool" build --chunk-size=64K --level=1 --key="$T/key.key" "$raw" "$T/good/x.hri" 2>/dev/null

@@ -11,7 +11,7 @@
 . "$TOP/tests/proxy.sh"
 requires root fuse loop zram nginx jq zstd hydrootd
 host_image
-growth_kb=$((16384 * ${HYDROOT_SLOWER:-1} * ${HYDROOT_SLOWER:-1}))
+growth_kb=16384
 mkdir "$T/www" "$T/evil"
 "$TOP/build/hydroot-image" build --chunk-size=64K --level=1 "$raw" "$T/www/small.hri" 2>/dev/null
 image=$T/www/small.hri chunk_bytes=65536

@@ -97,10 +97,10 @@ write_manifest() # TREE OUTPUT
 	grep -q shadow_t "$work/attributes" || die "the attributes of files cannot be listed"
 }
 
-install_root() # TREE
+install_root() # TREE; more_packages: besides those of the list
 {
 	local packages options=()
-	packages=$(sed 's/#.*//' tests/image/packages | xargs | tr ' ' ,)
+	packages=$(sed 's/#.*//' tests/image/packages | xargs | tr ' ' ,)${more_packages:+,$more_packages}
 	apt_sources >"$work/sources" || { apt-get -q update >&2 && apt_sources >"$work/sources"; } ||
 		die "apt knows no $suite archive: put one into /etc/apt/sources.list"
 	while read -r line; do

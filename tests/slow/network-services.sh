@@ -1,0 +1,114 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 1200
+# While the root comes over the network, the root's own network service leaves the boot interface as it is, also when it is
+# restarted; when the root is resident it configures that interface as it likes.  NetworkManager, ifupdown and
+# systemd-networkd, each in a boot of its own.  Meanwhile sleep is refused, what waits for
+# hydroot-resident.target waits, and plymouth is told how far the fill is.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/qemu.sh
+. "$TOP/tests/qemu.sh"
+requires root qemu-system-x86_64 nginx jq hydrootd
+tests/image.sh services
+
+addresses() { guest g 60 'ip -o -4 addr show dev eth0 scope global' | awk '{ print $4 }'; }
+has_address() { addresses | grep -qxF "$1"; } # ADDRESS
+kept_files() { guest g 60 'find /run/systemd /run/NetworkManager -name "00-hydroot*" 2>/dev/null' || true; }
+
+# boot APPEND...: as far as login, with nothing filled
+boot()
+{
+	start_nginx web "$IMAGES/services"
+	start_guest g "$IMAGES/boot/initramfs.img" "rw ip=dhcp rd.hydroot.fill=manual $* \
+		root=hydroot:http://$GUEST_HOST:${nginx_port[web]}/debian.hri"
+	wait_login g
+	wait_agent g
+	address=$(addresses)
+	[ -n "$address" ] || fail "eth0 has no address"
+	assert "files that keep the interface" test -n "$(kept_files)"
+	guest g 60 'cat >/run/systemd/system/waits.service <<"END"
+[Unit]
+Requires=hydroot-resident.target
+After=hydroot-resident.target
+[Service]
+Type=oneshot
+ExecStart=/bin/touch /run/waited
+END
+	systemctl --no-block start waits'
+}
+
+# untouched AFTER-WHAT: the interface is as it was, and what was never read can be read
+untouched()
+{
+	assert_equal "addresses after $1" "$address" "$(addresses)"
+	skip=$((skip + 9000))
+	guest g 120 "dd if=/dev/block/\$(mountpoint -d /) iflag=direct of=/dev/null bs=4096 count=1 skip=$skip status=none" ||
+		fail "after $1 nothing more can be read"
+	note "$1: eth0 is as it was"
+}
+
+becomes_resident()
+{
+	refute "what waits for residence has run" guest g 60 'test -e /run/waited'
+	guest_hydroot g 60 'resume root' || fail "the fill does not start"
+	guest_hydroot g 400 'wait root --for=resident --timeout=6m' || fail "not resident in six minutes"
+	stop_nginx web
+	is_released() { guest g 60 'test -e /run/waited && systemctl -q is-active hydroot-release.service'; }
+	wait_for 90 "what waits for residence to run" is_released
+	assert_equal "files that keep the interface" '' "$(kept_files)"
+	note "resident, and released"
+}
+
+end_boot()
+{
+	refute "a unit failed" guest g 60 "systemctl --failed --no-legend | grep -v ${1:-hydroot-no-such-unit}"
+	assert_no_io_errors g
+	guest g 5 'systemctl poweroff' || true
+	wait_guest_end g 120
+}
+skip=0
+
+note "NetworkManager"
+boot systemd.mask=networking.service
+guest g 60 'systemctl -q is-active NetworkManager' || fail "NetworkManager does not run"
+assert_equal "eth0 in NetworkManager" unmanaged "$(guest g 60 'nmcli -g GENERAL.STATE device show eth0' | sed 's/.*(//; s/)//')"
+untouched "the start of NetworkManager"
+guest g 120 'systemctl restart NetworkManager' || fail "NetworkManager does not restart"
+untouched "a restart of NetworkManager"
+expect_exit 1 guest g 60 'systemctl suspend 2>&1'
+guest g 60 'journalctl -b --no-pager -o cat -u systemd-suspend' >"$T/suspend"
+assert_contains "why sleep is refused" 'sleep is refused: the root still comes over the network' "$T/suspend"
+note "sleep is refused"
+# A splash without a screen: what it is told is in its own log.
+guest g 60 'plymouthd --mode=boot --debug --debug-file=/run/plymouth.log --pid-file=/run/plymouthd.pid' ||
+	fail "plymouth does not start"
+becomes_resident
+guest g 60 'cat /run/plymouth.log' >"$T/plymouth"
+assert_contains "what plymouth was told" 'hydroot: [0-9]+% of 2048 MiB' "$T/plymouth"
+managed() { guest g 60 'nmcli -g GENERAL.STATE device show eth0' | grep -q '(connected)'; }
+wait_for 90 "NetworkManager to configure eth0" managed
+note "NetworkManager has eth0"
+end_boot systemd-suspend
+
+note "ifupdown"
+boot systemd.mask=NetworkManager.service
+guest g 60 'printf "auto eth0\niface eth0 inet static\n  address 10.0.2.77/24\n  gateway 10.0.2.2\n" >/etc/network/interfaces.d/eth0'
+untouched "the start of the system"
+guest g 60 'systemctl restart networking' || fail "a skipped start of networking fails"
+untouched "a restart of networking"
+becomes_resident
+wait_for 90 "ifupdown to configure eth0" has_address 10.0.2.77/24
+note "ifupdown has eth0: $(addresses | xargs)"
+end_boot
+
+note "systemd-networkd"
+boot systemd.mask=NetworkManager.service systemd.mask=networking.service systemd.wants=systemd-networkd.service
+guest g 60 'printf "[Match]\nName=eth0\n[Network]\nAddress=10.0.2.78/24\nGateway=10.0.2.2\n" >/etc/systemd/network/50-own.network'
+untouched "the start of systemd-networkd"
+guest g 60 'systemctl restart systemd-networkd' || fail "systemd-networkd does not restart"
+untouched "a restart of systemd-networkd"
+becomes_resident
+wait_for 90 "systemd-networkd to configure eth0" has_address 10.0.2.78/24
+note "systemd-networkd has eth0: $(addresses | xargs)"
+end_boot
