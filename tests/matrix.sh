@@ -111,8 +111,7 @@ append()
 	*+zram) echo 'rd.hydroot.overlay=zram' ;;
 	tmpfs) echo 'rd.hydroot.root-in=tmpfs' ;;
 	esac
-	# Not hydroot's, but tools.hook's.
-	case ,$when, in *,pids,*) echo 'hydroot-test.pause=1' ;; esac
+	case ,$when, in *,pids,*) echo 'rd.hydroot.fill=manual' ;; esac
 	echo "root=hydroot:http://$GUEST_HOST:${nginx_port[web]}/debian.hri"
 }
 
