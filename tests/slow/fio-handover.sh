@@ -29,7 +29,8 @@ mkfs.xfs -q -s size=4096 -p "$T/proto" "$T/raw.xfs"
 start_nginx web "$T/www"
 url=http://$GUEST_HOST:${nginx_port[web]}
 
-GUEST_MEMORY=1536 start_hydroot_guest g "$IMAGES/boot/initramfs.img" "$url/debian.hri" rd.hydroot.rate=800K
+GUEST_MEMORY=1536 start_hydroot_guest g "$IMAGES/boot/initramfs.img" "$url/debian.hri" \
+	"rd.hydroot.fill=manual rd.hydroot.rate=2M"
 wait_login g
 note login
 wait_agent g
@@ -86,9 +87,10 @@ wait_for 200 "a round of fio on the root" round_done root
 wait_for 200 "a round of fio on the second" round_done second
 refute "the root was resident too early" guest_status_is g .state resident
 refute "the second was resident too early" test "$(guest_hydroot g 60 'status second --json' | jq -r .state)" = resident
-note "a round of fio is over on both, the root is filling"
+note "a round of fio is over on both, and nothing is filled yet"
 
-guest g 10 'cd /run/tools && lib/ld-linux-x86-64.so.2 --library-path lib ./hydroot resume second'
+guest_hydroot g 60 'resume root' || fail "the fill of the root does not start"
+guest_hydroot g 60 'resume second' || fail "the fill of the second does not start"
 guest_hydroot g 250 'wait root --for=resident --timeout=4m' || fail "not resident in four minutes"
 guest_hydroot g 130 'wait second --for=resident --timeout=2m' || fail "the second is not resident"
 asked_ms=$(now_ms)
