@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 300
+# timeout: 600
 #
 # lint.sh - what a tool can judge without taste; prints one line per miss
 #
