@@ -12,7 +12,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c)
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%_fuzz)
 FUZZ_TESTS := $(FUZZ_TARGETS:%=tests/fuzz/%.sh)
 FUZZ_ENGINE := $(if $(FUZZ),-fsanitize=fuzzer)
-OBJS_FUZZ := $(addprefix $(BUILD)/tests/fuzz/,fuzz.o $(if $(FUZZ),,replay.o))
+OBJS_FUZZ := $(addprefix $(BUILD)/tests/fuzz/,fuzz.o fuzz_image.o $(if $(FUZZ),,replay.o))
 
 # What the targets need of the daemon: its options, and how it reads requests.
 $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(OBJS_FUZZ) \
@@ -20,6 +20,11 @@ $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(OBJS_FUZZ) \
 		$(BUILD)/libimgfmt.a
 	$(call say,LD,$@)
 	$(Q)$(LINK) $(FUZZ_ENGINE) $(LIBS_IMG)
+
+# And of the image tool: what verify is made of.
+$(BUILD)/tests/fuzz/verify_fuzz: $(BUILD)/tests/fuzz/verify_right.o \
+		$(call objs,$(addprefix imgfmt/tool/,hot_check.c image_file.c progress.c ring.c \
+		verify.c verify_pack.c))
 
 fuzz-programs: $(FUZZ_PROGRAMS)
 

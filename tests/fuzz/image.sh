@@ -4,4 +4,4 @@
 # A hostile image, digests and all, does no harm to its reader.
 
 . "$(dirname "$0")/../fuzzlib.sh"
-fuzz image
+fuzz image -max_len=32768
