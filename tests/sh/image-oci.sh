@@ -3,30 +3,9 @@
 # An OCI layout gives the image of its layers, one on top of the other; owners need root.
 . "$(dirname "$0")/../lib.sh"
 requires mke2fs debugfs jq
+. "$TOP/tests/oci.sh"
 
-blob() # FILE: into the layout; prints its digest
-{
-	local digest
-	digest=$(sha256sum <"$1" | cut -d ' ' -f 1)
-	cp "$1" "$T/oci/blobs/sha256/$digest"
-	echo "$digest"
-}
-layer() # FOLDER: adds one; its descriptor and diff id go to the lists
-{
-	tar --sort=name --owner=0 --group=0 -cf "$T/layer" -C "$1" .
-	diff_ids+=("sha256:$(sha256sum <"$T/layer" | cut -d ' ' -f 1)")
-	gzip -n "$T/layer"
-	layers+=("$(descriptor layer.v1.tar+gzip "$T/layer.gz")")
-	rm "$T/layer.gz"
-}
-descriptor() # TYPE FILE
-{
-	jq -nc --arg t "application/vnd.oci.image.$1" --arg d "sha256:$(blob "$2")" \
-		--argjson s "$(stat -c %s "$2")" '{mediaType: $t, digest: $d, size: $s}'
-}
-list() { printf '%s\n' "$@" | jq -sc .; }
-
-mkdir -p "$T/oci/blobs/sha256" "$T/1/etc" "$T/1/old" "$T/2/etc" "$T/2/old" "$T/out.d"
+mkdir -p "$T/1/etc" "$T/1/old" "$T/2/etc" "$T/2/old" "$T/out.d"
 echo ID=test >"$T/1/etc/os-release"
 echo gone >"$T/1/etc/gone"
 echo hidden >"$T/1/old/hidden"
@@ -34,16 +13,9 @@ echo second >"$T/2/etc/second"
 : >"$T/2/etc/.wh.gone"
 : >"$T/2/old/.wh..wh..opq"
 find "$T/1" "$T/2" -exec touch -d '2024-02-29 12:00' {} +
-declare -a layers=() diff_ids=()
-layer "$T/1"
-layer "$T/2"
-echo '{"imageLayoutVersion":"1.0.0"}' >"$T/oci/oci-layout"
-jq -nc --argjson d "$(printf '%s\n' "${diff_ids[@]}" | jq -R . | jq -sc .)" \
-	'{architecture: "amd64", os: "linux", rootfs: {type: "layers", diff_ids: $d}}' >"$T/config"
-jq -nc --argjson c "$(descriptor config.v1+json "$T/config")" --argjson l "$(list "${layers[@]}")" \
-	'{schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json", config: $c, layers: $l}' >"$T/manifest"
-manifest=$(descriptor manifest.v1+json "$T/manifest")
-jq -nc --argjson m "$manifest" '{schemaVersion: 2, manifests: [$m]}' >"$T/oci/index.json"
+oci_layer "$T/1"
+oci_layer "$T/2"
+oci_finish
 
 if [ "$(id -u)" != 0 ]; then
 	expect_exit 1 hydroot-image build "$T/oci" "$T/x.hri"
@@ -74,8 +46,8 @@ sleep 1.1
 hydroot-image build "$T/oci" "$T/y.hri" 2>/dev/null
 assert 'the same bytes at another time' cmp "$T/out.d/x.hri" "$T/y.hri"
 
-tagged() { jq -c --arg t "$1" '.annotations = {"org.opencontainers.image.ref.name": $t}' <<<"$manifest"; }
-jq -nc --argjson m "$(list "$(tagged one)" "$(tagged two)")" \
+tagged() { jq -c --arg t "$1" '.annotations = {"org.opencontainers.image.ref.name": $t}' <<<"$oci_manifest"; }
+jq -nc --argjson m "$(oci_list "$(tagged one)" "$(tagged two)")" \
 	'{schemaVersion: 2, manifests: $m}' >"$T/oci/index.json"
 expect_exit 1 hydroot-image build "$T/oci" "$T/out.d/z.hri"
 assert_contains 'two images' 'has 2 images; name one as LAYOUT:TAG' "$T/out"
