@@ -68,7 +68,8 @@ struct img_hash *img_decoder_hash(struct img_decoder *d)
  */
 static int check_frame(const uint8_t *src, size_t src_bytes, uint32_t raw_bytes)
 {
-	const uint8_t checksum_flag = 1 << 2, dictionary_bits = 3;
+	const uint8_t checksum_flag = 1 << 2, dictionary_bits = 3,
+		      single_segment = 1 << 5;
 	unsigned long long content_bytes;
 
 	if (src_bytes < DISK_FRAME_BYTES_MIN || le32_load(src) != ZSTD_MAGICNUMBER)
@@ -77,6 +78,9 @@ static int check_frame(const uint8_t *src, size_t src_bytes, uint32_t raw_bytes)
 		return IMG_FAULT_FRAME_NO_CHECKSUM;
 	if (src[4] & dictionary_bits)
 		return IMG_FAULT_FRAME_DICTIONARY;
+	/* We need no window; `zstd -dc` makes one as large as the frame says. */
+	if (!(src[4] & single_segment) && src[5] > DISK_FRAME_WINDOW_MAX)
+		return IMG_FAULT_FRAME_WINDOW;
 	content_bytes = ZSTD_getFrameContentSize(src, src_bytes);
 	if (content_bytes == ZSTD_CONTENTSIZE_UNKNOWN)
 		return IMG_FAULT_FRAME_NO_SIZE;

@@ -96,6 +96,7 @@
 	X(FRAME_MAGIC, ZSTD, "not a zstd frame")                                         \
 	X(FRAME_NO_CHECKSUM, ZSTD, "a zstd frame without checksum")                      \
 	X(FRAME_DICTIONARY, ZSTD, "a zstd frame with a dictionary")                      \
+	X(FRAME_WINDOW, ZSTD, "a zstd frame with a window of more than 8 MiB")           \
 	X(FRAME_NO_SIZE, ZSTD, "a zstd frame without content size")                      \
 	X(FRAME_SIZE, ZSTD, "a zstd frame with content of another length")               \
 	X(FRAME_END, ZSTD, "a zstd frame that does not end where it should")             \

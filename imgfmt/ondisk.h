@@ -21,6 +21,7 @@
 #define DISK_CHUNKS_MAX (1ull << 26)
 #define DISK_META_BYTES_MIN 2u
 #define DISK_FRAME_BYTES_MIN 12u
+#define DISK_FRAME_WINDOW_MAX (13u << 3) /* a window descriptor: 8 MiB */
 #define DISK_PAGE_BYTES 36864u
 #define DISK_ZERO_PAGE (1ull << 63)
 #define DISK_ZERO_CHUNK (1u << 31)

@@ -106,7 +106,7 @@ attack 'an image signed by somebody else'
 
 # --- images whose digests are right all the way down to a hostile chunk ------------------------------
 
-for fault in digest not-zstd no-size no-checksum wrong-checksum dictionary two-frames other-length; do
+for fault in digest not-zstd no-size no-checksum wrong-checksum dictionary wide-window two-frames other-length; do
 	cp "tests/fixtures/should-fail-chunk-$fault.img" "$T/evil/$fault.hri"
 	attach_here himage2 --fill=manual "$(nginx_url evil "$fault.hri")" >"$T/out" 2>&1
 	io read "$device" 0 >"$T/read-$fault" 2>&1 &
