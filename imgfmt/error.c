@@ -23,6 +23,11 @@ int img_err_kind(int err)
 	return is_fault(err) ? faults[err - IMG_FAULT_FIRST - 1].kind : err;
 }
 
+bool img_err_is_ours(int err)
+{
+	return err == IMG_ERR_MEMORY || err == IMG_ERR_INTERNAL;
+}
+
 const char *img_strerror(int err)
 {
 	if (is_fault(err))

@@ -90,8 +90,9 @@ int img_head_identify(const struct disk_head *h, const void *magic, uint32_t ver
 		return IMG_FAULT_NO_MAGIC;
 	if (le32_load(h->version) != version)
 		return IMG_ERR_VERSION;
-	if (img_sha256_check(h, offsetof(struct disk_head, checksum), h->checksum) < 0)
-		return IMG_ERR_CHECKSUM;
+	r = img_sha256_check(h, offsetof(struct disk_head, checksum), h->checksum);
+	if (r < 0)
+		return r == IMG_ERR_DIGEST ? IMG_ERR_CHECKSUM : r;
 	if (le32_load(h->incompat) & ~DISK_INCOMPAT_KNOWN)
 		return IMG_ERR_FEATURE;
 	r = img_sha256_check(h, DISK_SIGNED_BYTES, h->digest);

@@ -71,6 +71,9 @@ const char *img_strerror(int err);
 /* The enum img_err that a fault is one of; any other code is its own kind. */
 int img_err_kind(int err);
 
+/* Does it say nothing of the image: no memory, or libcrypto or zstd failed? */
+bool img_err_is_ours(int err);
+
 /* What HEAD says, checked.  Plain data, the caller's own copy. */
 struct img_info {
 	uint8_t uuid[IMG_UUID_BYTES];

@@ -114,6 +114,7 @@ static int syntax_fault(const json_error_t *error)
 		return IMG_FAULT_META_BEHIND;
 	case json_error_duplicate_key:
 		return IMG_FAULT_META_TWICE;
+	case json_error_unknown: /* what is wrong with a text, jansson names */
 	case json_error_out_of_memory:
 		return IMG_ERR_MEMORY;
 	default:

@@ -117,7 +117,7 @@ static int drain_frame(void *arg, void *p)
 		errno = piece->error_number;
 		return tool_fail_errno(c->place->path, "cannot read");
 	}
-	if (piece->error == IMG_ERR_MEMORY || piece->error == IMG_ERR_INTERNAL)
+	if (img_err_is_ours(piece->error))
 		return tool_fail(c->place->path, "%s", img_strerror(piece->error));
 	tool_fail(c->place->path, "hot pack frame at offset %" PRIu64 ": %s",
 		  c->place->hot_off + c->hot->frames[piece->first].hot_off,

@@ -17,14 +17,9 @@
 /* A ZSTD_DCtx has some 100 KiB, and a thread its stack. */
 #define DECODER_BYTES (256u * 1024)
 
-bool image_err_is_ours(int err)
-{
-	return err == IMG_ERR_MEMORY || err == IMG_ERR_INTERNAL;
-}
-
 int image_refuse(const struct image_file *f, const char *what, uint64_t src_off, int err)
 {
-	if (image_err_is_ours(err))
+	if (img_err_is_ours(err))
 		return tool_fail(f->path, "%s", img_strerror(err));
 	tool_fail(f->path, "%s at offset %" PRIu64 ": %s", what, src_off,
 		  img_strerror(err));
@@ -159,7 +154,7 @@ static int read_head(struct image_file *f)
 	if (r != EXIT_DONE)
 		return r;
 	r = img_new(head, n, &f->img);
-	if (image_err_is_ours(r))
+	if (img_err_is_ours(r))
 		return tool_fail(f->path, "%s", img_strerror(r));
 	if (r < 0)
 		return refuse_head(f, r);
@@ -367,7 +362,7 @@ int image_chunk_read(struct image_file *f, const struct img_chunk *chunk, void *
 	if (r != EXIT_DONE)
 		return r;
 	r = img_chunk_decode(f->decoder, chunk, f->stored, n, dst, chunk->raw_bytes);
-	if (image_err_is_ours(r))
+	if (img_err_is_ours(r))
 		return tool_fail(f->path, "%s", img_strerror(r));
 	return r < 0 ? image_refuse_chunk(f, chunk, img_strerror(r)) : EXIT_DONE;
 }
@@ -451,7 +446,7 @@ int image_fail_chunk(const struct image_file *f, const struct img_chunk *chunk, 
 		errno = error_number;
 		return tool_fail_errno(f->path, "cannot read");
 	}
-	if (image_err_is_ours(err))
+	if (img_err_is_ours(err))
 		return tool_fail(f->path, "%s", img_strerror(err));
 	return image_refuse_chunk(f, chunk, img_strerror(err));
 }

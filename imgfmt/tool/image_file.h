@@ -99,7 +99,6 @@ void image_key_text(const uint8_t id[IMG_KEY_ID_BYTES], char ret[IMAGE_KEY_TEXT_
  * nothing about the image: no memory, or libcrypto or zstd failed.
  */
 int image_refuse(const struct image_file *f, const char *what, uint64_t src_off, int err);
-bool image_err_is_ours(int err);
 int image_refuse_chunk(const struct image_file *f, const struct img_chunk *chunk,
 		       const char *why);
 

@@ -25,7 +25,7 @@ struct packfile {
 
 static int refuse(const struct packfile *p, const char *what, uint64_t off, int err)
 {
-	if (image_err_is_ours(err))
+	if (img_err_is_ours(err))
 		return tool_fail(p->path, "%s", img_strerror(err));
 	tool_fail(p->path, "%s at offset %" PRIu64 ": %s", what, off, img_strerror(err));
 	return EXIT_REFUSED;
