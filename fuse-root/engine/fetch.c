@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #define PARKED_MAX 65536u
 
@@ -137,6 +138,16 @@ void fetch_reject(struct fetcher *f, unsigned server, uint64_t src_off, int img_
 	snprintf(f->stats.error, sizeof f->stats.error, "%s: refused: %s", what,
 		 img_strerror(img_err));
 	source_reject(f->config.source, server, src_off, f->stats.error);
+}
+
+void fetch_not_verified(struct fetcher *f, int img_err, const char *what)
+{
+	const bool is_news = f->stats.error[0] == '\0';
+
+	snprintf(f->stats.error, sizeof f->stats.error,
+		 "%s: not verified: this node failed: %s", what, img_strerror(img_err));
+	if (is_news)
+		log_error("%s: tried again later", f->stats.error);
 }
 
 static struct fetch *find_fetch(struct fetcher *f, uint64_t id)

@@ -12,7 +12,8 @@
 
 #define RETRY_FIRST_MS 1000
 #define RETRY_MAX_MS 30000
-#define STORE_RETRY_MS 5000
+/* What failed here and not at a server: the store, memory, a library. */
+#define OWN_RETRY_MS 5000
 
 struct failed *fetch_failed_find(struct fetcher *f, bool is_page, uint64_t index)
 {
@@ -48,7 +49,7 @@ bool fetch_failed_remember(struct fetcher *f, bool is_page, uint64_t index,
 			x = &f->failed[i];
 	if (!x) {
 		f->demand_not_before_ms = now_ms + RETRY_FIRST_MS;
-		f->fill_not_before_ms = now_ms + STORE_RETRY_MS;
+		f->fill_not_before_ms = now_ms + OWN_RETRY_MS;
 		return false;
 	}
 	if (!x->in_use)
@@ -56,7 +57,7 @@ bool fetch_failed_remember(struct fetcher *f, bool is_page, uint64_t index,
 	x->is_under_way = false;
 	x->n_tries++;
 	if (!bad_server) {
-		x->not_before_ms = now_ms + STORE_RETRY_MS;
+		x->not_before_ms = now_ms + OWN_RETRY_MS;
 		return true;
 	}
 	x->avoid |= UINT32_C(1) << *bad_server;
@@ -147,11 +148,19 @@ static bool give_back(struct fetcher *f, uint64_t ci)
 void fetch_failed_refused(struct fetcher *f, const struct worker_result *r,
 			  int64_t now_ms)
 {
+	const bool is_ours = img_err_is_ours(r->img_err);
 	char what[64];
 
 	snprintf(what, sizeof what, "chunk %" PRIu64, r->ci);
-	fetch_reject(f, r->server, r->src_off, r->img_err, what);
-	if (!fetch_failed_remember(f, false, r->ci, &r->server, now_ms) ||
+	if (is_ours) {
+		fetch_not_verified(f, r->img_err, what);
+		/* Memory that is short for one chunk is short for the next. */
+		f->fill_not_before_ms = now_ms + OWN_RETRY_MS;
+	} else {
+		fetch_reject(f, r->server, r->src_off, r->img_err, what);
+	}
+	if (!fetch_failed_remember(f, false, r->ci, is_ours ? NULL : &r->server,
+				   now_ms) ||
 	    give_back(f, r->ci))
 		chunkmap_unclaim(f->config.cm, r->ci);
 }
@@ -164,9 +173,9 @@ void fetch_failed_not_stored(struct fetcher *f, const struct worker_result *r,
 	snprintf(error, sizeof error, "chunk %" PRIu64 ": store: %s", r->ci,
 		 strerror(-r->store_err));
 	if (f->stats.error[0] == '\0')
-		log_error("%s: tried again every %d s", error, STORE_RETRY_MS / 1000);
+		log_error("%s: tried again every %d s", error, OWN_RETRY_MS / 1000);
 	/* A store that is full for one chunk is full for the next. */
-	f->fill_not_before_ms = now_ms + STORE_RETRY_MS;
+	f->fill_not_before_ms = now_ms + OWN_RETRY_MS;
 	/* chunkmap_store_end gave the claim back; it is held while the chunk is in `failed`. */
 	if (!chunkmap_claim(f->config.cm, r->ci)) {
 		/* Fetched again already, or written over. */

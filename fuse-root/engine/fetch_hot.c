@@ -229,15 +229,16 @@ static void frame_refused(struct fetcher *f, const struct fetch *fetch,
 void fetch_hot_result(struct fetcher *f, const struct worker_result *r)
 {
 	const struct fetch *fetch = &f->fetches[r->fetch];
-	char why[128];
+	const bool is_ours = img_err_is_ours(r->img_err);
+	char why[160];
 
-	if (r->img_err < 0) {
+	if (r->img_err < 0 && !is_ours) {
 		frame_refused(f, fetch, r);
-	} else if (r->store_err < 0) {
+	} else if (is_ours || r->store_err < 0) {
 		hot_frame_done(&f->hot, fetch->hot, r->frame);
 		hot_frame_failed(&f->hot, fetch->hot, r->frame);
 		snprintf(why, sizeof why, "frame %" PRIu32 ": %s", r->frame,
-			 strerror(-r->store_err));
+			 is_ours ? img_strerror(r->img_err) : strerror(-r->store_err));
 		if (fetch->hot == f->hot.table)
 			hot_abandon(&f->hot, why);
 	} else {

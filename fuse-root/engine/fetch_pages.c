@@ -105,22 +105,16 @@ void fetch_pages_unpark(struct fetcher *f)
 		chunkmap_unclaim(f->config.cm, ci);
 }
 
-/* What says nothing of the bytes is not the server's fault: tried again later, from any. */
-static bool is_own_failure(int err)
-{
-	return err == IMG_ERR_MEMORY || err == IMG_ERR_INTERNAL;
-}
-
 static void page_is_bad(struct fetcher *f, const struct fetch *fetch, unsigned server,
 			int err, int64_t now_ms)
 {
 	const uint32_t bad_server = server;
-	bool is_ours = is_own_failure(err);
+	bool is_ours = img_err_is_ours(err);
 	char what[64];
 
 	snprintf(what, sizeof what, "index page %" PRIu64, fetch->page);
 	if (is_ours)
-		log_error("%s: %s: tried again later", what, img_strerror(err));
+		fetch_not_verified(f, err, what);
 	else
 		fetch_reject(f, server, fetch->src_off, err, what);
 	if (!fetch_failed_remember(f, true, fetch->page, is_ours ? NULL : &bad_server,

@@ -26,6 +26,8 @@ void fetch_end_if_done(struct fetcher *f, struct fetch *fetch);
 /* Bytes of `what` did not verify: say so, and whose they were. */
 void fetch_reject(struct fetcher *f, unsigned server, uint64_t src_off, int img_err,
 		  const char *what);
+/* `what` could not be looked at, which says nothing of the server: say so, once. */
+void fetch_not_verified(struct fetcher *f, int img_err, const char *what);
 
 /* How long until the fill may send its next request; 0: now. */
 int64_t fetch_fill_pause_ms(struct fetcher *f);

@@ -32,7 +32,7 @@ struct worker_result {
 	unsigned fetch;
 	unsigned server;
 	uint64_t src_off;
-	int img_err; /* the bytes were wrong: enum img_err, else 0 */
+	int img_err; /* the bytes were not good, or not looked at: enum img_err, else 0 */
 	int store_err; /* the store failed: -errno, else 0 */
 };
 

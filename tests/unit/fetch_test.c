@@ -28,6 +28,9 @@ static void end(void)
 	rig_fini(&g);
 }
 
+/* What workers refuse is not the bytes' fault but this; 0: it is. */
+static int own_failure;
+
 /* Everything that can be done at this time; the delay until there is more to do. */
 static int64_t run(int64_t now_ms)
 {
@@ -39,8 +42,11 @@ static int64_t run(int64_t now_ms)
 		assert_true(n_steps < 20000);
 		unsigned n_results = workers_results(workers, results, 64);
 
-		for (unsigned i = 0; i < n_results; i++)
+		for (unsigned i = 0; i < n_results; i++) {
+			if (results[i].img_err < 0 && own_failure < 0)
+				results[i].img_err = own_failure;
 			fetcher_result(&f, &results[i], now_ms);
+		}
 		/* That the fill stands back for reads is fill_test.c's subject. */
 		f.fill.demand_ms = now_ms - FILL_YIELD_MS;
 		delay_ms = fetcher_submit(&f, now_ms);
@@ -117,6 +123,54 @@ static void the_store_fails_for_a_while(void **state _unused_)
 	store_fault_counts(g.store, &stored);
 	assert_int_equal(stored.n_failed, 2);
 	assert_int_equal(stored.n_writes, 8 + 2);
+	end();
+}
+
+/* Nobody is asked to do better, and nobody is avoided: only time helps. */
+static void the_node_fails_and_not_the_server(void **state _unused_)
+{
+	const struct rig_options o = {.n_chunks = 8, .no_fill = true, .n_servers = 2};
+
+	start(&o);
+	source_fault_corrupt(g.source, testimage_chunk(&g.image, 5).src_off + 1, 2);
+	read_block(5);
+	own_failure = IMG_ERR_MEMORY;
+	assert_int_equal(run(0), 5000);
+	assert_string_equal(f.stats.error,
+			    "chunk 5: not verified: this node failed: out of memory");
+	own_failure = IMG_ERR_INTERNAL;
+	assert_int_equal(run(5000), 5000);
+	assert_non_null(strstr(f.stats.error, "this node failed: libcrypto"));
+	own_failure = 0;
+	assert_int_equal(rig_requests(&g).n_requests, 2);
+	assert_int_equal(f.failed[0].avoid, 0);
+	assert_false(rig_is_replied(&reply));
+	assert_int_equal(run(10000), -1);
+	expect_block(5);
+	assert_string_equal(f.stats.error, "");
+	assert_int_equal(f.stats.n_rejected, 0);
+	assert_int_equal(rig_requests(&g).n_rejects, 0);
+	end();
+}
+
+/* What the pack would have brought is fetched when it is wanted. */
+static void the_node_fails_with_the_hot_pack(void **state _unused_)
+{
+	static const struct testimage_hot hot[] = {{3 * 16, 2, false}};
+	const struct rig_options o = {
+		.n_chunks = 8, .no_fill = true, .n_servers = 2, .hot = hot, .n_hot = 1};
+
+	start(&o);
+	source_fault_corrupt(g.source,
+			     g.image.info->hot_off + g.image.info->hot_bytes - 20, 1);
+	own_failure = IMG_ERR_MEMORY;
+	run(0);
+	own_failure = 0;
+	assert_int_equal(rig_requests(&g).n_class[SOURCE_HOT], 1);
+	assert_int_equal(rig_requests(&g).n_rejects, 0);
+	read_block(3);
+	run(1);
+	expect_block(3);
 	end();
 }
 
@@ -325,6 +379,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wrong_bytes_from_the_only_server),
+		cmocka_unit_test(the_node_fails_and_not_the_server),
+		cmocka_unit_test(the_node_fails_with_the_hot_pack),
 		cmocka_unit_test(the_store_fails_for_a_while),
 		cmocka_unit_test(the_store_is_full_for_good),
 		cmocka_unit_test(every_chunk_is_wrong),
