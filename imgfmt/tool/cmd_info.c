@@ -11,11 +11,11 @@
 #include <jansson.h>
 
 #include "imgfmt/digest.h"
+#include "imgfmt/tool/hot_table.h"
 #include "imgfmt/tool/image_file.h"
 #include "imgfmt/tool/info.h"
 #include "imgfmt/tool/output.h"
 #include "imgfmt/tool/tool.h"
-#include "imgfmt/tool/verify_pack.h"
 
 #define UUID_TEXT_BYTES 37
 
@@ -34,7 +34,7 @@ struct arguments {
 };
 
 struct counts {
-	struct hot_pack_counts hot;
+	struct hot_table_counts hot;
 	uint64_t zero_chunks;
 	uint64_t zero_pages;
 };
@@ -72,7 +72,7 @@ static int count_zeros(struct image_file *f, struct counts *ret)
 		n.zero_pages += f->page->is_zero && ci % IMG_PAGE_ENTRIES == 0;
 	}
 	*ret = n;
-	return hot_pack_counts(f, &ret->hot);
+	return hot_table_count(f, &ret->hot);
 }
 
 static void uuid_text(const uint8_t uuid[IMG_UUID_BYTES], char ret[UUID_TEXT_BYTES])

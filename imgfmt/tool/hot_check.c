@@ -271,22 +271,3 @@ int hot_check(struct image_file *f, const struct hot_place *place,
 	qsort_r(by_chunk, hot->n_runs, sizeof *by_chunk, by_place, hot->runs);
 	return run(&c, &hot_chunk_ops, "verify hot pack's chunks", n_jobs);
 }
-
-int hot_pack_open(struct image_file *f, struct img_hot **ret)
-{
-	const struct img_info *info = img_info(f->img);
-	cleanup_free void *table = NULL;
-	int r;
-
-	*ret = NULL;
-	if (info->hot_bytes == 0)
-		return EXIT_DONE;
-	table = malloc(info->hot_table_bytes);
-	if (!table)
-		return tool_fail(f->path, "out of memory");
-	r = image_read(f, info->hot_off, table, info->hot_table_bytes);
-	if (r != EXIT_DONE)
-		return r;
-	r = img_hot_new(f->img, table, info->hot_table_bytes, ret);
-	return r < 0 ? image_refuse(f, "HOT PACK", info->hot_off, r) : EXIT_DONE;
-}

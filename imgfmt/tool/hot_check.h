@@ -22,10 +22,4 @@ struct hot_place {
 int hot_check(struct image_file *f, const struct hot_place *place,
 	      const struct img_hot *hot, unsigned n_jobs) _must_check_;
 
-/*
- * The table of the hot pack in the image, checked; the caller's to img_hot_free, NULL
- * without one.  Prints; returns an exit code.
- */
-int hot_pack_open(struct image_file *f, struct img_hot **ret) _must_check_;
-
 #endif

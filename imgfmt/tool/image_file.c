@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "imgfmt/digest.h"
+#include "imgfmt/layout.h"
 #include "imgfmt/tool/http.h"
 #include "imgfmt/tool/tool.h"
 
@@ -61,6 +62,23 @@ int image_read(const struct image_file *f, uint64_t src_off, void *buf, size_t n
 	errno = error_number;
 	return errno != 0 ? tool_fail_errno(f->path, "cannot read")
 			  : refuse_end(f, f->file_bytes);
+}
+
+int image_check_header(const struct image_file *f, const char *section, uint64_t off,
+		       uint64_t payload_bytes)
+{
+	uint8_t want[IMG_SKIP_HEADER_BYTES], got[IMG_SKIP_HEADER_BYTES];
+	uint64_t src_off = off - sizeof want;
+	char what[32];
+	int r = image_read(f, src_off, got, sizeof got);
+
+	if (r != EXIT_DONE)
+		return r;
+	img_skip_header(payload_bytes, want);
+	snprintf(what, sizeof what, "header of %s", section);
+	if (memcmp(got, want, sizeof got) != 0)
+		return image_refuse(f, what, src_off, IMG_FAULT_SKIP_HEADER);
+	return EXIT_DONE;
 }
 
 static int refuse_digest(const struct image_file *f,

@@ -50,6 +50,10 @@ int image_load(struct image_file *f) _must_check_;
 int image_read(const struct image_file *f, uint64_t src_off, void *buf,
 	       size_t n_bytes) _must_check_;
 
+/* The 8 bytes in front of a section's payload, which have one right content. */
+int image_check_header(const struct image_file *f, const char *section, uint64_t off,
+		       uint64_t payload_bytes) _must_check_;
+
 /* Open without asking for trust, do, close.  An image that is refused counts as EXIT_FAILED. */
 int image_with(const char *path, int (*what)(struct image_file *f, void *arguments),
 	       void *arguments) _must_check_;

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 
 #include "imgfmt/ondisk.h"
+#include "imgfmt/tool/hot_table.h"
 #include "imgfmt/tool/tool.h"
 
 bool pack_matches(const struct image_file *f)
@@ -18,42 +19,6 @@ bool pack_matches(const struct image_file *f)
 	return f->file_bytes >= sizeof head &&
 	       image_read(f, 0, &head, sizeof head) == EXIT_DONE &&
 	       memcmp(head.magic, DISK_PACK_MAGIC, sizeof head.magic) == 0;
-}
-
-static int load(const struct image_file *f, struct img_pack **ret_pack,
-		struct img_hot **ret_hot)
-{
-	uint8_t head[IMG_PACK_HEAD_BYTES];
-	const struct img_pack_info *info;
-	cleanup_free void *table = NULL;
-	int r = image_read(f, 0, head, sizeof head);
-
-	if (r != EXIT_DONE)
-		return r;
-	r = img_pack_new(head, sizeof head, ret_pack);
-	if (r < 0)
-		return image_refuse(f, "PACK HEAD", 0, r);
-	info = img_pack_info(*ret_pack);
-	if (f->file_bytes != info->file_bytes)
-		return tool_fail(f->path, "has %" PRIu64 " bytes instead of %" PRIu64,
-				 f->file_bytes, info->file_bytes);
-	table = malloc(info->hot_table_bytes);
-	if (!table)
-		return tool_fail(f->path, "out of memory");
-	r = image_read(f, info->hot_off, table, info->hot_table_bytes);
-	if (r != EXIT_DONE)
-		return r;
-	r = img_pack_hot_new(*ret_pack, NULL, table, info->hot_table_bytes, ret_hot);
-	return r < 0 ? image_refuse(f, "hot table", info->hot_off, r) : EXIT_DONE;
-}
-
-static uint64_t raw_bytes(const struct img_hot *hot)
-{
-	uint64_t n = 0;
-
-	for (uint32_t i = 0; i < hot->n_frames; i++)
-		n += hot->frames[i].raw_bytes;
-	return n;
 }
 
 static void print_digest(const char *what, const uint8_t digest[IMG_DIGEST_BYTES])
@@ -86,7 +51,7 @@ static void print_text(const struct img_pack *pack, const struct img_hot *hot)
 	}
 	printf("hot-table-bytes: %" PRIu64 "\n", info->hot_table_bytes);
 	printf("hot-pack: %s of blocks in %u runs, %u frames\n",
-	       tool_human(raw_bytes(hot)), hot->n_runs, hot->n_frames);
+	       tool_human(hot_table_raw_bytes(hot)), hot->n_runs, hot->n_frames);
 }
 
 static json_t *make_json(const struct img_pack *pack, const struct img_hot *hot)
@@ -111,7 +76,7 @@ static json_t *make_json(const struct img_pack *pack, const struct img_hot *hot)
 	info_set_number(o, "signatures", info->n_signatures);
 	json_object_set_new(o, "signature_key_ids", ids);
 	info_set_number(o, "hot_table_bytes", info->hot_table_bytes);
-	info_set_number(o, "hot_raw_bytes", raw_bytes(hot));
+	info_set_number(o, "hot_raw_bytes", hot_table_raw_bytes(hot));
 	info_set_number(o, "hot_runs", hot->n_runs);
 	info_set_number(o, "hot_frames", hot->n_frames);
 	return o;
@@ -121,8 +86,10 @@ int pack_info_show(const struct image_file *f, bool json)
 {
 	struct img_pack *pack = NULL;
 	struct img_hot *hot = NULL;
-	int r = load(f, &pack, &hot);
+	int r = hot_table_pack(f, &pack);
 
+	if (r == EXIT_DONE)
+		r = hot_table_of_pack(f, pack, NULL, &hot);
 	if (r == EXIT_DONE && json)
 		r = info_print_json(f->path, make_json(pack, hot));
 	else if (r == EXIT_DONE)

@@ -13,6 +13,7 @@
 #include "imgfmt/hotpack.h"
 #include "imgfmt/layout.h"
 #include "imgfmt/tool/hot_check.h"
+#include "imgfmt/tool/hot_table.h"
 #include "imgfmt/tool/progress.h"
 #include "imgfmt/tool/ring.h"
 #include "imgfmt/tool/tool.h"
@@ -43,35 +44,19 @@ static int fail_internal(const struct verify *v)
 	return tool_fail(v->f->path, "%s", img_strerror(IMG_ERR_INTERNAL));
 }
 
-static int check_skip_header(const struct verify *v, const char *what, uint64_t off,
-			     uint64_t n_bytes)
+static int check_skip_headers(const struct image_file *f)
 {
-	uint8_t want[IMG_SKIP_HEADER_BYTES], got[IMG_SKIP_HEADER_BYTES];
-	uint64_t src_off = off - sizeof want;
-	int r = image_read(v->f, src_off, got, sizeof got);
-
-	if (r != EXIT_DONE)
-		return r;
-	img_skip_header(n_bytes, want);
-	if (memcmp(got, want, sizeof got) != 0)
-		return image_refuse(v->f, what, src_off, IMG_FAULT_SKIP_HEADER);
-	return EXIT_DONE;
-}
-
-static int check_skip_headers(const struct verify *v)
-{
-	const struct img_info *info = img_info(v->f->img);
-	int r = check_skip_header(v, "header of META", info->meta_off, info->meta_bytes);
+	const struct img_info *info = img_info(f->img);
+	int r = image_check_header(f, "META", info->meta_off, info->meta_bytes);
 
 	if (r == EXIT_DONE)
-		r = check_skip_header(v, "header of PAGE TABLE", info->table_off,
-				      info->table_bytes);
+		r = image_check_header(f, "PAGE TABLE", info->table_off,
+				       info->table_bytes);
 	if (r == EXIT_DONE)
-		r = check_skip_header(v, "header of INDEX PAGES", info->pages_off,
-				      info->pages_bytes);
+		r = image_check_header(f, "INDEX PAGES", info->pages_off,
+				       info->pages_bytes);
 	if (r == EXIT_DONE && info->hot_bytes > 0)
-		r = check_skip_header(v, "header of HOT PACK", info->hot_off,
-				      info->hot_bytes);
+		r = image_check_header(f, "HOT PACK", info->hot_off, info->hot_bytes);
 	return r;
 }
 
@@ -264,7 +249,7 @@ static int check_hot_pack(const struct verify *v)
 	const struct img_info *info = img_info(v->f->img);
 	const struct hot_place place = {v->f->path, v->f->fd, info->hot_off};
 	struct img_hot *hot = NULL;
-	int r = hot_pack_open(v->f, &hot);
+	int r = hot_table_of_image(v->f, &hot);
 
 	if (r != EXIT_DONE || !hot)
 		return r;
@@ -276,7 +261,7 @@ static int check_hot_pack(const struct verify *v)
 static int run_checks(struct verify *v)
 {
 	const struct img_info *info = img_info(v->f->img);
-	int r = check_skip_headers(v);
+	int r = check_skip_headers(v->f);
 
 	if (r == EXIT_DONE)
 		r = begin_hashes(v);

@@ -23,8 +23,8 @@ $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(OBJS_FUZZ) \
 
 # And of the image tool: what verify is made of.
 $(BUILD)/tests/fuzz/verify_fuzz: $(BUILD)/tests/fuzz/verify_right.o \
-		$(call objs,$(addprefix imgfmt/tool/,hot_check.c image_file.c progress.c ring.c \
-		verify.c verify_pack.c))
+		$(call objs,$(addprefix imgfmt/tool/,hot_check.c hot_table.c image_file.c progress.c \
+		ring.c verify.c verify_pack.c))
 
 fuzz-programs: $(FUZZ_PROGRAMS)
 

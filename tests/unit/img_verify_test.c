@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "imgfmt/tool/hot_check.c"
+#include "imgfmt/tool/hot_table.c"
 #include "imgfmt/tool/http.c"
 #include "imgfmt/tool/image_file.c"
 #include "imgfmt/tool/progress.c"
