@@ -131,6 +131,9 @@ int serve_set_cache(struct serve *s, uint64_t n_bytes, char *why,
 /* What the store may take now; 0: no limit of ours. */
 uint64_t serve_budget(const struct serve *s);
 
+/* A step of the start failed, or the device is lost: state and error say so.  Returns err. */
+int serve_fail(struct serve *s, int err, const char *what);
+
 /* Steps of the start that are the same after a death. */
 int serve_open_control(struct serve *s) _must_check_;
 int serve_open_source(struct serve *s) _must_check_;
@@ -138,11 +141,8 @@ int serve_make_parts(struct serve *s) _must_check_;
 int serve_make_file(struct serve *s) _must_check_;
 /* Everything that runs but for the FUSE threads. */
 int serve_start_engine(struct serve *s) _must_check_;
-struct openimage_trust serve_trust(const struct serve *s);
 /* Without its devices. */
 struct attachment serve_attachment(const struct serve *s);
-/* The last step of a handover, after its run. */
-void serve_finish_handover(struct serve *s, enum handover_method method);
 
 /* The device is ready: from here on the next serving process can go on. */
 void serve_record_ready(struct serve *s);
@@ -182,6 +182,36 @@ int serve_set(void *ctx, const char *const *words, unsigned n_words, char *why,
 
 /* status.json now: the last word before the end. */
 void serve_write_status(struct serve *s);
+
+/* -- serve_control.c ---------------------------------------------------------------------- */
+
+/* Hear other threads, the keeper and the control socket, once, for so long at most. */
+void serve_wait_for_events(struct serve *s, int timeout_ms);
+/* In a boot: the fill is to begin a random time from now. */
+void serve_hold_fill(struct serve *s);
+
+/* -- serve_image.c ------------------------------------------------------------------------ */
+
+/*
+ * s->image, from the servers, for as long as the attach may take.  -ECANCELED without an error in
+ * the status: a detach came first.
+ */
+int serve_open_image(struct serve *s) _must_check_;
+struct openimage_trust serve_trust(const struct serve *s);
+
+/* -- serve_handover.c --------------------------------------------------------------------- */
+
+/*
+ * Every chunk is READY: fetching ends, and the kernel goes on without the daemon where it can
+ * (handover_done).
+ */
+void serve_hand_over(struct serve *s);
+/* Mode full: everything is in the store, whose device is all there is. */
+int serve_deliver(struct serve *s) _must_check_;
+/* The last step of a handover, after its run. */
+void serve_finish_handover(struct serve *s, enum handover_method method);
+/* A file to wait for, by units of the root that know nothing of hydroot. */
+void serve_mark_resident(const struct serve *s);
 
 /* -- serve_store.c ------------------------------------------------------------------------ */
 
