@@ -337,10 +337,11 @@ serve_pid()
 	return 1
 }
 
+# One may end with another before its turn comes.
 kill_daemons()
 {
 	local pid
-	for pid in $(daemon_pids "$1"); do kill -9 "$pid"; done
+	for pid in $(daemon_pids "$1"); do kill -9 "$pid" 2>/dev/null || true; done
 }
 
 # What the daemon said.
