@@ -124,7 +124,7 @@ static int syntax_fault(const json_error_t *error)
 
 int img_check_meta(const struct img *img, const void *meta, size_t n_bytes)
 {
-	json_error_t error;
+	json_error_t error = {0}; /* jansson sets no code where it has no memory */
 	json_t *root;
 	int r;
 

@@ -87,6 +87,19 @@ static int refuse_digest(struct attempt *a, const struct img *img)
 	return -EKEYREJECTED;
 }
 
+/* What says nothing of the image is no reason to ask another server. */
+static int refuse(struct attempt *a, const char *part, int img_err)
+{
+	const bool is_ours = img_err_is_ours(img_err);
+
+	snprintf(a->why, a->why_bytes, "%s: %s: %s", part,
+		 is_ours ? "not verified: this node failed" : "refused",
+		 img_strerror(img_err));
+	if (is_ours)
+		return img_err == IMG_ERR_MEMORY ? -ENOMEM : -EIO;
+	return -EKEYREJECTED;
+}
+
 static int refuse_key(struct attempt *a, const struct img *img, int img_err)
 {
 	const struct openimage_trust *t = &a->config->trust;
@@ -118,6 +131,8 @@ static int check_trust(struct attempt *a, const struct img *img)
 		return refuse_digest(a, img);
 	err = t->public_key ? img_check_signature(img, t->public_key, t->public_key_bytes)
 			    : 0;
+	if (img_err_is_ours(err))
+		return refuse(a, "HEAD", err);
 	if (err < 0)
 		return refuse_key(a, img, err);
 	if (img_info(img)->version_number < t->min_version) {
@@ -187,12 +202,6 @@ static int get_part(struct attempt *a, const struct openimage *o, uint64_t src_o
 	}
 	*ret = *ret_copy = copy;
 	return 0;
-}
-
-static int refuse(struct attempt *a, const char *part, int img_err)
-{
-	snprintf(a->why, a->why_bytes, "%s: refused: %s", part, img_strerror(img_err));
-	return -EKEYREJECTED;
 }
 
 static int check_meta_and_table(struct attempt *a, struct openimage *o,

@@ -40,8 +40,8 @@ struct openimage_config {
 /*
  * Runs before the engine thread, in its place.  Tries every server until the deadline.
  * -ETIMEDOUT: none answered with an image; -EKEYREJECTED: every server's image was refused;
- * -ECANCELED: idle said so.  The reason is in `why`.  On success the caller owns ret:
- * openimage_close.
+ * -ENOMEM, -EIO: no server's fault; -ECANCELED: idle said so.  The reason is in `why`.  On
+ * success the caller owns ret: openimage_close.
  */
 int openimage_open(const struct openimage_config *config, struct openimage *ret,
 		   char *why, size_t why_bytes) _must_check_;

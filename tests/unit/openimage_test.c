@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* openimage_test.c - which images are opened, from which server, and what is said otherwise */
 #include <errno.h>
+#include <jansson.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -224,6 +225,27 @@ static void another_architecture(void **state _unused_)
 	assert_non_null(strstr(why, host.machine));
 }
 
+static void *no_memory(size_t n_bytes _unused_)
+{
+	return NULL;
+}
+
+/* Another server could not help, and the one that was asked has done nothing wrong. */
+static void the_node_fails_and_not_the_server(void **state _unused_)
+{
+	struct source_fault_counts counts;
+	int err;
+
+	json_set_alloc_funcs(no_memory, free);
+	err = open_within(2, 1000);
+	json_set_alloc_funcs(malloc, free);
+	assert_int_equal(err, -ENOMEM);
+	assert_string_equal(why, "META: not verified: this node failed: out of memory");
+	source_fault_counts(source, &counts);
+	assert_int_equal(counts.n_rejects, 0);
+	assert_int_equal(counts.n_requests, 1);
+}
+
 static void not_an_image(void **state _unused_)
 {
 	static const uint8_t page[] = "<html>not found</html>";
@@ -239,12 +261,19 @@ static void not_an_image(void **state _unused_)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(opens_in_one_request), T(in_small_steps),
-		T(nobody_answers),	 T(somebody_gives_up),
-		T(another_image),	 T(an_unsigned_image),
-		T(an_old_version),	 T(the_other_server_has_a_good_one),
-		T(not_an_image),	 T(wrong_digest_is_named_and_asked_for),
-		T(wrong_key_is_named),	 T(another_architecture),
+		T(opens_in_one_request),
+		T(in_small_steps),
+		T(nobody_answers),
+		T(somebody_gives_up),
+		T(another_image),
+		T(an_unsigned_image),
+		T(an_old_version),
+		T(the_other_server_has_a_good_one),
+		T(the_node_fails_and_not_the_server),
+		T(not_an_image),
+		T(wrong_digest_is_named_and_asked_for),
+		T(wrong_key_is_named),
+		T(another_architecture),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
