@@ -158,14 +158,18 @@ guest_status() { guest_hydroot "$1" 60 'status root --json' | jq -r "$2"; } # NA
 
 guest_status_is() { [ "$(guest_status "$1" "$2")" = "$3" ]; }
 
+kernel_trouble='I/O error|EXT4-fs error|XFS.*(error|corrupt|shutdown)|Buffer I/O|blk_update_request'
+kernel_trouble+='|critical (target|medium)|hung task|blocked for more than|watchdog timeout|soft lockup|hard lockup|BUG:|\bOops\b'
+
 # The kernel's log must show no trouble with the disk, but for lines that match EXPECTED.
 assert_no_io_errors() # NAME [EXPECTED]
 {
 	guest "$1" 20 dmesg >"$T/$1.dmesg"
 	# The clock of an emulated PC has its own complaint.  Watchdogs that only say what they do (of clocks, of
 	# counters the CPU has not) are not meant, but those that fired: the kernel's and systemd's.
-	if grep -hvE "MP-BIOS bug${2:+|$2}" "$T/$1.dmesg" "$T/$1.console" |
-		grep -iE 'I/O error|EXT4-fs error|XFS.*(error|corrupt|shutdown)|Buffer I/O|blk_update_request|critical (target|medium)|hung task|blocked for more than|watchdog timeout|soft lockup|hard lockup|BUG:|\bOops\b'; then
+	if grep -hvE "MP-BIOS bug${2:+|$2}" "$T/$1.dmesg" "$T/$1.console" | grep -iE "$kernel_trouble"; then
+		# With the stack that follows, which the console leaves out.
+		grep -m 2 -iE -A 40 "$kernel_trouble" "$T/$1.dmesg" || true
 		fail "guest $1: the kernel complains"
 	fi
 }
