@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: asan
 # timeout: 120
 # An attached device holds the image: at random offsets in any order, and from end to end.
 # shellcheck source=tests/lib.sh

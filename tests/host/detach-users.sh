@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 120
-# sanitizers: asan
+# sanitizers: none
 # Detach knows users that have no open file: a loop device over the device and a btrfs, whose mounts have a
 # number of their own.  It refuses before anything is changed, with a daemon, after the handover, and in mode full.
 # shellcheck source=tests/lib.sh

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: asan
 # timeout: 150
 # alone: a write takes two seconds at most
 # The server is away and 100 readers wait for missing chunks.  Whatever needs no server goes on:

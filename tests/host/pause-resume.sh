@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: asan
 # timeout: 120
 # The background fill stops and goes on when told to; reads are served meanwhile.
 # shellcheck source=tests/lib.sh

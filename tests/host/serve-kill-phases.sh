@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# sanitizers: asan
+# sanitizers: none
 # timeout: 240
 # The serving process is killed at chosen moments: right after ready, when paused, with readers that wait for
 # a server that is away, on a store in plain memory, around the handover.  Nothing is lost, and what

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# sanitizers: asan
+# sanitizers: none
 # timeout: 200
 # alone: stopped half of the time
 # All processes of the daemon are stopped and continued every second while the device is read, written and

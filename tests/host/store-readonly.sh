@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 180
-# sanitizers: asan
+# sanitizers: none
 # A read-only device on a persistent store needs nobody once all is there, and what it leaves is found again.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
