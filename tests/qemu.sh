@@ -20,7 +20,8 @@ GUEST_HOST=10.0.2.2
 # Its interfaces and what they are plugged into, in qemu's words.
 GUEST_NET=(-netdev "user,id=n0" -device "virtio-net-pci,netdev=n0,romfile=")
 
-qemu_tcg=(-accel "tcg,thread=multi" -cpu "qemu64,-cx16")
+# Without SVM udev loads no kvm: clearing the memory of that large module, which was code before, takes TCG up to minutes.
+qemu_tcg=(-accel "tcg,thread=multi" -cpu "qemu64,-cx16,-svm")
 qemu_kvm=(-accel kvm -cpu host)
 qemu_base=(qemu-system-x86_64 -nodefaults -no-user-config -display none -M pc -smp 2
 	-no-reboot -monitor none)
@@ -62,9 +63,13 @@ kvm_boots()
 # start_guest NAME INITRD APPEND [QEMU-ARGUMENT...]
 start_guest()
 {
-	local name=$1 initrd=$2 append=$3 accel
+	local name=$1 initrd=$2 append=$3 accel=("${qemu_kvm[@]}")
 	shift 3
-	if [ "$(guest_accel)" = kvm ]; then accel=("${qemu_kvm[@]}"); else accel=("${qemu_tcg[@]}"); fi
+	if [ "$(guest_accel)" = tcg ]; then
+		accel=("${qemu_tcg[@]}")
+		# A soft lockup is two minutes then, as is a hung task: less can be the emulator's.
+		append="watchdog_thresh=60 $append"
+	fi
 	: >"$T/$name.console"
 	evidence+=("$T/$name.console")
 	mkfifo "$T/$name.monitor.in" "$T/$name.monitor.out"
