@@ -46,6 +46,7 @@ run() # JOBS TEST...
 side_by_side()
 {
 	local alone together
+	[ $# != 0 ] || return 0
 	mapfile -t alone < <(grep -ls '^# alone: ' "$@")
 	mapfile -t together < <(grep -Ls '^# alone: ' "$@")
 	HYDROOT_SLOWER=$((${HYDROOT_SLOWER:-1} * 2)) run "$(nproc)" "${together[@]}"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 900
-# alone: two emulators beside each other stop each other's CPUs for minutes
+# alone: what it measures goes into a table
 # One row of tests/matrix/rows, the one that this script is called by the name of: Debian boots with its own initramfs to
 # login, is resident, the server is stopped, every file of the image is right with all that it has
 # beside its content, and systemd powers it off.
