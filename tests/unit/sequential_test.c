@@ -25,7 +25,10 @@ static struct readpath_stats stats(struct rig *g)
 	return s;
 }
 
-/* Each request takes long; with one for each chunk the reader would wait 320 times. */
+/*
+ * Each request takes long; with one for each chunk the reader would wait 320 times.  How large they
+ * become depends on what the line seems to carry, but the smallest have two chunks.
+ */
 static void a_sequential_reader_waits_seldom(void **state _unused_)
 {
 	const struct rig_options o = {.n_chunks = 321, .no_fill = true};
@@ -37,7 +40,7 @@ static void a_sequential_reader_waits_seldom(void **state _unused_)
 	for (uint64_t off = 0; off < 320 * RIG_CHUNK; off += PIECE)
 		rig_expect(&g, off, PIECE);
 	assert_in_range(rig_requests(&g).n_class[SOURCE_DEMAND], 1, 10);
-	assert_in_range(rig_requests(&g).n_requests, 2, 80);
+	assert_in_range(rig_requests(&g).n_requests, 2, 170);
 	assert_int_equal(stats(&g).n_reads, 320 / CHUNKS_PER_PIECE);
 	assert_true(rig_stats(&g).ahead_bytes > 0);
 	expect_once(&g);
