@@ -219,6 +219,19 @@ assert_manifest() # NAME
 		fail "guest $1: files differ: $(head -n 20 "$T/manifest.out")"
 }
 
+# e2fsck finds nothing in the ext4 of the root.  It is read-only from here on; e2fsck runs from a tmpfs.
+assert_root_is_clean() # NAME
+{
+	guest "$1" 30 'mkdir -p /run/fsck/lib && cp /sbin/e2fsck /run/fsck/ &&
+		ldd /sbin/e2fsck | grep -o "/[^ ]*" | while read -r f; do cp "$f" /run/fsck/lib/; done'
+	guest "$1" 120 'sync; echo u >/proc/sysrq-trigger
+		i=0; until grep -q "^[^ ]* / ext4 ro[, ]" /proc/mounts || [ $i = 100 ]; do
+			sleep 0.1; i=$((i + 1)); done
+		dev=$(awk "\$2 == \"/\" && \$3 == \"ext4\" { print \$1 }" /proc/mounts)
+		cd /run/fsck && lib/ld-linux-x86-64.so.2 --library-path lib ./e2fsck -fn "$dev"' \
+		>"$T/fsck" 2>&1 || fail "guest $1: e2fsck: $(cat "$T/fsck")"
+}
+
 # A writer and reader in the background: files /var/tmp/load/N, their sums in /run/load.sums.
 start_workload() # NAME
 {
