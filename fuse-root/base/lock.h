@@ -17,9 +17,11 @@
  *	journal		what is recorded of a persistent store (store/journal.c)
  *	pool		free lists (base/bufpool.c)
  *	servers		what status() shows of the servers (source/servers.c)
+ *	file		the piece of a file that is being read (source/net_file.c)
  *
- * In fact none of them nests today: sections are short, and nothing under a lock does I/O,
- * allocates, logs, calls back or sleeps.  A failing pthread call is our own bug: abort.
+ * In fact none of them nests today: sections are short, and nothing under a lock does I/O (but
+ * for the byte that wakes a loop), allocates, logs, calls back or sleeps.
+ * A failing pthread call is our own bug: abort.
  */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H

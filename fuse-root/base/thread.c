@@ -30,6 +30,7 @@ int thread_start(pthread_t *ret, const char *name, void *(*body)(void *), void *
 	PTHREAD_OK(pthread_attr_destroy(&attr));
 	if (err)
 		return -err;
-	pthread_setname_np(*ret, name);
+	if (name)
+		pthread_setname_np(*ret, name);
 	return 0;
 }

@@ -12,7 +12,7 @@
 
 #include "imgfmt/base.h"
 
-/* 0 or -errno.  `name` is at most 15 characters. */
+/* 0 or -errno.  `name` is at most 15 characters; NULL: the process's, and no file is opened. */
 int thread_start(pthread_t *ret, const char *name, void *(*body)(void *),
 		 void *arg) _must_check_;
 

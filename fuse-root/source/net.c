@@ -2,10 +2,10 @@
 /*
  * net.c - the network process: requests from the channel, bodies into the shared buffers
  *
- * One thread, one loop.  It owns everything here; the channel's socket and libcurl's sockets wake
- * it; the other side's end or the keeper's death stop it.  A slot holds one transfer and one
- * answer that could not be sent yet, so a serving process that does not read costs no memory.  One
- * stream more may be parked: a server without ranges is read in one go.
+ * One loop, which owns everything here; only files are read in threads (net_file.c).  The channel's
+ * socket and libcurl's sockets wake it; the other side's end or the keeper's death stop it.  A slot
+ * holds one transfer and one answer that could not be sent yet, so a serving process that does not
+ * read costs no memory.  One stream more may be parked: a server without ranges is read in one go.
  */
 #include "source/net.h"
 
@@ -182,7 +182,7 @@ static void begin_file(struct net *net, struct slot *s, const struct channel_msg
 {
 	struct httpcheck_verdict outcome;
 
-	s->xfer->is_active = net_file_begin(s->xfer, rq, &outcome);
+	s->xfer->is_active = net_file_begin(s->xfer, net->multi, rq, &outcome);
 	if (!s->xfer->is_active)
 		end(net, s, &outcome);
 }
@@ -356,6 +356,11 @@ static void end_streams(struct net *net)
 	}
 }
 
+static bool is_file_active(const struct net_xfer *x)
+{
+	return x->is_active && x->file_fd >= 0;
+}
+
 /* A piece of each file that is being read; the fill waits for demand here, too. */
 static void turn_files(struct net *net)
 {
@@ -363,10 +368,20 @@ static void turn_files(struct net *net)
 		struct slot *s = &net->slots[i];
 		struct httpcheck_verdict outcome;
 
-		if (s->xfer->is_active && s->xfer->file_fd >= 0 && !s->xfer->hold &&
-		    net_file_turn(s->xfer, &outcome))
+		if (is_file_active(s->xfer) && net_file_turn(s->xfer, &outcome))
 			end(net, s, &outcome);
 	}
+}
+
+static int64_t deadline_of(const struct net_xfer *x)
+{
+	return is_file_active(x) ? net_file_deadline(x) : net_xfer_deadline(x);
+}
+
+static bool is_late(struct net_xfer *x, int64_t now_ms, struct httpcheck_verdict *ret)
+{
+	return is_file_active(x) ? net_file_is_late(x, now_ms, ret)
+				 : net_xfer_is_late(x, now_ms, ret);
 }
 
 static void end_late(struct net *net)
@@ -377,7 +392,7 @@ static void end_late(struct net *net)
 		struct slot *s = &net->slots[i];
 		struct httpcheck_verdict outcome;
 
-		if (net_xfer_is_late(s->xfer, now_ms, &outcome))
+		if (is_late(s->xfer, now_ms, &outcome))
 			end(net, s, &outcome);
 	}
 }
@@ -413,11 +428,8 @@ static int poll_ms(const struct net *net)
 	int64_t next = INT64_MAX;
 
 	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++) {
-		const struct net_xfer *x = net->slots[i].xfer;
-		const int64_t deadline_ms = net_xfer_deadline(x);
+		const int64_t deadline_ms = deadline_of(net->slots[i].xfer);
 
-		if (x->is_active && x->file_fd >= 0 && !x->hold)
-			return 0;
 		next = deadline_ms < next ? deadline_ms : next;
 	}
 	if (next == INT64_MAX)
@@ -476,6 +488,7 @@ static void net_fini(struct net *net)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(net->xfers); i++) {
 		stop(net, &net->xfers[i]);
+		net_file_fini(&net->xfers[i]);
 		net_xfer_fini(&net->xfers[i]);
 	}
 	if (net->multi)

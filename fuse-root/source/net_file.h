@@ -2,8 +2,10 @@
 /*
  * net_file.h - a file: server: ranges of a file that was opened before the first fork
  *
- * The network process cannot open it: it has another root and another user.  Reading is done in
- * pieces, a piece a turn of the loop, so that other transfers go on.
+ * The network process cannot open it: it has another root and another user.  The file may lie on a
+ * network filesystem whose server went away, where a read returns when that comes back and not
+ * before.  So a transfer reads in a thread of its own, a piece at a time, and a read that does not
+ * return is late like an answer that does not come: other transfers go on.
  */
 #ifndef SOURCE_NET_FILE_H
 #define SOURCE_NET_FILE_H
@@ -13,11 +15,27 @@
 /* Whether this server is one. */
 bool net_file_is_url(const struct net_config *cfg, unsigned server);
 
-/* Begin rq with x, as net_xfer_begin; false: it failed at once, and ret says how. */
-bool net_file_begin(struct net_xfer *x, const struct channel_msg *rq,
+/*
+ * Begin rq with x, as net_xfer_begin; the end of each piece wakes multi.  False: it failed at once,
+ * and ret says how.
+ */
+bool net_file_begin(struct net_xfer *x, CURLM *multi, const struct channel_msg *rq,
 		    struct httpcheck_verdict *ret) _must_check_;
 
-/* Read the next piece.  True: it is over, and ret says how. */
+/*
+ * Take the piece that was read and have the next one read, unless x->hold.  True: it is over, and
+ * ret says how.
+ */
 bool net_file_turn(struct net_xfer *x, struct httpcheck_verdict *ret) _must_check_;
+
+/* As net_xfer_deadline; 0: net_file_turn has something to do now. */
+int64_t net_file_deadline(const struct net_xfer *x);
+
+/* As net_xfer_is_late. */
+bool net_file_is_late(const struct net_xfer *x, int64_t now_ms,
+		      struct httpcheck_verdict *ret);
+
+/* Ends the thread, if there is one; one that hangs in a read ends with the process. */
+void net_file_fini(struct net_xfer *x);
 
 #endif

@@ -413,8 +413,7 @@ int64_t net_xfer_deadline(const struct net_xfer *x)
 
 	if (x->is_active && x->connect_by_ms && !x->asked_ms)
 		return x->connect_by_ms;
-	if (!x->is_active || x->file_fd >= 0 || x->is_paused || !x->asked_ms ||
-	    !timeout_ms)
+	if (!x->is_active || x->is_paused || !x->asked_ms || !timeout_ms)
 		return INT64_MAX;
 	const int64_t stall_ms = x->asked_ms + timeout_ms;
 	const int64_t window_ms = x->window_ms + timeout_ms;

@@ -48,6 +48,7 @@ struct net_xfer {
 	bool is_paused;
 	uint8_t *slot_buffer;
 	int file_fd; /* of a file: server; -1: libcurl's business */
+	struct net_file_reader *reader; /* net_file.c; made for the first file */
 	bool hold; /* pause when the next bytes come */
 	struct channel_msg rq;
 	struct net_name *name;

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 900
+# timeout: 1200
 # root=hydroot:nfs://SERVER/EXPORT/FILE.hri: the initramfs mounts the folder, the node becomes resident from it, and the mount
-# is gone with the daemon.  With no NFS server there, the boot goes on with the next one, by HTTP.
+# is gone with the daemon.  An NFS server that ends in the middle of the fill is one server that is away: the next one, by
+# HTTP, goes on.  With no NFS server at all, the boot begins with the next one.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/qemu.sh
@@ -20,6 +21,7 @@ EXPORT { Export_Id = 1; Path = $(readlink -f "$IMAGES/served/good"); Pseudo = /i
 END
 start_ganesha()
 {
+	rm -f "$T/ganesha.log"
 	ganesha.nfsd -F -f "$T/ganesha.conf" -L "$T/ganesha.log" -p "$T/ganesha.pid" </dev/null >"$T/ganesha.out" 2>&1 &
 	ganesha=$!
 	defer end_process $ganesha
@@ -49,9 +51,27 @@ guest one 5 'systemctl poweroff' || true
 wait_guest_end one 90
 note "resident over NFS, nothing of it is left, all files are right"
 
+start_ganesha
 start_nginx web "$IMAGES/served/good"
-start_hydroot_guest two "$T/nfs.img" "$url" "rd.hydroot.server=http://$GUEST_HOST:${nginx_port[web]}/debian.hri"
-wait_console two "$GUEST_BOOT_SECONDS" "hydroot: .*transport: nfs://$GUEST_HOST/images: "
+by_http=rd.hydroot.server=http://$GUEST_HOST:${nginx_port[web]}/debian.hri
+start_hydroot_guest two "$T/nfs.img" "$url" "$by_http rd.hydroot.rate=1M"
 wait_login two
-note "without an NFS server: $(tr -d '\r' <"$T/two.console" | grep -a "transport: nfs" | head -n 1)"
-stop_guest two
+wait_agent two
+assert_equal "state" filling "$(guest_status two .state)"
+assert_equal "bytes by HTTP" 0 "$(nginx_bytes "$(nginx_log web)")"
+stop_ganesha
+note "the NFS server has ended at $(guest_status two '"\(.resident.chunks) of \(.image.chunks) chunks"')"
+guest_hydroot two 60 'set root rate=0' || fail "the rate cannot be set"
+guest_hydroot two 300 'wait root --for=resident --timeout=5m' || fail "not resident in five minutes"
+assert_contains "requests by HTTP" 'GET /debian.hri' "$(nginx_log web)"
+assert_manifest two
+assert_no_io_errors two 'nfs: server .* not responding'
+guest two 5 'systemctl poweroff' || true
+wait_guest_end two 90
+note "resident by HTTP"
+
+start_hydroot_guest three "$T/nfs.img" "$url" "$by_http"
+wait_console three "$GUEST_BOOT_SECONDS" "hydroot: .*transport: nfs://$GUEST_HOST/images: "
+wait_login three
+note "without an NFS server: $(tr -d '\r' <"$T/three.console" | grep -a "transport: nfs" | head -n 1)"
+stop_guest three
