@@ -126,13 +126,29 @@ stage_slow()
 	FUZZ_SECONDS=${FUZZ_SECONDS:-60} stage_fuzz
 }
 
-# Host tests say by "# sanitizers: WORD..." in which builds they show something new; all of them unless they do.
+# Tests say by "sanitizers: WORD..." in their first comment in which builds they show something new; all of them
+# unless they do.
+is_for() # LABEL FILE
+{
+	local words
+	words=$(sed -n 's/^ *[#*] sanitizers: //p' "$2" | head -n 1)
+	case " ${words:-asan tsan} " in *" $1 "*) return 0 ;; esac
+	return 1
+}
+
+sanitized_unit_tests() # LABEL FOLDER
+{
+	local test
+	for test in $(unit_tests "$2"); do
+		if is_for "$1" "tests/unit/${test##*/}.c"; then echo "$test"; fi
+	done
+}
+
 sanitized_host_tests() # LABEL
 {
-	local test words
+	local test
 	for test in $(tests_in host); do
-		words=$(sed -n 's/^# sanitizers: //p' "$test" | head -n 1)
-		case " ${words:-asan tsan} " in *" $1 "*) echo "$test" ;; esac
+		if is_for "$1" "$test"; then echo "$test"; fi
 	done
 }
 
@@ -141,7 +157,7 @@ sanitized()
 {
 	local folder=build-${2%%,*}
 	build check-programs SAN="$2" || return
-	mapfile -t list < <(unit_tests "$folder")
+	mapfile -t list < <(sanitized_unit_tests "$1" "$folder")
 	HYDROOT_LABEL=$1 BUILD=$folder HYDROOT_SLOWER=3 run "$(nproc)" "${list[@]}"
 	mapfile -t list < <(sanitized_host_tests "$1")
 	HYDROOT_LABEL=$1 BUILD=$folder HYDROOT_SLOWER=3 side_by_side "${list[@]}"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 480
 # alone: what it looks for happens at certain times of the boot
-# The server is away for a minute in the middle of the fill, or OUTAGE seconds.  The guest says so every
+# The network process is killed just before switch_root, and the boot goes on with another.  Later
+# the server is away for a minute in the middle of the fill, or OUTAGE seconds.  The guest says so every
 # 10 seconds and waits: 200 reads of missing chunks wait without an error, cached reads and all writes go
 # on.  When the server is back the reads go on at once, everything ends well, and the guest
 # powers off cleanly.
@@ -29,10 +30,11 @@ file_blocks()
 	done | awk '$2 ~ /^[0-9]+$/ && $2 > 11 { print $1 * 4096 }'
 }
 
-start_hydroot_guest g "$IMAGES/boot/initramfs.img" "http://$GUEST_HOST:${nginx_port[web]}/debian.hri" \
+start_hydroot_guest g "$IMAGES/boot/initramfs-netkill.img" "http://$GUEST_HOST:${nginx_port[web]}/debian.hri" \
 	'rd.hydroot.rate=2M rd.hydroot.fill=manual'
 wait_login g
 note "login"
+console_has g 'netkill: killed' || fail "the hook found no network process to kill"
 wait_agent g
 guest g 60 'touch /var/tmp/x && /run/hydroot-agent/io write /var/tmp/x && fstrim / && sync' >/dev/null
 # However slow the guest is: a part of the image has been filled, and most of it has not.

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 300
+# sanitizers: asan
 # In mode stream an image that is larger than the cache is read to its end, twice, with every byte right,
 # while the store keeps its budget; what is written stays.
 # shellcheck source=tests/lib.sh

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * img_sign_test.c - keys, signing, importing, and the four slots
+ * sanitizers: asan (there is one thread)
  */
 #include "tests/unit/img_fixture.h"
 

@@ -2,6 +2,7 @@
 /*
  * img_writer_test.c - round trips, the golden image, huge sparse images, what the writer
  * refuses
+ * sanitizers: asan (there is one thread)
  */
 #include "tests/unit/img_fixture.h"
 

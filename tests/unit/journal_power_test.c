@@ -8,6 +8,7 @@
  * moment: what a store opened after a power cut at that moment believes to have is the
  * image's, byte for byte, by the journal alone and by the check; whatever was flushed,
  * torn, lost or garbled.
+ * sanitizers: asan (there is one thread)
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -315,12 +316,7 @@ static void the_journal_turns_over(void **state _unused_)
 	drop(d, was);
 }
 
-/* One thread does it all: where threads are watched it takes minutes and shows nothing more. */
-#ifdef __SANITIZE_THREAD__
-#define GARBLE_STEP 50u
-#else
 #define GARBLE_STEP 5u
-#endif
 
 /*
  * Any byte of superblocks and journal is wrong: less is found, or nothing, and nothing

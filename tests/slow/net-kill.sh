@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 420
-# alone: what it looks for happens at certain times of the boot
 # The network process is killed just before switch_root, and again and again afterwards; the first
 # server has a wrong bit in one chunk.  The boot goes on, every file is right, and the console
 # names the chunk that was refused.
