@@ -11,9 +11,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 
 #include "base/clock.h"
+#include "source/net_blame.h"
 #include "source/url.h"
 
 #define REDIRECTS_MAX 5L
@@ -26,45 +26,9 @@
 /* Addresses are cached; when a server of that name fails they may have changed. */
 #define LOOKUP_AGE_MS 30000
 
-static void _printf_(3, 4) blame(struct httpcheck_verdict *ret,
-				 enum transport_fault fault, const char *fmt, ...)
-{
-	va_list ap;
-
-	ret->fault = fault;
-	va_start(ap, fmt);
-	vsnprintf(ret->text, sizeof ret->text, fmt, ap);
-	va_end(ap);
-}
-
-static const char *address_of(const struct net_xfer *x)
-{
-	return x->address[0] ? x->address : "the server";
-}
-
-/* The same, where it is the address that is connected to. */
-static const char *proxy_of(const struct net_xfer *x)
-{
-	return net_auth_has_proxy(x->cfg) ? "the proxy " : "";
-}
-
-static bool needs_lookup(const struct net_xfer *x)
+bool net_xfer_needs_lookup(const struct net_xfer *x)
 {
 	return net_auth_has_proxy(x->cfg) || url_has_name(x->url, NULL);
-}
-
-/* Another host than the one that was asked, after redirects. */
-static bool is_elsewhere(const struct net_xfer *x, struct url_place *ret)
-{
-	struct url_place asked;
-	char *url = NULL;
-
-	curl_easy_getinfo(x->easy, CURLINFO_EFFECTIVE_URL, &url);
-	if (!url)
-		return false;
-	url_place(x->url, NULL, &asked);
-	url_place(url, NULL, ret);
-	return strcasecmp(asked.host, ret->host) != 0;
 }
 
 /* Once for each answer, when its first byte or its end is there. */
@@ -78,18 +42,14 @@ static void judge(struct net_xfer *x)
 		.file_bytes = x->rq.file_bytes,
 		.etag = x->rq.etag,
 	};
-	struct url_place place;
 
 	if (x->is_judged)
 		return;
 	x->is_judged = true;
 	httpcheck_judge(&x->http, &want, &x->verdict);
 	x->is_stream = !x->verdict.fault && x->verdict.is_whole;
-	if (x->verdict.fault && x->http.is_html && is_elsewhere(x, &place))
-		blame(&x->verdict, TRANSPORT_AWAY,
-		      "redirected to %.80s, which gave an HTML page (HTTP %d): a captive "
-		      "portal: log this machine in there, or allow it the server",
-		      place.host, x->http.status);
+	if (x->verdict.fault && x->http.is_html)
+		net_blame_page(x, &x->verdict);
 }
 
 static size_t on_header(char *line, size_t size, size_t n, void *arg)
@@ -117,7 +77,8 @@ static bool take_stream(struct net_xfer *x, const uint8_t *data, size_t n)
 	if (!x->left)
 		x->left = malloc(NET_XFER_LEFT_BYTES);
 	if (!x->left || n_left > NET_XFER_LEFT_BYTES) {
-		blame(&x->verdict, TRANSPORT_LOCAL, "no memory for what is left over");
+		net_blame(&x->verdict, TRANSPORT_LOCAL,
+			  "no memory for what is left over");
 		return false;
 	}
 	take(x, data + n_skip, n_take);
@@ -143,7 +104,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	if (x->is_stream && !take_stream(x, (const uint8_t *)data, n))
 		return 0;
 	if (!x->is_stream && n > x->verdict.n_bytes - x->n_have) {
-		blame(&x->verdict, TRANSPORT_AWAY, "the body is longer than the range");
+		net_blame(&x->verdict, TRANSPORT_AWAY,
+			  "the body is longer than the range");
 		return 0;
 	}
 	if (!x->is_stream)
@@ -387,7 +349,8 @@ void net_xfer_continue(struct net_xfer *x, const struct channel_msg *rq)
 	x->verdict.n_bytes = bytes_in_file(x, rq);
 	if (x->verdict.n_bytes == 0 ||
 	    (x->verdict.n_bytes < rq->n_bytes && !rq->may_end)) {
-		blame(&x->verdict, TRANSPORT_REFUSED, "the file ends inside the range");
+		net_blame(&x->verdict, TRANSPORT_REFUSED,
+			  "the file ends inside the range");
 		return;
 	}
 	start_window(x);
@@ -475,8 +438,8 @@ static bool is_connect_late(struct net_xfer *x, struct httpcheck_verdict *ret)
 		return false;
 	x->name->flush = true;
 	x->name->use_last_good = false;
-	blame(ret, TRANSPORT_AWAY, "no connection to %s within %" PRId64 " ms",
-	      address_of(x), probe_connect_ms(x));
+	net_blame(ret, TRANSPORT_AWAY, "no connection to %s within %" PRId64 " ms",
+		  net_blame_address(x), probe_connect_ms(x));
 	learn_from(x, ret);
 	return true;
 }
@@ -490,139 +453,15 @@ bool net_xfer_is_late(struct net_xfer *x, int64_t now_ms, struct httpcheck_verdi
 	if (x->connect_by_ms && !x->asked_ms)
 		return is_connect_late(x, ret);
 	if (now_ms - x->asked_ms >= o->timeout_ms)
-		blame(ret, TRANSPORT_AWAY, "no byte from %s for %" PRId64 " ms",
-		      address_of(x), o->timeout_ms);
+		net_blame(ret, TRANSPORT_AWAY, "no byte from %s for %" PRId64 " ms",
+			  net_blame_address(x), o->timeout_ms);
 	else if (is_too_slow(x, now_ms))
-		blame(ret, TRANSPORT_AWAY,
-		      "%s is slower than %" PRIu64 " bytes/s for %" PRId64 " ms",
-		      address_of(x), o->min_rate_bytes, o->timeout_ms);
+		net_blame(ret, TRANSPORT_AWAY,
+			  "%s is slower than %" PRIu64 " bytes/s for %" PRId64 " ms",
+			  net_blame_address(x), o->min_rate_bytes, o->timeout_ms);
 	else
 		return false;
 	learn_from(x, ret);
-	return true;
-}
-
-static void blame_connect(struct net_xfer *x, struct httpcheck_verdict *ret)
-{
-	long error = 0;
-
-	x->name->flush = true;
-	x->name->use_last_good = false;
-	curl_easy_getinfo(x->easy, CURLINFO_OS_ERRNO, &error);
-	if (error == ECONNREFUSED)
-		blame(ret, TRANSPORT_AWAY, "connection refused by %s%s", proxy_of(x),
-		      address_of(x));
-	else if (error)
-		blame(ret, TRANSPORT_AWAY, "cannot connect to %s%s: %s", proxy_of(x),
-		      address_of(x), strerror((int)error));
-	else
-		blame(ret, TRANSPORT_AWAY, "cannot connect to %s%s", proxy_of(x),
-		      address_of(x));
-}
-
-/* Ours are told by net_xfer_is_late: this one is about the name or the connection. */
-static void blame_timeout(struct net_xfer *x, struct httpcheck_verdict *ret)
-{
-	const int64_t ms = x->cfg->o->connect_timeout_ms;
-
-	x->name->flush = true;
-	x->name->use_last_good = !x->address[0];
-	if (x->address[0] || !needs_lookup(x))
-		blame(ret, TRANSPORT_AWAY, "no connection to %s within %" PRId64 " ms",
-		      address_of(x), ms);
-	else
-		blame(ret, TRANSPORT_AWAY,
-		      "the name was not resolved within %" PRId64 " ms", ms);
-}
-
-static void blame_cut(const struct net_xfer *x, struct httpcheck_verdict *ret)
-{
-	/* A server that wants a client certificate says so by an alert. */
-	if (x->n_have == 0 && strstr(x->error, "alert"))
-		blame(ret, TRANSPORT_AWAY,
-		      "TLS: %.120s: does the server want a client certificate (cert=)?",
-		      x->error);
-	else
-		blame(ret, TRANSPORT_AWAY,
-		      "the connection to %s broke after %" PRIu32 " bytes", address_of(x),
-		      x->n_have);
-}
-
-static void blame_tls(const struct net_xfer *x, struct httpcheck_verdict *ret)
-{
-	struct url_place place;
-
-	if (!is_elsewhere(x, &place))
-		url_place(x->url, NULL, &place);
-	ret->fault = TRANSPORT_AWAY;
-	if (!x->cfg->ca.data)
-		blame(ret, TRANSPORT_AWAY,
-		      "TLS: there is no bundle of CA certificates: give one with ca=");
-	else
-		net_tls_explain(&x->tls, place.host, ret->text, sizeof ret->text);
-}
-
-static void blame_curl(struct net_xfer *x, CURLcode code, struct httpcheck_verdict *ret)
-{
-	switch (code) {
-	case CURLE_COULDNT_RESOLVE_HOST:
-		x->name->use_last_good = true;
-		blame(ret, TRANSPORT_AWAY, "the name cannot be resolved");
-		return;
-	case CURLE_COULDNT_RESOLVE_PROXY:
-		blame(ret, TRANSPORT_AWAY, "the proxy's name cannot be resolved");
-		return;
-	case CURLE_COULDNT_CONNECT:
-		blame_connect(x, ret);
-		return;
-	case CURLE_OPERATION_TIMEDOUT:
-		blame_timeout(x, ret);
-		return;
-	case CURLE_PEER_FAILED_VERIFICATION:
-		blame_tls(x, ret);
-		return;
-	case CURLE_UNSUPPORTED_PROTOCOL:
-		blame(ret, TRANSPORT_AWAY,
-		      strstr(x->error, "HTTP/0.9")
-			      ? "what came is no answer of HTTP"
-			      : "redirected from https to http: not followed");
-		return;
-	case CURLE_PARTIAL_FILE:
-	case CURLE_GOT_NOTHING:
-	case CURLE_RECV_ERROR:
-	case CURLE_SEND_ERROR:
-		blame_cut(x, ret);
-		return;
-	case CURLE_OUT_OF_MEMORY:
-		/* libcurl says so of a head that has no end, too. */
-		if (x->address[0]) {
-			blame(ret, TRANSPORT_AWAY, "the head of the answer is too large");
-			return;
-		}
-		/* fall through */
-	case CURLE_FAILED_INIT:
-		blame(ret, TRANSPORT_LOCAL, "%s", curl_easy_strerror(code));
-		return;
-	default:
-		blame(ret, TRANSPORT_AWAY, "%s",
-		      x->error[0] ? x->error : curl_easy_strerror(code));
-	}
-}
-
-/* A proxy that does not let us through has answered in the server's place. */
-static bool blame_proxy(const struct net_xfer *x, struct httpcheck_verdict *ret)
-{
-	const struct httpcheck_want want = {.n_bytes = 1, .etag = ""};
-	struct httpcheck_verdict verdict;
-	long status = 0;
-
-	curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &status);
-	if (status < 300)
-		return false;
-	const struct httpcheck answer = {.status = (int)status};
-	httpcheck_judge(&answer, &want, &verdict);
-	blame(ret, TRANSPORT_AWAY, "the proxy %s does not connect: %.160s", address_of(x),
-	      verdict.text);
 	return true;
 }
 
@@ -633,9 +472,9 @@ static void judge_body(struct net_xfer *x, struct httpcheck_verdict *ret)
 	*ret = x->verdict;
 	if (x->n_have < ret->n_bytes && !(x->is_stream && x->rq.may_end && x->n_have &&
 					  x->rq.src_off + x->n_have == ret->file_bytes))
-		blame(ret, TRANSPORT_AWAY,
-		      "the body ended after %" PRIu32 " of %" PRIu32 " bytes", x->n_have,
-		      x->verdict.n_bytes);
+		net_blame(ret, TRANSPORT_AWAY,
+			  "the body ended after %" PRIu32 " of %" PRIu32 " bytes",
+			  x->n_have, x->verdict.n_bytes);
 }
 
 /*
@@ -685,8 +524,8 @@ bool net_xfer_judge_end(struct net_xfer *x, CURLcode code, struct httpcheck_verd
 	}
 	if (!ret->fault && code == CURLE_OK)
 		judge_body(x, ret);
-	else if (!ret->fault && !blame_proxy(x, ret))
-		blame_curl(x, code, ret);
+	else if (!ret->fault && !net_blame_proxy(x, ret))
+		net_blame_curl(x, code, ret);
 	learn_from(x, ret);
 	return true;
 }

@@ -90,6 +90,9 @@ void net_xfer_fini(struct net_xfer *x);
 /* Server SOURCE_SERVERS_MAX is the hot pack's place.  NULL: there is no such server. */
 const char *net_xfer_url(const struct net_config *cfg, uint32_t server);
 
+/* Whether a name, of the server or the proxy, is looked up for it. */
+bool net_xfer_needs_lookup(const struct net_xfer *x);
+
 /* Forget the last request, for a new one. */
 void net_xfer_reset(struct net_xfer *x, const struct channel_msg *rq);
 
