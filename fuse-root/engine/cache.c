@@ -20,16 +20,11 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "engine/oldest.h"
-#include "imgfmt/imgfmt.h"
+#include "engine/evict.h"
 
 #define MIB (1024u * 1024)
 /* Thrown away before the store is asked again what it takes. */
 #define BATCH_BYTES (8u * MIB)
-#define SCAN_AGES 256u
-/* Whoever is at a chunk is done with it soon. */
-#define HELD_TRIES 50u
-#define HELD_US 1000u
 
 /* Room for a write: bytes, and slots of the store where it has such. */
 struct room {
@@ -46,10 +41,7 @@ struct cache {
 	pthread_t thread;
 
 	/* owned by the cache thread */
-	struct oldest oldest;
-	struct chunk_age scanned[SCAN_AGES];
-	uint8_t kept[IMG_CHUNK_BYTES_MAX / IMG_BLOCK_BYTES / 8];
-	bool has_complained;
+	struct evict evict;
 
 	/* guarded by lock */
 	struct lock lock;
@@ -63,7 +55,7 @@ struct cache {
 	uint64_t n_begun, n_ended; /* rounds */
 	bool round_failed; /* the last round found nothing that could leave, and too much stored */
 	bool is_wanted, is_stopping, is_full;
-	uint64_t evicted_chunks, evicted_bytes;
+	struct evicted evicted; /* in all */
 	atomic_bool is_store_full; /* the last write was refused by the store */
 };
 
@@ -129,97 +121,7 @@ static void ask_store(struct cache *c)
 	lock_release(&c->lock);
 }
 
-/* -- throwing away ------------------------------------------------------------------------ */
-
-static bool bit_is_set(const uint8_t *bits, uint64_t i)
-{
-	return bits[i / 8] >> (i % 8) & 1;
-}
-
-/* The runs of blocks of chunk ci that are not kept. */
-static int discard_rest(struct cache *c, uint64_t ci, uint64_t *ret_bytes)
-{
-	uint64_t start = ci * c->config.chunk_bytes;
-	uint64_t n = min_u64(c->config.chunk_bytes, c->config.image_bytes - start);
-	uint64_t n_blocks = n / IMG_BLOCK_BYTES;
-	int err = 0;
-
-	*ret_bytes = 0;
-	for (uint64_t b = 0; err == 0 && b < n_blocks;) {
-		uint64_t end = b;
-
-		while (end < n_blocks && !bit_is_set(c->kept, end))
-			end++;
-		if (end > b)
-			err = store_discard(c->config.inner, start + b * IMG_BLOCK_BYTES,
-					    (end - b) * IMG_BLOCK_BYTES);
-		*ret_bytes += (end - b) * IMG_BLOCK_BYTES;
-		b = end + 1;
-	}
-	return err;
-}
-
-/* Bytes thrown away; 0: it did not leave, or the store would not let it go. */
-static uint64_t evict_chunk(struct cache *c, const struct chunk_age *age)
-{
-	uint64_t n_bytes;
-	int err;
-
-	if (!chunkmap_evict_begin(c->config.cm, age, c->kept))
-		return 0;
-	err = discard_rest(c, age->ci, &n_bytes);
-	chunkmap_evict_end(c->config.cm, age->ci, err == 0);
-	if (err < 0) {
-		if (!c->has_complained)
-			log_error("store: chunk %" PRIu64 ": discard: %s", age->ci,
-				  strerror(-err));
-		c->has_complained = true;
-		return 0;
-	}
-	lock_acquire(&c->lock);
-	c->evicted_chunks++;
-	c->evicted_bytes += n_bytes;
-	lock_release(&c->lock);
-	return n_bytes;
-}
-
-/* Look at all chunks, a slice at a time. */
-static void find_oldest(struct cache *c)
-{
-	struct chunkmap_counts counts;
-	uint64_t from = 0;
-	bool more = true;
-	unsigned n;
-
-	oldest_clear(&c->oldest);
-	chunkmap_counts(c->config.cm, &counts);
-	while (more && counts.clean_bytes) {
-		more = chunkmap_ages(c->config.cm, &from, c->scanned, SCAN_AGES, &n);
-		for (unsigned i = 0; i < n; i++)
-			oldest_add(&c->oldest, &c->scanned[i]);
-	}
-	oldest_sort(&c->oldest);
-}
-
-/* Throw away about so many bytes; returns how many it were. */
-static uint64_t evict_batch(struct cache *c, uint64_t n_bytes)
-{
-	struct chunk_age age;
-	uint64_t done = 0;
-	bool is_fresh = false;
-
-	while (done < n_bytes) {
-		if (oldest_take(&c->oldest, &age)) {
-			done += evict_chunk(c, &age);
-		} else if (!is_fresh) {
-			find_oldest(c);
-			is_fresh = true;
-		} else {
-			break;
-		}
-	}
-	return done;
-}
+/* -- making room -------------------------------------------------------------------------- */
 
 /* What has to go, before compression, until the low mark is reached; 0: nothing. */
 static uint64_t excess(struct cache *c)
@@ -241,6 +143,14 @@ static uint64_t excess(struct cache *c)
 	return n_bytes;
 }
 
+static void note_evicted(struct cache *c, const struct evicted *e)
+{
+	lock_acquire(&c->lock);
+	c->evicted.n_chunks += e->n_chunks;
+	c->evicted.n_bytes += e->n_bytes;
+	lock_release(&c->lock);
+}
+
 static void tell_change(struct cache *c)
 {
 	lock_acquire(&c->lock);
@@ -248,31 +158,17 @@ static void tell_change(struct cache *c)
 	lock_release(&c->lock);
 }
 
-/* What could leave may be in use for a moment. */
-static uint64_t evict_some(struct cache *c, uint64_t n_bytes)
-{
-	struct chunkmap_counts counts = {.clean_bytes = 1};
-	uint64_t done = 0;
-
-	for (unsigned i = 0; i < HELD_TRIES && counts.clean_bytes; i++) {
-		if (i)
-			usleep(HELD_US);
-		done = evict_batch(c, n_bytes);
-		if (done)
-			break;
-		chunkmap_counts(c->config.cm, &counts);
-	}
-	return done;
-}
-
 /* False: more is stored than may be, and nothing of it can leave. */
 static bool make_room(struct cache *c)
 {
+	struct evicted evicted;
 	uint64_t n_bytes;
 
 	ask_store(c);
 	while ((n_bytes = excess(c))) {
-		if (evict_some(c, n_bytes) == 0)
+		evict_some(&c->evict, n_bytes, &evicted);
+		note_evicted(c, &evicted);
+		if (evicted.n_bytes == 0)
 			return false;
 		ask_store(c);
 		/*
@@ -520,6 +416,12 @@ int cache_new(const struct cache_config *config, struct cache **ret)
 	cond_init(&c->changed);
 	store_usage(config->inner, &c->usage);
 	c->slot_bytes = c->usage.slot_bytes;
+	c->evict.config = (struct evict_config){
+		.store = config->inner,
+		.cm = config->cm,
+		.image_bytes = config->image_bytes,
+		.chunk_bytes = config->chunk_bytes,
+	};
 	*ret = c;
 	return 0;
 }
@@ -613,8 +515,8 @@ void cache_stats(struct cache *c, struct cache_stats *ret)
 		.budget_bytes = c->budget_bytes,
 		.used_bytes = usage.used_bytes,
 		.written_bytes = written_bytes(&usage, share),
-		.evicted_chunks = c->evicted_chunks,
-		.evicted_bytes = c->evicted_bytes,
+		.evicted_chunks = c->evicted.n_chunks,
+		.evicted_bytes = c->evicted.n_bytes,
 		.is_full = c->is_full,
 		.is_store_full = atomic_load(&c->is_store_full),
 	};
