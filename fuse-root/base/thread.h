@@ -3,7 +3,7 @@
  * thread.h - start a thread with a name and a small stack
  *
  * The default stack of 8 MiB would be locked into memory as it is touched; ours need little.
- * Signals are blocked in every thread but the main one.
+ * Signals but SIGSYS are blocked in every thread but the main one.
  */
 #ifndef BASE_THREAD_H
 #define BASE_THREAD_H

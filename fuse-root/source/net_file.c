@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/lock.h"
@@ -62,10 +63,22 @@ static bool fail(struct httpcheck_verdict *ret, enum transport_fault fault,
 	return false;
 }
 
-/* Of a network filesystem even the length may not come. */
+/*
+ * Of a network filesystem even the length may not come.  Not by lseek: that locks the open file, and
+ * who waits for the one that hangs would be reported as hung.  Of a block device fstat knows none.
+ */
+static off_t length_of(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -1;
+	return S_ISREG(st.st_mode) ? st.st_size : lseek(fd, 0, SEEK_END);
+}
+
 static void read_piece(struct net_file_reader *reader)
 {
-	const off_t size = lseek(reader->fd, 0, SEEK_END);
+	const off_t size = length_of(reader->fd);
 	ssize_t got;
 
 	reader->err = 0;

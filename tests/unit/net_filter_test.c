@@ -27,6 +27,7 @@
 
 #include <cmocka.h>
 
+#include "base/thread.h"
 #include "source/net.h"
 #include "source/net_filter.h"
 
@@ -248,12 +249,30 @@ static int try_noted(void)
 	return strcmp(name, "unlink") == 0 && net_filter_refused() == -1 ? 0 : 2;
 }
 
+static void *unlink_in_thread(void *arg)
+{
+	*(int *)arg = ERRNO_OF(unlink("/tmp/nothing-of-this-name"));
+	return NULL;
+}
+
+/* A thread of ours is no more easily killed than the first one. */
+static int try_in_thread(void)
+{
+	pthread_t thread;
+	int err = 0;
+
+	if (thread_start(&thread, NULL, unlink_in_thread, &err) < 0)
+		return 1;
+	pthread_join(thread, NULL);
+	return err;
+}
+
 static void the_rest_fails(void **state)
 {
 	static int (*const tries[])(void) = {
-		try_fork,   try_kill,	 try_tgkill,   try_write_file,
-		try_unlink, try_code,	 try_mprotect, try_limit,
-		try_listen, try_tiocsti, try_setuid,   try_io_uring,
+		try_fork,   try_kill,	  try_tgkill,	 try_write_file, try_unlink,
+		try_code,   try_mprotect, try_limit,	 try_listen,	 try_tiocsti,
+		try_setuid, try_io_uring, try_in_thread,
 	};
 
 	(void)state;
