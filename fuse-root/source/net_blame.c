@@ -8,7 +8,11 @@
 #include <inttypes.h>
 #include <stdarg.h>
 
+#include "base/clock.h"
 #include "source/url.h"
+
+/* A name server that did not answer a probe is asked again after so long. */
+#define SILENT_AGE_MS 10000
 
 void net_blame(struct httpcheck_verdict *ret, enum transport_fault fault, const char *fmt,
 	       ...)
@@ -59,12 +63,40 @@ void net_blame_page(const struct net_xfer *x, struct httpcheck_verdict *ret)
 		place.host, x->http.status);
 }
 
+/*
+ * The address may be another one by now.  But while no name server answers, the last address that
+ * worked is worth more than to wait for one again.
+ */
+static void doubt_address(struct net_name *name)
+{
+	const bool is_silent =
+		name->silent_ms && clock_ms() - name->silent_ms < SILENT_AGE_MS;
+
+	name->use_last_good = is_silent;
+	name->flush = !is_silent;
+}
+
+void net_blame_probe(struct net_xfer *x, int64_t ms, struct httpcheck_verdict *ret)
+{
+	doubt_address(x->name);
+	net_blame(ret, TRANSPORT_AWAY, "no connection to %s within %" PRId64 " ms",
+		  net_blame_address(x), ms);
+}
+
+void net_blame_lookup(struct net_xfer *x, int64_t ms, struct httpcheck_verdict *ret)
+{
+	x->name->silent_ms = clock_ms();
+	x->name->use_last_good = true;
+	x->name->flush = false;
+	net_blame(ret, TRANSPORT_AWAY, "the name was not resolved within %" PRId64 " ms",
+		  ms);
+}
+
 static void blame_connect(struct net_xfer *x, struct httpcheck_verdict *ret)
 {
 	long error = 0;
 
-	x->name->flush = true;
-	x->name->use_last_good = false;
+	doubt_address(x->name);
 	curl_easy_getinfo(x->easy, CURLINFO_OS_ERRNO, &error);
 	if (error == ECONNREFUSED)
 		net_blame(ret, TRANSPORT_AWAY, "connection refused by %s%s", proxy_of(x),

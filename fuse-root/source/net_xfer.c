@@ -317,6 +317,9 @@ void net_xfer_begin(struct net_xfer *x, const struct channel_msg *rq,
 	net_auth_set(&x->auth, x->easy, x->cfg, x->url);
 	set_request(x, x->url);
 	set_resolve(x, x->url);
+	/* A name server may be away together with the server: there is an address to go on with. */
+	if (rq->is_probe && name->last_good[0] && net_xfer_needs_lookup(x))
+		x->connect_by_ms = clock_ms() + PROBE_CONNECT_MS;
 }
 
 bool net_xfer_can_continue(const struct net_xfer *x, const struct channel_msg *rq)
@@ -436,10 +439,10 @@ static bool is_connect_late(struct net_xfer *x, struct httpcheck_verdict *ret)
 	curl_easy_getinfo(x->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
 	if (connect_us > 0)
 		return false;
-	x->name->flush = true;
-	x->name->use_last_good = false;
-	net_blame(ret, TRANSPORT_AWAY, "no connection to %s within %" PRId64 " ms",
-		  net_blame_address(x), probe_connect_ms(x));
+	if (x->address[0])
+		net_blame_probe(x, probe_connect_ms(x), ret);
+	else
+		net_blame_lookup(x, PROBE_CONNECT_MS, ret);
 	learn_from(x, ret);
 	return true;
 }

@@ -33,6 +33,8 @@ struct net_name {
 	bool is_fresh;
 	/* When it was looked up; 0: not yet. */
 	int64_t lookup_ms;
+	/* When a probe last waited in vain for a name server; 0: never. */
+	int64_t silent_ms;
 	/* How long the newest connection took to come; 0: there was none. */
 	int64_t connect_ms;
 };
@@ -66,7 +68,7 @@ struct net_xfer {
 	uint32_t n_have;
 	char address[TRANSPORT_ADDRESS_BYTES];
 	char error[CURL_ERROR_SIZE];
-	/* No connection till then: given up; 0: libcurl's time-out is enough. */
+	/* Not looked up and connected till then: given up; 0: libcurl's time-out is enough. */
 	int64_t connect_by_ms;
 	int64_t asked_ms; /* request sent, or the wait for bytes began anew; 0: no */
 	int64_t window_ms; /* start of the current rate window */

@@ -987,6 +987,35 @@ static void name_is_looked_up_again(void **state)
 	httpd_stop(&other);
 }
 
+/* Name server and server are one machine, which was away: the last address is gone on with. */
+static void silent_name_server_and_a_server_that_returns(void **state)
+{
+	uint32_t n;
+
+	(void)state;
+	cleanup_fd int fd = silent_name_server();
+	if (fd < 0)
+		skip();
+	use_name_server("nameserver 127.0.0.53\n");
+	use_image_test("127.0.0.1 image.test\n");
+	options.connect_timeout_ms = 30000;
+	restart_source();
+	fork_net();
+	fetch(0, 4096);
+	use_hosts("");
+	httpd_kill(&httpd);
+	submit(1, 4096, 4096, SOURCE_DEMAND);
+	for (unsigned i = 0; i < 100 && !strstr(st.servers[0].last_error, "resolved");
+	     i++) {
+		assert_false(finish(1, 4096, 100, &n));
+		source_status(s, &st);
+	}
+	assert_string_equal(st.servers[0].last_error,
+			    "the name was not resolved within 1500 ms");
+	assert_int_equal(httpd_restart(&httpd), 0);
+	assert_true(finish(1, 4096, 8000, &n));
+}
+
 /* One that is refused, one that answers badly: the name's other address has the file. */
 static void next_address_when_one_fails(void **state)
 {
@@ -1086,6 +1115,9 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(name_is_looked_up_again, setup_silent,
 						teardown),
+		cmocka_unit_test_setup_teardown(
+			silent_name_server_and_a_server_that_returns, setup_silent,
+			teardown),
 		cmocka_unit_test_setup_teardown(only_address_of_a_name_is_tried_again,
 						setup_silent, teardown),
 		TEST(orphan_ends),
