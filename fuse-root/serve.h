@@ -251,6 +251,8 @@ bool serve_servers_will_do(struct serve *s) _must_check_;
  * with the image.
  */
 bool serve_can_be_left(const struct serve *s);
+/* Does a server answer that can give ranges?  True also when nobody knows. */
+bool serve_can_stream(struct serve *s);
 /*
  * Would all of the image fit, with what is there?  True also when nobody knows.  False:
  * both numbers are in `why`.

@@ -44,6 +44,19 @@ void serve_keep_warning(struct serve *s, const char *text)
 	serve_record_warnings(s);
 }
 
+/* What a warning that begins so was about is over. */
+static void drop_warning(struct serve *s, const char *start)
+{
+	struct options *o = &s->d->options;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < o->n_warnings; i++)
+		if (strncmp(o->warnings[i], start, strlen(start)) != 0)
+			memmove(o->warnings[n++], o->warnings[i], OPTIONS_WARNING_BYTES);
+	o->n_warnings = n;
+	serve_record_warnings(s);
+}
+
 /* -- before the store is made ------------------------------------------------------------- */
 
 /* Whether the store takes memory at all. */
@@ -60,8 +73,7 @@ bool serve_can_be_left(const struct serve *s)
 	return s->store->device[0] || s->store->given.fd >= 0;
 }
 
-/* Does a server answer that can give ranges? */
-static bool can_stream(struct serve *s)
+bool serve_can_stream(struct serve *s)
 {
 	struct source_status *src = &s->full.src;
 	bool is_any_sequential = false;
@@ -169,14 +181,14 @@ int serve_preflight(struct serve *s)
 	if (p.fits)
 		return 0;
 	describe_lack(&p, p.need_bytes, "the image", lack, sizeof lack);
-	if (s->o->low_memory == LOW_MEMORY_STREAM && can_stream(s)) {
+	if (s->o->low_memory == LOW_MEMORY_STREAM && serve_can_stream(s)) {
 		serve_warn(s, "%s: mode stream instead of %s", lack,
 			   option_mode_name(s->o->mode));
 		s->d->options.mode = MODE_STREAM;
 		return 0;
 	}
 	snprintf(s->error, sizeof s->error, "%.160s: %s", lack,
-		 can_stream(s)
+		 serve_can_stream(s)
 			 ? "low-memory=stream, another store, or more memory"
 			 : "it cannot be streamed from a server without ranges: more "
 			   "memory, or another server");
@@ -220,7 +232,7 @@ static void run_low(struct serve *s)
 
 	s->is_held = true;
 	serve_pause_fill(s);
-	if (s->o->low_memory != LOW_MEMORY_STREAM || !can_stream(s)) {
+	if (s->o->low_memory != LOW_MEMORY_STREAM || !serve_can_stream(s)) {
 		serve_warn(s, "%s: the fill rests until there is more", s->held_reason);
 		return;
 	}
@@ -234,6 +246,7 @@ static void run_low(struct serve *s)
 static void run_again(struct serve *s)
 {
 	s->is_held = false;
+	drop_warning(s, s->held_reason);
 	s->held_reason[0] = '\0';
 	serve_pause_fill(s);
 	log_notice("memory: there is enough again: the fill %s",

@@ -56,6 +56,12 @@ int serve_set_mode(struct serve *s, enum option_mode mode, char *why, size_t why
 			 attach_state_name(s->state));
 		return -EBUSY;
 	}
+	if (mode == MODE_STREAM && !serve_can_stream(s)) {
+		snprintf(why, why_bytes,
+			 "no server can give parts of a file (HTTP ranges), which mode "
+			 "stream needs");
+		return -EOPNOTSUPP;
+	}
 	if (mode == MODE_HYBRID && s->store_is_slotted) {
 		snprintf(why, why_bytes,
 			 "the store was made smaller than the image, which is too large "

@@ -38,11 +38,13 @@ assert_equal "chunks while it rests" "$before" "$(chunks)"
 expect_exit 1 hydroot resume low2
 assert_contains "why it rests" 'less than the reserve.*the fill goes on when there is more' "$T/out"
 sleep 2
+assert_contains "the warning" 'less than the reserve' <(status_key low2 '.warnings[]')
 assert_equal "chunks after a resume" "$before" "$(chunks)"
 expect_exit 0 hydroot pause low2
 expect_exit 1 hydroot resume low2
 hydroot set low2 reserve=64M
 expect_exit 0 hydroot wait low2 --for=resident --timeout=60s
+assert_equal "warnings of what is over" '' "$(status_key low2 '.warnings[]' | grep 'less than the reserve')"
 hydroot detach low2
 
 # low-memory=stream: what is stored gives way to the reserve, and comes back when there is memory again.
@@ -66,3 +68,20 @@ assert "it stays small" is_below 20
 hydroot set low3 reserve=64M
 same
 assert "it may grow again" is_above 30
+hydroot detach low3
+
+# Mode full, too, becomes stream, whether it is known before that the image does not fit or comes out while it is copied.
+attach low4 --mode=full --low-memory=stream --reserve=100% "$(nginx_url web test.hri)"
+assert_equal "the mode of an image that does not fit" stream "$(status_key low4 .mode)"
+assert_contains "it was said" 'mode stream instead of full' <(status_key low4 '.warnings[]')
+hydroot detach low4
+hydroot attach --name=low5 --mode=full --low-memory=stream --rate=8M "$(nginx_url web test.hri)" >"$T/low5" 2>&1 &
+copying=$!
+defer end_attachment low5
+copied() { [ "$(status_key low5 .resident.chunks 2>/dev/null)" -gt 10 ]; }
+wait_for 20 "mode full to copy" copied
+hydroot set low5 reserve=100%
+wait $copying || fail "attach ends with $?: $(cat "$T/low5")"
+assert_equal "the mode when memory runs low in the copy" stream "$(status_key low5 .mode)"
+device=/dev/hydroot/low5
+same

@@ -61,6 +61,20 @@ note "stream: refuses"
 expect_exit 1 timeout 60 hydroot attach --name=nr5 --mode=stream --attach-timeout=30s "$url"
 assert_contains "why" 'no server can give parts of a file' "$T/out"
 
+note "stream: not by set either"
+hydroot attach --name=nr11 --mode=full --rate=5M --attach-timeout=60s "$url" >"$T/nr11" 2>&1 &
+copying=$!
+defer end_attachment nr11
+copied() { [ "$(status_key nr11 .resident.chunks 2>/dev/null)" -gt 5 ]; }
+wait_for 20 "mode full to copy" copied
+expect_exit 1 hydroot set nr11 mode=stream
+assert_contains "why" 'no server can give parts of a file' "$T/out"
+assert_equal "mode" full "$(status_key nr11 .mode)"
+hydroot set nr11 rate=0
+wait $copying || fail "attach ends with $?: $(cat "$T/nr11")"
+same nr11
+hydroot detach nr11
+
 note "hybrid: a server with ranges is preferred"
 attach nr6 --server="$(nginx_url ranges test.hri)" "$url"
 assert_equal "mode" hybrid "$(status_key nr6 .mode)"
