@@ -29,7 +29,6 @@
 #define SILENT_MS 20000
 #define POLL_MS 100
 #define KERNEL_NAME_BYTES 32u
-#define TRIES 5 /* udev opens a device for a moment after each change */
 
 /*
  * What /dev/hydroot/NAME leads to; without the link what the status says; 0 when neither
@@ -85,21 +84,6 @@ static void find_under(const char *name, const char *kind, char ret[KERNEL_NAME_
 		closedir(dir);
 }
 
-static int remove_dm(const char *name)
-{
-	int err = -ENODEV;
-
-	if (!dm_is_available())
-		return err;
-	for (unsigned i = 0; i < TRIES; i++) {
-		err = dm_remove(name);
-		if (err != -EBUSY)
-			break;
-		poll(NULL, 0, POLL_MS);
-	}
-	return err;
-}
-
 static int remove_loop(const char *name, const char *loop_name)
 {
 	struct blockdev loop = {.fd = -1};
@@ -137,7 +121,7 @@ static int check_unclaimed(const char *name, const char *top)
 	char path[KERNEL_NAME_BYTES + 8];
 
 	snprintf(path, sizeof path, "/dev/%s", top);
-	for (unsigned i = 0; i < TRIES; i++) {
+	for (unsigned i = 0; i < BLOCKDEV_TRIES; i++) {
 		cleanup_fd int fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
 
 		if (fd >= 0 || errno != EBUSY)
@@ -165,7 +149,7 @@ static int remove_device(const struct peer *a, dev_t device)
 	if (strncmp(top, "dm-", 3) != 0)
 		return 0; /* the store itself */
 	find_under(top, "loop", loop);
-	err = remove_dm(a->name);
+	err = dm_is_available() ? dm_remove(a->name) : -ENODEV;
 	if (err)
 		return err;
 	return loop[0] ? remove_loop(a->name, loop) : 0;
@@ -183,7 +167,7 @@ static int remove_store(const struct peer *a, const json_t *status)
 	if (!status_is(status, "name", a->name) ||
 	    sscanf(path, "/dev/zram%u%n", &id, &n) != 1 || path[n] != '\0')
 		return 0;
-	for (unsigned i = 0; err == -EBUSY && i < TRIES; i++)
+	for (unsigned i = 0; err == -EBUSY && i < BLOCKDEV_TRIES; i++)
 		err = zram_remove(id);
 	if (err && err != -ENOENT && err != -ENODEV) {
 		log_error("%s: %s: remove: %s", a->name, path, strerror(-err));

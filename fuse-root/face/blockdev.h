@@ -62,6 +62,10 @@ int loop_change_backing(struct blockdev *loop, int backing_fd) _must_check_;
 unsigned loop_find_over(uint32_t major, uint32_t minor, char (*ret)[LOOP_PATH_BYTES],
 			unsigned n_max);
 
+/* udev opens a device for a moment after each change: so often it is tried to take one down. */
+#define BLOCKDEV_TRIES 5u
+#define BLOCKDEV_TRY_MS 100
+
 /* True when /dev/mapper/control answers; opens it and keeps it open. */
 bool dm_is_available(void);
 /* Map all n_bytes of target onto a new device "hydroot-NAME". */
@@ -73,7 +77,7 @@ int dm_create(const char *name, const struct blockdev *target, uint64_t n_bytes,
  */
 int dm_swap(const char *name, const struct blockdev *target, uint64_t n_bytes,
 	    bool read_only) _must_check_;
-/* -EBUSY while it is open; 0 when it is not there. */
+/* -EBUSY while it is open, after some tries; 0 when it is not there. */
 int dm_remove(const char *name) _must_check_;
 
 /* /dev/hydroot/NAME -> path, and its removal. */

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <libdevmapper.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <sys/stat.h>
 
@@ -177,10 +178,21 @@ int dm_swap(const char *name, const struct blockdev *target, uint64_t n_bytes,
 	return err;
 }
 
-int dm_remove(const char *name)
+static int remove_once(const char *name)
 {
 	struct dm_task *task = new_task(DM_DEVICE_REMOVE, name);
-	int err = task ? run_and_destroy(task, name, "remove") : -ENOMEM;
+
+	return task ? run_and_destroy(task, name, "remove") : -ENOMEM;
+}
+
+int dm_remove(const char *name)
+{
+	int err = remove_once(name);
+
+	for (unsigned i = 1; i < BLOCKDEV_TRIES && err == -EBUSY; i++) {
+		poll(NULL, 0, BLOCKDEV_TRY_MS);
+		err = remove_once(name);
+	}
 
 	if (err == -ENXIO)
 		return 0;

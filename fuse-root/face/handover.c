@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 
 #include "base/log.h"
@@ -162,6 +163,10 @@ static int check_unused(const struct blockdev *loop)
 {
 	int fd = open(loop->path, O_RDONLY | O_EXCL | O_CLOEXEC);
 
+	for (unsigned i = 1; i < BLOCKDEV_TRIES && fd < 0 && errno == EBUSY; i++) {
+		poll(NULL, 0, BLOCKDEV_TRY_MS);
+		fd = open(loop->path, O_RDONLY | O_EXCL | O_CLOEXEC);
+	}
 	if (fd < 0)
 		return -errno;
 	close(fd);
