@@ -273,7 +273,8 @@ static int prepare_network(struct daemon *d)
 
 static int open_rundir(struct daemon *d)
 {
-	static const char *const old[] = {"resident", "status.json", "trace", "report"};
+	static const char *const old[] = {"resident", "status.json", "trace", "report",
+					  "booted"};
 
 	d->rundir_fd = rundir_create(d->options.name);
 	if (d->rundir_fd < 0) {

@@ -86,6 +86,7 @@ struct serve {
 	bool is_store_held; /* that the store may take */
 	char held_reason[160];
 	bool is_attached, is_paused, is_leaving;
+	bool is_boot_over; /* as a file in the run directory says */
 	bool awaits_boot; /* fill=boot, and the boot is not complete: the fill is paused */
 	enum handover_method handover_method;
 	bool handover_done;
@@ -168,6 +169,8 @@ void serve_status(struct serve *s, struct status *ret);
 
 /* Once a second and at each change: status.json, console lines while servers are away, progress. */
 void serve_tick(struct serve *s);
+/* A file "booted" in the run directory, which the initramfs's watcher makes, is as good as `trace --end`. */
+void serve_look_for_boot_end(struct serve *s);
 
 /* Into the timeline: what has come since the last call, and what waits. */
 void serve_note(struct serve *s, const struct status *st, int64_t now_ms);

@@ -96,6 +96,22 @@ static void boot_complete(struct serve *s)
 	serve_pause_fill(s);
 }
 
+/* What is read from now on is not what a boot reads. */
+static void end_boot(struct serve *s)
+{
+	if (s->trace)
+		trace_end(s->trace);
+	boot_complete(s);
+}
+
+void serve_look_for_boot_end(struct serve *s)
+{
+	if (s->is_boot_over || faccessat(s->d->rundir_fd, "booted", F_OK, 0) < 0)
+		return;
+	s->is_boot_over = true;
+	end_boot(s);
+}
+
 /* The text can be longer than a packet may be, so it goes into the run directory. */
 static int control_trace(void *ctx, bool ends, char *why, size_t why_bytes)
 {
@@ -106,10 +122,8 @@ static int control_trace(void *ctx, bool ends, char *why, size_t why_bytes)
 		snprintf(why, why_bytes, "nothing has been read yet");
 		return -EAGAIN;
 	}
-	if (ends) {
-		trace_end(s->trace);
-		boot_complete(s);
-	}
+	if (ends)
+		end_boot(s);
 	err = trace_write(s->trace, img_info(s->image.img), s->d->rundir_fd);
 	if (err < 0)
 		snprintf(why, why_bytes, "cannot write the trace: %s", strerror(-err));

@@ -374,6 +374,8 @@ void serve_tick(struct serve *s)
 	record_counters(s, &st);
 	if (s->cache)
 		say_written(s);
+	if (s->engine)
+		serve_look_for_boot_end(s);
 	if (s->engine && s->state == STATE_FILLING) {
 		serve_watch_memory(s);
 		measure_rate(s, &st, now_ms);

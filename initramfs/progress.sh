@@ -9,6 +9,7 @@
 
 hr_status_file=${hr_status_file:-/run/hydroot/root/status.json}
 hr_resident=${hr_resident:-/run/hydroot/root/resident}
+hr_booted=${hr_booted:-/run/hydroot/root/booted}
 
 # hr_number STATUS OBJECT KEY: a number of an object in the status, or nothing
 hr_number()
@@ -67,17 +68,18 @@ hr_watch_attach()
 }
 
 # In the root, until it is resident.  The console is left alone once the boot is complete: somebody
-# may be working there.
+# may be working there.  And hydrootd is told, which then ends the trace, and begins the fill with fill=boot.
 hr_watch_root()
 {
 	hr_turn=0
 	while [ ! -e "$hr_resident" ] && sleep 2; do
 		hr_turn=$((hr_turn + 1))
 		[ $((hr_turn % 5)) = 0 ] || continue
+		[ -e "$hr_booted" ] || hr_is_booting || : >"$hr_booted"
 		{ read -r hr_text <"$hr_status_file"; } 2>/dev/null || :
 		hr_progress "$hr_text" || continue
 		hr_plymouth display-message --text="hydroot: $hr_line"
-		if [ -z "${hr_quiet:-}" ] && hr_is_booting; then
+		if [ -z "${hr_quiet:-}" ] && [ ! -e "$hr_booted" ]; then
 			hr_print "fill: $hr_line"
 		fi
 	done

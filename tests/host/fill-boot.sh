@@ -8,7 +8,9 @@ requires root fuse loop zram nginx jq hydrootd
 host_image
 start_nginx web "$served"
 
-for how in 'trace --end' resume; do
+# The initramfs's watcher says so by a file.
+say_booted() { : >"/run/hydroot/$1/booted"; }
+for how in 'hydroot trace --end' 'hydroot resume' say_booted; do
 	note "$how"
 	attach fbt --fill=boot "$(nginx_url web test.hri)"
 	assert_equal "state" paused "$(status_key fbt .state)"
@@ -18,8 +20,9 @@ for how in 'trace --end' resume; do
 	sleep 1
 	assert_equal "bytes filled" 0 "$(status_key fbt .fetched.fill_bytes)"
 	# shellcheck disable=SC2086 # two words
-	hydroot $how fbt
-	refute "still waiting" status_is fbt .state paused
+	$how fbt
+	goes_on() { ! status_is fbt .state paused; }
+	wait_for 10 "the fill to begin" goes_on
 	expect_exit 0 hydroot wait fbt --for=resident --timeout=60s
 	hydroot detach fbt
 done

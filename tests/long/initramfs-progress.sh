@@ -39,7 +39,7 @@ status filling 400000000 8 >"$T/status"
 watch() # SETTINGS
 {
 	PATH=$T/bin:$PATH timeout 20 dash -c ". initramfs/lib.sh; . initramfs/progress.sh
-		hr_console=$T/console hr_resident=$T/resident hr_status_file=$T/status; $1
+		hr_console=$T/console hr_resident=$T/resident hr_booted=$T/booted hr_status_file=$T/status; $1
 		sleep() { turns=\$((\${turns:-0} + 1)); [ \$turns -lt 7 ] || touch $T/resident; }
 		hr_watch_root" || fail "hr_watch_root does not end"
 	rm "$T/resident"
@@ -48,6 +48,13 @@ watch ''
 assert_contains "the console" 'hydroot: fill: 37% of 1024 MiB, 8 s left$' "$T/console"
 assert_contains "plymouth" '^plymouth display-message --text=hydroot: 37% of' "$T/calls"
 assert_contains "it is taken away" '^plymouth hide-message' "$T/calls"
+refute "the end of the boot is told while it lasts" test -e "$T/booted"
 rm "$T/console"
 watch 'hr_quiet=1'
 refute "the console, quiet" test -s "$T/console"
+
+# Once all units have been started, whether well or not.
+printf '#!/bin/sh\necho degraded\nexit 1\n' >"$T/bin/systemctl"
+watch ''
+assert "the end of the boot is told" test -e "$T/booted"
+refute "the console, after the boot" test -s "$T/console"
