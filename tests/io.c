@@ -11,10 +11,13 @@
  *	io read DEVICE OFFSET			one such read; prints its milliseconds
  *	io write PATH				writes 4096 bytes, fsync; prints its milliseconds
  *	io punch PATH OFFSET LENGTH		punches a hole, in a file or block device; same
+ *	io kill-when PATH BYTE PID		kills PID as soon as the file begins with BYTE;
+ *						gives up after five minutes
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +25,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BLOCK_BYTES = 4096, READERS_MAX = 4096, STACK_BYTES = 64 * 1024 };
+enum {
+	BLOCK_BYTES = 4096,
+	READERS_MAX = 4096,
+	STACK_BYTES = 64 * 1024,
+	KILL_WHEN_MS = 300000
+};
 
 struct reader {
 	pthread_t thread;
@@ -172,6 +180,24 @@ static int cmd_punch(char **argv)
 	return 0;
 }
 
+/* What is looked for may last for a millisecond: no process is started for each look. */
+static int cmd_kill_when(char **argv)
+{
+	int fd = open(argv[0], O_RDONLY | O_CLOEXEC);
+	long start = now_ms();
+	char byte = '\0';
+
+	while (byte != argv[1][0]) {
+		if (fd < 0 || pread(fd, &byte, 1, 0) < 0)
+			return fail(argv[0]);
+		if (now_ms() - start > KILL_WHEN_MS) {
+			errno = ETIMEDOUT;
+			return fail(argv[0]);
+		}
+	}
+	return kill((pid_t)strtol(argv[2], NULL, 10), SIGKILL) < 0 ? fail(argv[2]) : 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -179,16 +205,15 @@ int main(int argc, char **argv)
 		int n_args;
 		int (*run)(char **argv);
 	} commands[] = {
-		{"readers", 3, cmd_readers},
-		{"read", 2, cmd_read},
-		{"write", 1, cmd_write},
-		{"punch", 3, cmd_punch},
+		{"readers", 3, cmd_readers},	 {"read", 2, cmd_read},
+		{"write", 1, cmd_write},	 {"punch", 3, cmd_punch},
+		{"kill-when", 3, cmd_kill_when},
 	};
 
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		if (argc > 1 && !strcmp(argv[1], commands[i].name) &&
 		    argc - 2 == commands[i].n_args)
 			return commands[i].run(argv + 2);
-	fprintf(stderr, "usage: io readers|read|write|punch ARGUMENT...\n");
+	fprintf(stderr, "usage: io readers|read|write|punch|kill-when ARGUMENT...\n");
 	return 2;
 }

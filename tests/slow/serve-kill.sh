@@ -47,13 +47,9 @@ END
 		sleep 0.4
 	done
 	. /run/serve.sh
+	until [ -n "$serve" ]; do . /run/serve.sh; done
 	touch /run/watching
-	s=0
-	until [ "$s" = 1 ]; do
-		read -r s </sys/block/dm-0/dm/suspended || exit
-		[ -e /proc/$serve ] || . /run/serve.sh
-	done
-	kill -9 $serve && touch /run/killed-suspended
+	io kill-when /sys/block/dm-0/dm/suspended 1 $serve && touch /run/killed-suspended
 END
 	setsid sh /run/kill.sh >/run/kill.log 2>&1 </dev/null &'
 guest g 60 'tar cf - /usr/lib/python3* /usr/lib/git-core 2>/run/tar.errors | wc -c' >/dev/null
