@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ioload.c - reads, writes and discards a block device at random, and knows what must be
- * there
+ * ioload.c - reads, writes, zeroes and discards a block device at random, and knows what
+ * must be there
  *
  *	ioload DEVICE IMAGE STOP SEED [--read-only]
  *
  * Eight threads, each with blocks of its own, O_DIRECT.  A block holds what IMAGE has
  * there until it is written (a pattern of its number and of how often it was written) or
- * discarded (zeros).  Every read is compared.  Half of the writes go to a few blocks
+ * discarded or zeroed.  Some writes are to be durable at once, which the kernel asks for by FUA or
+ * a flush.  Every read is compared.  Half of the writes go to a few blocks
  * again and again, so that an old write that is done once more, late, is seen.  When the
  * file STOP exists, every block is read once more, and a line says how much was done.
  * Any error or difference ends it at once with exit code 1.
@@ -22,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum { THREADS = 8, BLOCK_BYTES = 4096, STRIPE = 64, HOT = 4 };
@@ -33,7 +35,7 @@ static uint32_t
 	*writes; /* of each block: how often it was written, or one of the above */
 static const char *stop_path;
 static int is_read_only;
-static atomic_ulong n_reads, n_writes, n_discards;
+static atomic_ulong n_reads, n_writes, n_durable, n_zeroings, n_discards;
 
 struct worker {
 	pthread_t thread;
@@ -95,9 +97,9 @@ static void read_blocks(struct worker *w, uint64_t first, unsigned n)
 	n_reads++;
 }
 
-static void write_blocks(struct worker *w, uint64_t first, unsigned n)
+static void write_blocks(struct worker *w, uint64_t first, unsigned n, int flags)
 {
-	size_t n_bytes = (size_t)n * BLOCK_BYTES;
+	const struct iovec v = {w->buf, (size_t)n * BLOCK_BYTES};
 
 	for (unsigned i = 0; i < n; i++) {
 		uint32_t *count = &writes[first + i];
@@ -106,22 +108,27 @@ static void write_blocks(struct worker *w, uint64_t first, unsigned n)
 		pattern(first + i, *count, w->buf + (size_t)i * BLOCK_BYTES);
 	}
 	errno = 0;
-	if (pwrite(device_fd, w->buf, n_bytes, (off_t)(first * BLOCK_BYTES)) !=
-	    (ssize_t)n_bytes)
+	if (pwritev2(device_fd, &v, 1, (off_t)(first * BLOCK_BYTES), flags) !=
+	    (ssize_t)v.iov_len)
 		die("write", first);
 	n_writes++;
+	n_durable += flags != 0;
 }
 
-static void discard_blocks(uint64_t first, unsigned n)
+/* By BLKDISCARD or BLKZEROOUT. */
+static void clear_blocks(uint64_t first, unsigned n, unsigned long how)
 {
 	uint64_t range[2] = {first * BLOCK_BYTES, (uint64_t)n * BLOCK_BYTES};
 
 	errno = 0;
-	if (ioctl(device_fd, BLKDISCARD, range) < 0)
-		die("discard", first);
+	if (ioctl(device_fd, how, range) < 0)
+		die(how == BLKDISCARD ? "discard" : "zero", first);
 	for (unsigned i = 0; i < n; i++)
 		writes[first + i] = zeros;
-	n_discards++;
+	if (how == BLKDISCARD)
+		n_discards++;
+	else
+		n_zeroings++;
 }
 
 /* Stripes of 64 blocks go round the threads. */
@@ -142,13 +149,14 @@ static void do_something(struct worker *w)
 	if (is_read_only || what < 40) {
 		read_blocks(w, stripe + first, n);
 	} else if (what < 65) {
-		write_blocks(w, own_stripe(w, 3) + what % HOT, 1);
+		write_blocks(w, own_stripe(w, 3) + what % HOT, 1,
+			     what < 45 ? RWF_DSYNC : 0);
 	} else if (what < 75) {
 		read_blocks(w, own_stripe(w, 3) + what % HOT, 1);
-	} else if (what < 95) {
-		write_blocks(w, stripe + first, n);
+	} else if (what < 93) {
+		write_blocks(w, stripe + first, n, what < 77 ? RWF_DSYNC : 0);
 	} else {
-		discard_blocks(stripe + first, n);
+		clear_blocks(stripe + first, n, what < 97 ? BLKDISCARD : BLKZEROOUT);
 	}
 }
 
@@ -199,6 +207,8 @@ int main(int argc, char **argv)
 		start(&workers[i], i, strtoull(argv[4], NULL, 0));
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(workers[i].thread, NULL);
-	printf("%lu reads, %lu writes, %lu discards\n", n_reads, n_writes, n_discards);
+	printf("%lu reads, %lu writes, %lu of them durable at once, %lu discards, %lu "
+	       "zeroings\n",
+	       n_reads, n_writes, n_durable, n_discards, n_zeroings);
 	return 0;
 }

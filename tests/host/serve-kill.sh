@@ -32,6 +32,7 @@ expect_exit 0 hydroot wait kill2 --for=resident --timeout=90s
 touch "$T/stop"
 wait $load || fail "the load: $(cat "$T/load.log")"
 note "resident; $(cat "$T/load.log")"
+assert_contains "what the load did" '[1-9][0-9]* of them durable at once, [1-9][0-9]* discards, [1-9][0-9]* zeroings' "$T/load.log"
 assert "requests were under way at a kill" test "$in_flight" -gt 0
 assert "no line says that something was lost" test -z "$(grep -E 'device is lost|cannot take over' /run/hydroot/kill2/log)"
 assert_contains "the log" 'serving process: ended by signal 9: started again' /run/hydroot/kill2/log
