@@ -22,11 +22,22 @@ cert() # CA NAME SUBJECT
 	openssl x509 -req -in "$2.csr" -CA "$1.pem" -CAkey "$1.key" -CAcreateserial -days 3 \
 		-extfile <(echo 'subjectAltName=DNS:localhost') -out "$2.pem" 2>/dev/null
 }
+# The server's, but valid from BEGIN to END only.
+dated() # NAME BEGIN END
+{
+	printf '[ca]\ndefault_ca=own\n[own]\ndatabase=index\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\npolicy=any\n%s\n' \
+		$'unique_subject=no\n[any]\ncommonName=supplied' >ca.cnf
+	[ -e index ] || { : >index; echo 1000 >serial; }
+	openssl ca -batch -config ca.cnf -in server.csr -cert own.pem -keyfile own.key -notext -out "$1.pem" \
+		-startdate "$2" -enddate "$3" -extfile <(echo 'subjectAltName=DNS:localhost') 2>"$1.errors" || cat "$1.errors"
+}
 ca own '/O=Own/CN=own ca'
 ca evil '/O=Interception Inc/CN=evil proxy'
 cert own server /CN=localhost
 cert own client /CN=node
 cert evil other /CN=localhost
+dated expired 20200101000000Z 20200201000000Z
+dated future 20980101000000Z 20990101000000Z
 tls="ssl_certificate $T/server.pem; ssl_certificate_key $T/server.key;"
 cd "$TOP"
 
@@ -35,6 +46,10 @@ NGINX_LISTEN_MORE=ssl NGINX_SERVER="$tls ssl_client_certificate $T/own.pem;
 	ssl_verify_client on;" start_nginx mutual "$served"
 NGINX_LISTEN_MORE=ssl NGINX_SERVER="ssl_certificate $T/other.pem;
 	ssl_certificate_key $T/other.key;" start_nginx evil "$served"
+for when in expired future; do
+	NGINX_LISTEN_MORE=ssl NGINX_SERVER="ssl_certificate $T/$when.pem; ssl_certificate_key $T/server.key;" \
+		start_nginx $when "$served"
+done
 NGINX_LISTEN_MORE=ssl NGINX_SERVER="$tls
 	if (\$http_authorization != 'Bearer t0k3n') { return 401; }" start_nginx bearer "$served"
 NGINX_LISTEN_MORE=ssl NGINX_SERVER="$tls auth_basic image;
@@ -68,6 +83,8 @@ refused "is by 'own ca, Own'.*ca= lacks that issuer" "$(url plain)"
 refused "is by 'evil proxy, Interception Inc'" --ca="$T/own.pem" "$(url evil)"
 refused 'is for another name than 127.0.0.1' --ca="$T/own.pem" \
 	"https://127.0.0.1:${nginx_port[plain]}/test.hri"
+refused 'the certificate of localhost has expired: this clock says 20' --ca="$T/own.pem" "$(url expired)"
+refused 'the certificate of localhost is not valid yet: this clock says 20' --ca="$T/own.pem" "$(url future)"
 refused "ca: $T/own.key: no certificate" --ca="$T/own.key" "$(url plain)"
 
 note "who we are"
