@@ -292,6 +292,9 @@ static void print_network(const struct page *p)
 	print_servers(p);
 	print_number(p, "net_restarts_total", "counter",
 		     "How often the network process was started again.", "net_restarts");
+	print_number(p, "serve_restarts_total", "counter",
+		     "How often the serving process was started again.",
+		     "restarts.serve");
 }
 
 static void print_demand(const struct page *p)

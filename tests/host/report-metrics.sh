@@ -22,6 +22,7 @@ wait_for 20 "stalled" status_is report1 .state stalled
 metric() { sed -n "s/^hydroot_$1{name=\"report1\"$2} //p" "$T/metrics"; } # NAME MORE-LABELS
 hydroot status --metrics report1 >"$T/metrics"
 assert_equal "state" 1 "$(metric state ',state="stalled"')"
+assert_equal "restarts of the serving process" 0 "$(metric serve_restarts_total "")"
 assert_equal "server" 1 "$(grep -c '^hydroot_server_up{name="report1",server="0",url="http://127.0.0.1:[0-9]*/test.hri"} 0$' "$T/metrics")"
 waited=$(metric demand_wait_seconds_count '')
 assert_equal "reads that waited" "$(status_key report1 .demand.wait_seconds.count)" "$waited"
