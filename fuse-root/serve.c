@@ -170,6 +170,12 @@ static void run(struct serve *s)
 
 /* -- stop --------------------------------------------------------------------------------- */
 
+static void leave_trace(struct serve *s)
+{
+	trace_end(s->trace, TRACE_HANDOVER);
+	(void)!trace_write(s->trace, img_info(s->image.img), s->d->rundir_fd);
+}
+
 static void stop(struct serve *s)
 {
 	control_close(s->control);
@@ -179,6 +185,9 @@ static void stop(struct serve *s)
 		fusefile_stop(s->file);
 	/* Behind the FUSE threads, which may wait for a check. */
 	recheck_stop(s->recheck);
+	/* Before the status that says why it ended. */
+	if (s->handover_done && s->trace)
+		leave_trace(s);
 	if (s->handover_done || s->state == STATE_FAILED)
 		serve_write_status(s);
 	if (s->handover_done)
@@ -186,8 +195,6 @@ static void stop(struct serve *s)
 	/* Nobody can be asked for it any more. */
 	if (s->handover_done || s->state == STATE_FAILED)
 		(void)!serve_write_report(s);
-	if (s->handover_done && s->trace)
-		(void)!trace_write(s->trace, img_info(s->image.img), s->d->rundir_fd);
 	/* All is said and done: no other process is to go on where this one ends. */
 	hold_end(s->d->hold);
 	engine_free(s->engine);

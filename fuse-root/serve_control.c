@@ -100,7 +100,7 @@ static void boot_complete(struct serve *s)
 static void end_boot(struct serve *s)
 {
 	if (s->trace)
-		trace_end(s->trace);
+		trace_end(s->trace, TRACE_MARK);
 	boot_complete(s);
 }
 

@@ -64,6 +64,17 @@ static void fill_store(struct serve *s, struct status *st)
 	st->store.limit_bytes = usage.limit_bytes;
 }
 
+static void fill_trace(const struct serve *s, struct status *st)
+{
+	struct trace_counts counts;
+	const char *end;
+
+	trace_counts(s->trace, &counts);
+	end = trace_end_name(counts.end);
+	st->trace_blocks = counts.n_blocks;
+	snprintf(st->trace_ended, sizeof st->trace_ended, "%s", end ? end : "");
+}
+
 static uint64_t fetched_bytes(const struct status *st)
 {
 	return st->demand_bytes + st->hot_bytes + st->fill_bytes + st->ahead_bytes;
@@ -256,6 +267,8 @@ void serve_status(struct serve *s, struct status *ret)
 		fill_store(s, ret);
 	if (s->engine)
 		fill_progress(s, ret);
+	if (s->trace)
+		fill_trace(s, ret);
 	if (s->cache)
 		warn_of_written(s, ret);
 	if (s->is_attached) {

@@ -36,6 +36,47 @@ static int print_file(const struct peer *a)
 	return CTL_DONE;
 }
 
+/* NULL: the boot's end was marked, or the recording goes on. */
+static const char *what_is_missing(const json_t *status, bool is_live)
+{
+	const char *ended = status_text(status, "trace.ended");
+
+	if (strcmp(ended, "handover") == 0)
+		return "it ended at the handover, before the boot was said to be "
+		       "complete: record with fill=boot or fill=manual";
+	if (strcmp(ended, "full") == 0)
+		return "it was full before the boot was said to be complete: what was "
+		       "read later is not in it";
+	if (ended[0] || is_live)
+		return NULL;
+	return "the daemon went before the boot was said to be complete: this is what it "
+	       "had when it was last asked";
+}
+
+/* An incomplete trace looks like any other. */
+static void say_what_is_missing(const struct peer *a)
+{
+	const char *missing;
+	json_t *status;
+	bool is_live;
+
+	if (peer_status(a, &status, &is_live))
+		return;
+	missing = what_is_missing(status, is_live);
+	if (missing)
+		log_warning("%s: trace: %s", a->name, missing);
+	json_decref(status);
+}
+
+static int print(const struct peer *a)
+{
+	int status = print_file(a);
+
+	if (status == CTL_DONE)
+		say_what_is_missing(a);
+	return status;
+}
+
 /* Without a daemon the recording has ended, and what it left behind is all there is. */
 static int trace(const char *name, bool ends)
 {
@@ -49,7 +90,7 @@ static int trace(const char *name, bool ends)
 	if (err && err != -ENOENT)
 		status = CTL_FAILED;
 	else
-		status = ends ? CTL_DONE : print_file(&a);
+		status = ends ? CTL_DONE : print(&a);
 	peer_close(&a);
 	return status;
 }

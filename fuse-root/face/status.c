@@ -296,6 +296,15 @@ static json_t *handover_new(const struct status *st)
 	return builder_end(&b);
 }
 
+static json_t *trace_new(const struct status *st)
+{
+	struct builder b = {.object = json_object()};
+
+	put(&b, "blocks", number_new(st->trace_blocks));
+	put(&b, "ended", st->trace_ended[0] ? json_string(st->trace_ended) : json_null());
+	return builder_end(&b);
+}
+
 static json_t *seconds_new(const struct status *st)
 {
 	struct builder b = {.object = json_object()};
@@ -337,6 +346,7 @@ static json_t *status_object(const struct status *st)
 	put(&b, "servers", servers_new(st));
 	put(&b, "store", store_new(st));
 	put(&b, "handover", handover_new(st));
+	put(&b, "trace", trace_new(st));
 	put(&b, "seconds", seconds_new(st));
 	put(&b, "net_restarts", number_new(st->net_restarts));
 	put(&b, "restarts", restarts_new(st));

@@ -58,6 +58,9 @@ struct status {
 	uint64_t reads, reads_waited, reads_demanded, reads_timed_out;
 	double wait_ms_p50, wait_ms_p99;
 	struct histogram waits;
+	/* Blocks that were recorded, and why no more are: trace_end_name, or "" while they are. */
+	uint64_t trace_blocks;
+	char trace_ended[16];
 	uint64_t rate_bytes; /* cap of the fill, per second; 0: none */
 	uint64_t
 		cache_bytes; /* as set; limit_bytes of the store is what it may take now */

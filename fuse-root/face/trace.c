@@ -28,7 +28,7 @@ struct run {
 /* Starts the memory; runs and bits follow. */
 struct kept {
 	uint64_t n_runs;
-	uint64_t has_ended;
+	uint64_t end; /* enum trace_end */
 };
 
 struct trace {
@@ -79,7 +79,7 @@ int trace_new_in(void *memory, uint64_t image_bytes, struct trace **ret)
 	t->kept = memory;
 	t->runs = (void *)((uint8_t *)memory + RUNS_OFF);
 	t->seen = (uint8_t *)memory + SEEN_OFF;
-	atomic_init(&t->has_ended, t->kept->has_ended);
+	atomic_init(&t->has_ended, t->kept->end != TRACE_GOES_ON);
 	recover(t);
 	*ret = t;
 	return 0;
@@ -148,14 +148,30 @@ void trace_note(struct trace *t, uint64_t img_off, size_t n_bytes)
 		has_room = note_block_locked(t, block);
 	lock_release(&t->lock);
 	if (!has_room)
-		trace_end(t);
+		trace_end(t, TRACE_FULL);
 }
 
-void trace_end(struct trace *t)
+const char *trace_end_name(enum trace_end end)
+{
+	switch (end) {
+	case TRACE_MARK:
+		return "mark";
+	case TRACE_FULL:
+		return "full";
+	case TRACE_HANDOVER:
+		return "handover";
+	case TRACE_GOES_ON:
+		break;
+	}
+	return NULL;
+}
+
+void trace_end(struct trace *t, enum trace_end why)
 {
 	atomic_store(&t->has_ended, true);
 	lock_acquire(&t->lock);
-	t->kept->has_ended = true;
+	if (t->kept->end == TRACE_GOES_ON)
+		t->kept->end = why;
 	lock_release(&t->lock);
 }
 
@@ -165,7 +181,7 @@ void trace_counts(struct trace *t, struct trace_counts *ret)
 	*ret = (struct trace_counts){
 		.n_runs = t->kept->n_runs,
 		.n_blocks = t->n_noted,
-		.has_ended = atomic_load(&t->has_ended),
+		.end = (enum trace_end)t->kept->end,
 	};
 	lock_release(&t->lock);
 }

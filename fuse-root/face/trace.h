@@ -35,12 +35,23 @@ void trace_free(struct trace *t);
  */
 void trace_note(struct trace *t, uint64_t img_off, size_t n_bytes);
 
-/* The mark: what is read from now on does not count.  May be called twice. */
-void trace_end(struct trace *t);
+/* Why nothing is recorded any more.  Kept in memory of the caller's: numbers stay. */
+enum trace_end {
+	TRACE_GOES_ON = 0,
+	TRACE_MARK = 1, /* the boot is complete, somebody said */
+	TRACE_FULL = 2, /* no room: what was read later is missing */
+	TRACE_HANDOVER = 3, /* the kernel has the device alone, reads are seen no more */
+};
+
+/* For the status; NULL: it goes on. */
+const char *trace_end_name(enum trace_end end);
+
+/* What is read from now on does not count.  May be called twice: the first reason stays. */
+void trace_end(struct trace *t, enum trace_end why);
 
 struct trace_counts {
 	uint64_t n_runs, n_blocks;
-	bool has_ended;
+	enum trace_end end;
 };
 
 void trace_counts(struct trace *t, struct trace_counts *ret);

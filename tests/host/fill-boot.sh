@@ -26,3 +26,26 @@ for how in 'hydroot trace --end' 'hydroot resume' say_booted; do
 	expect_exit 0 hydroot wait fbt --for=resident --timeout=60s
 	hydroot detach fbt
 done
+
+# A trace that has all of the boot says nothing of itself; one that the handover cut off says so.
+for ended in mark handover; do
+	note "a trace that ends by $ended"
+	attach fbt --read-only --fill=boot "$(nginx_url web test.hri)"
+	dd if="$device" iflag=direct bs=4096 count=1 status=none of=/dev/null
+	hydroot trace fbt >"$T/trace" 2>"$T/said" || fail "trace: exit code $?"
+	assert_equal "said while it is recorded" '' "$(cat "$T/said")"
+	# Either of them starts the fill.
+	if [ $ended = mark ]; then hydroot trace --end fbt; else hydroot resume fbt; fi
+	expect_exit 0 hydroot wait fbt --for=resident --timeout=60s
+	wait_for 10 "the handover" status_is fbt .handover.done true
+	hydroot trace fbt >"$T/trace" 2>"$T/said" || fail "trace: exit code $?"
+	assert_contains "the trace" '^[0-9]+ [0-9]+$' "$T/trace"
+	assert_equal "why it ended" $ended "$(status_key fbt .trace.ended)"
+	if [ $ended = mark ]; then
+		assert_equal "said of a complete trace" '' "$(cat "$T/said")"
+	else
+		assert_contains "the trace is not complete" \
+			'^hydroot: fbt: trace: it ended at the handover, .*fill=boot or fill=manual$' "$T/said"
+	fi
+	hydroot detach fbt
+done

@@ -67,8 +67,22 @@ expect_exit 1 hydroot trace t
 assert_contains "no trace" '^hydroot: t: trace: no daemon answers, and it left none' "$T/out"
 expect_exit 0 hydroot trace --end t
 seq 30000 >"$T/run/t/trace"
-expect_exit 0 hydroot trace t
-assert "the trace is printed whole" cmp "$T/out" "$T/run/t/trace"
+# trace_says ENDED PATTERN: with that in the status that was left it is printed whole, and that said, or nothing.
+trace_says()
+{
+	jq -n --argjson ended "$1" '{schema: 1, name: "t", trace: {blocks: 9, ended: $ended}}' >"$T/run/t/status.json"
+	hydroot trace t >"$T/printed" 2>"$T/said" || fail "trace that ended by $1: exit code $?"
+	assert "the trace is printed whole" cmp "$T/printed" "$T/run/t/trace"
+	if [ -n "$2" ]; then
+		assert_contains "ended by $1" "^hydroot: t: trace: $2" "$T/said"
+	else
+		assert_equal "said of a trace that ended by $1" '' "$(cat "$T/said")"
+	fi
+}
+trace_says '"mark"' ''
+trace_says '"handover"' 'it ended at the handover, .*: record with fill=boot or fill=manual$'
+trace_says '"full"' 'it was full before the boot was said to be complete'
+trace_says null 'the daemon went before the boot was said to be complete'
 
 # What a daemon left: $1 mode, $2 state, $3 seconds.ready
 leave()

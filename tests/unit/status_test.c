@@ -97,6 +97,8 @@ static void all_documented_keys_are_there(void **state _unused_)
 		"store.limit_bytes",
 		"handover.done",
 		"handover.method",
+		"trace.blocks",
+		"trace.ended",
 		"seconds.ready",
 		"seconds.resident",
 		"error",
@@ -107,6 +109,7 @@ static void all_documented_keys_are_there(void **state _unused_)
 		(void)member(j, keys[i]);
 	assert_int_equal(json_integer_value(member(j, "schema")), 1);
 	assert_true(json_is_null(member(j, "eta_seconds")));
+	assert_true(json_is_null(member(j, "trace.ended")));
 	assert_true(json_is_null(member(j, "seconds.ready")));
 	assert_true(json_is_null(member(j, "seconds.resident")));
 	assert_string_equal(json_string_value(member(j, "error")), "");

@@ -74,14 +74,41 @@ static void nothing_after_the_mark(void **state _unused_)
 	struct trace_counts counts;
 
 	note(1, 2);
-	trace_end(t);
-	trace_end(t);
+	trace_end(t, TRACE_MARK);
+	trace_end(t, TRACE_HANDOVER);
 	note(5, 1);
 	trace_counts(t, &counts);
-	assert_true(counts.has_ended);
+	assert_int_equal(counts.end, TRACE_MARK);
 	assert_int_equal(counts.n_runs, 1);
 	assert_int_equal(counts.n_blocks, 2);
 	expect_runs("1 2\n");
+}
+
+/* Whoever prints it later is told why it ended, also when another process has gone on with it. */
+static void the_first_reason_stays(void **state _unused_)
+{
+	const size_t n_bytes = trace_memory_bytes(IMAGE_BLOCKS * RIG_BLOCK);
+	void *memory = calloc(1, n_bytes);
+	struct trace_counts counts;
+
+	assert_non_null(memory);
+	assert_null(trace_end_name(TRACE_GOES_ON));
+	assert_string_equal(trace_end_name(TRACE_MARK), "mark");
+	assert_string_equal(trace_end_name(TRACE_FULL), "full");
+	assert_string_equal(trace_end_name(TRACE_HANDOVER), "handover");
+	for (unsigned i = 0; i < 2; i++) {
+		struct trace *kept;
+
+		assert_int_equal(trace_new_in(memory, IMAGE_BLOCKS * RIG_BLOCK, &kept),
+				 0);
+		trace_end(kept, i ? TRACE_MARK : TRACE_HANDOVER);
+		trace_note(kept, 0, RIG_BLOCK);
+		trace_counts(kept, &counts);
+		assert_int_equal(counts.end, TRACE_HANDOVER);
+		assert_int_equal(counts.n_blocks, 0);
+		trace_free(kept);
+	}
+	free(memory);
 }
 
 static void it_ends_when_it_is_full(void **state _unused_)
@@ -93,7 +120,7 @@ static void it_ends_when_it_is_full(void **state _unused_)
 	for (uint64_t i = 0; i < TRACE_RUNS_MAX + 5; i++)
 		trace_note(big, 2 * i * RIG_BLOCK, RIG_BLOCK);
 	trace_counts(big, &counts);
-	assert_true(counts.has_ended);
+	assert_int_equal(counts.end, TRACE_FULL);
 	assert_int_equal(counts.n_runs, TRACE_RUNS_MAX);
 	trace_free(big);
 	/* And by blocks. */
@@ -101,7 +128,7 @@ static void it_ends_when_it_is_full(void **state _unused_)
 	for (uint64_t b = 0; b < TRACE_BLOCKS_MAX + 100; b += 100)
 		trace_note(big, b * RIG_BLOCK, 100 * RIG_BLOCK);
 	trace_counts(big, &counts);
-	assert_true(counts.has_ended);
+	assert_int_equal(counts.end, TRACE_FULL);
 	assert_int_equal(counts.n_blocks, TRACE_BLOCKS_MAX);
 	trace_free(big);
 }
@@ -133,7 +160,7 @@ static void many_readers(void **state _unused_)
 		pthread_join(threads[i], NULL);
 	trace_counts(t, &counts);
 	assert_int_equal(counts.n_blocks, IMAGE_BLOCKS);
-	assert_false(counts.has_ended);
+	assert_int_equal(counts.end, TRACE_GOES_ON);
 }
 
 /* Noted before it waits, and only when it is a read that can be answered. */
@@ -160,11 +187,9 @@ static void the_readpath_notes(void **state _unused_)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(first_access_order),
-		T(nothing_after_the_mark),
-		T(it_ends_when_it_is_full),
-		T(nowhere_to_write),
-		T(many_readers),
+		T(first_access_order),	   T(nothing_after_the_mark),
+		T(the_first_reason_stays), T(it_ends_when_it_is_full),
+		T(nowhere_to_write),	   T(many_readers),
 		T(the_readpath_notes),
 	};
 
