@@ -155,6 +155,19 @@ void fetch_hot_promote(struct fetcher *f)
 
 /* -- what comes back ---------------------------------------------------------------------- */
 
+/* As with frames: whose bytes were wrong goes to the log. */
+static void take_table(struct fetcher *f, const void *table,
+		       const struct source_event *ev)
+{
+	int err = hot_take_table(&f->hot, table, ev->n_bytes, ev->server);
+	char what[160];
+
+	if (err == 0)
+		return;
+	snprintf(what, sizeof what, "table of the hot pack: %s", img_strerror(err));
+	source_reject(f->config.source, ev->server, f->hot.hot_off, what);
+}
+
 void fetch_hot_arrived(struct fetcher *f, struct fetch *fetch,
 		       const struct source_event *ev)
 {
@@ -167,7 +180,7 @@ void fetch_hot_arrived(struct fetcher *f, struct fetch *fetch,
 	else if (fetch->kind == FETCH_HOT_HEAD)
 		hot_take_head(&f->hot, copy, ev->n_bytes);
 	else
-		hot_take_table(&f->hot, copy, ev->n_bytes, ev->server);
+		take_table(f, copy, ev);
 	source_release(f->config.source, fetch->id);
 	fetch->kind = FETCH_NONE;
 }

@@ -101,8 +101,9 @@ void hot_take_head(struct hot *h, const void *head, size_t n_bytes)
 	if (h->hot_table_bytes > HOT_TABLE_BYTES_MAX)
 		hot_abandon(h, "its table is too large");
 	else if (h->hot_off + h->hot_table_bytes <= n_bytes)
-		hot_take_table(h, (const uint8_t *)head + h->hot_off, h->hot_table_bytes,
-			       0);
+		/* Nobody else has a pack beside the image. */
+		(void)!hot_take_table(h, (const uint8_t *)head + h->hot_off,
+				      h->hot_table_bytes, 0);
 }
 
 /* True when another server than `server` may have it right. */
@@ -114,7 +115,16 @@ static bool may_ask_others(const struct hot *h, uint32_t *avoid, unsigned server
 	return (*avoid & h->everybody) != h->everybody;
 }
 
-void hot_take_table(struct hot *h, const void *table, size_t n_bytes, unsigned server)
+static void abandon_at_table(struct hot *h, int err)
+{
+	char why[160];
+
+	snprintf(why, sizeof why, "table at offset %" PRIu64 ": %s", h->hot_off,
+		 img_strerror(err));
+	hot_abandon(h, why);
+}
+
+int hot_take_table(struct hot *h, const void *table, size_t n_bytes, unsigned server)
 {
 	int err = h->file == SOURCE_PACK
 			  ? img_pack_hot_new(h->head, h->img, table, n_bytes, &h->table)
@@ -122,11 +132,13 @@ void hot_take_table(struct hot *h, const void *table, size_t n_bytes, unsigned s
 
 	h->state = HOT_FRAMES;
 	if (err == 0)
-		return;
-	if (may_ask_others(h, &h->table_avoid, server))
+		return 0;
+	if (!img_err_is_ours(err) && may_ask_others(h, &h->table_avoid, server)) {
 		h->state = HOT_TABLE;
-	else
-		hot_abandon(h, img_strerror(err));
+		return err;
+	}
+	abandon_at_table(h, err);
+	return 0;
 }
 
 /* -- frames ------------------------------------------------------------------------------- */

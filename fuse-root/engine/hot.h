@@ -79,8 +79,12 @@ void hot_take_head(struct hot *h, const void *head, size_t n_bytes);
 
 /* Where the table is.  HOT_TABLE only. */
 struct img_range hot_table_range(const struct hot *h);
-/* It has come, out of shared memory, from this server. */
-void hot_take_table(struct hot *h, const void *table, size_t n_bytes, unsigned server);
+/*
+ * It has come, out of shared memory, from this server.  Not 0: it was wrong, which is that
+ * server's affair, and another one is to be asked.  0: it is in use, or the pack is given up.
+ */
+int hot_take_table(struct hot *h, const void *table, size_t n_bytes,
+		   unsigned server) _must_check_;
 
 /* Pass over frames whose chunks are all there.  HOT_FRAMES only.  False: no frame is left. */
 bool hot_skip(struct hot *h) _must_check_;
