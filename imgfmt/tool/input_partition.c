@@ -266,9 +266,14 @@ static const struct part *by_number(const struct disk *d, const char *text)
 	return NULL;
 }
 
+static bool is_by_number(const struct input_options *o)
+{
+	return o->partition && strcmp(o->partition, "auto") != 0;
+}
+
 static int narrow(struct input *in, struct disk *d, const struct input_options *o)
 {
-	bool is_auto = !o->partition || strcmp(o->partition, "auto") == 0;
+	bool is_auto = !is_by_number(o);
 	const char *why = "as you say";
 	const struct part *p =
 		is_auto ? choose(in, o, d, &why) : by_number(d, o->partition);
@@ -313,21 +318,26 @@ static int fail_both(const struct input *in, const struct disk *d, const char *f
 			 filesystem);
 }
 
+static int fail_no_table(const struct input *in, const struct input_options *o)
+{
+	return tool_fail(in->name, "--partition=%s: has no partitions", o->partition);
+}
+
 int input_choose_partition(struct input *in, const struct input_options *o)
 {
 	const char *filesystem = probe_name(in->peek, in->n_peek);
 	struct disk d = {NULL, 0};
 	int r;
 
+	/* A stream with a table would have been spooled: this is a filesystem alone. */
 	if (!in->can_seek)
-		return EXIT_DONE;
+		return is_by_number(o) ? fail_no_table(in, o) : EXIT_DONE;
 	r = read_disk(in, &d);
 	if (r == EXIT_DONE && d.n > 0)
 		r = filesystem && !o->partition ? fail_both(in, &d, filesystem)
 						: narrow(in, &d, o);
-	else if (r == EXIT_DONE && o->partition && strcmp(o->partition, "auto") != 0)
-		r = tool_fail(in->name, "--partition=%s: has no partitions",
-			      o->partition);
+	else if (r == EXIT_DONE && is_by_number(o))
+		r = fail_no_table(in, o);
 	free(d.parts);
 	return r;
 }

@@ -42,6 +42,14 @@ dd if="$T/fs" of="$T/disk" bs=1M seek=1 conv=notrunc,sparse status=none
 same 'a disk' "$T/disk"
 same 'a disk, by number' "$T/disk" --partition=1
 
+# A filesystem alone has no partitions, from a pipe as from a file; by itself it is what is meant.
+for from in "$T/fs" -; do
+	expect_exit 1 hydroot-image build --partition=2 "$from" "$T/out.d/y.hri" < <(cat "$T/fs")
+	assert_contains "a partition of a filesystem, $from" ': --partition=2: has no partitions' "$T/out"
+done
+dd if="$T/fs" bs=64K status=none | hydroot-image build --partition=auto - "$T/out.d/x.hri" 2>/dev/null
+assert_equal 'a filesystem, by auto' "$(content "$T/want.hri")" "$(content "$T/out.d/x.hri")"
+
 head -c $(($(stat -c %s "$T/fs.zst") / 2)) "$T/fs.zst" >"$T/cut"
 expect_exit 1 hydroot-image build - "$T/out.d/y.hri" <"$T/cut"
 assert_contains 'cut short' 'zstd failed' "$T/out"
