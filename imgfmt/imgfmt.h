@@ -348,6 +348,9 @@ const struct img_pack_info *img_pack_info(const struct img_pack *pack);
 int img_pack_check_signature(const struct img_pack *pack, const char *pem,
 			     size_t n_bytes) _must_check_;
 
+/* The IMG_SIGNED_BYTES that its digest and its signatures are over; valid while pack is. */
+const void *img_pack_signed_bytes(const struct img_pack *pack);
+
 /* As img_signature_key_id, of signature i of the pack. */
 bool img_pack_key_id(const struct img_pack *pack, uint32_t i,
 		     uint8_t ret[IMG_KEY_ID_BYTES]) _must_check_;

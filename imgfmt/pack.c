@@ -86,6 +86,11 @@ const struct img_pack_info *img_pack_info(const struct img_pack *pack)
 	return &pack->info;
 }
 
+const void *img_pack_signed_bytes(const struct img_pack *pack)
+{
+	return &pack->head;
+}
+
 bool img_pack_key_id(const struct img_pack *pack, uint32_t i,
 		     uint8_t ret[IMG_KEY_ID_BYTES])
 {

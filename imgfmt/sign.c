@@ -196,10 +196,25 @@ static void mend_slots(struct disk_head *h)
 		le32_store(h->n_signatures, IMG_SIGNATURES_MAX - 1);
 }
 
+/* Of an image or, when it says that it is one, of a hot pack. */
+static int check_head(const struct disk_head *h)
+{
+	struct img_pack *pack = NULL;
+	struct img *img = NULL;
+	int r;
+
+	if (memcmp(h->magic, DISK_PACK_MAGIC, sizeof h->magic) == 0)
+		r = img_pack_new(h, sizeof *h, &pack);
+	else
+		r = img_new(h, sizeof *h, &img);
+	img_pack_free(pack);
+	img_free(img);
+	return r;
+}
+
 int img_head_mend(void *head)
 {
 	struct disk_head h;
-	struct img *img;
 	int r;
 
 	memcpy(&h, head, sizeof h);
@@ -211,10 +226,9 @@ int img_head_mend(void *head)
 	mend_slots(&h);
 	r = img_sha256(&h, offsetof(struct disk_head, checksum), h.checksum);
 	if (r == 0)
-		r = img_new(&h, sizeof h, &img);
+		r = check_head(&h);
 	if (r < 0)
 		return r;
-	img_free(img);
 	memcpy(head, &h, sizeof h);
 	return 0;
 }

@@ -41,10 +41,10 @@ int img_head_import(void *head, const uint8_t signature[IMG_SIGNATURE_BYTES],
 int img_head_merge(void *head, const void *other) _must_check_;
 
 /*
- * A HEAD whose checksum is wrong because it was written in part when a signature was added: what
+ * A head whose checksum is wrong because it was written in part when a signature was added: what
  * the digest covers is whole, the rest is put in order and the checksum made anew.  Half a
  * signature is dropped.  The head is untouched on error.  Errors: as
- * img_new's, among them CHECKSUM where there was nothing to mend.
+ * img_new's or img_pack_new's, among them CHECKSUM where there was nothing to mend.
  */
 int img_head_mend(void *head) _must_check_;
 

@@ -223,14 +223,14 @@ int info_print_json(const char *path, json_t *o)
 	return EXIT_DONE;
 }
 
-static int write_signed_bytes(const struct image_file *f, const char *path)
+int info_write_signed_bytes(const void *bytes, const char *path)
 {
 	struct output out;
 	int r = output_open(path, &out);
 
 	if (r != EXIT_DONE)
 		return r;
-	r = output_write(&out, img_signed_bytes(f->img), IMG_SIGNED_BYTES);
+	r = output_write(&out, bytes, IMG_SIGNED_BYTES);
 	if (r == EXIT_DONE)
 		r = output_commit(&out);
 	output_close(&out);
@@ -243,7 +243,8 @@ static int show(struct image_file *f, const struct arguments *a)
 	int r = count_zeros(f, &n);
 
 	if (r == EXIT_DONE && a->signed_bytes_path)
-		r = write_signed_bytes(f, a->signed_bytes_path);
+		r = info_write_signed_bytes(img_signed_bytes(f->img),
+					    a->signed_bytes_path);
 	if (r != EXIT_DONE)
 		return r;
 	if (a->json)
@@ -267,11 +268,8 @@ static int run_info(int argc, char **argv)
 	r = image_look(a.path, &f);
 	if (r != EXIT_DONE)
 		return r;
-	if (pack_matches(&f)) {
-		r = a.signed_bytes_path
-			    ? tool_fail(a.path, "--signed-bytes is for images; 'pack "
-						"--key' signs a hot pack")
-			    : pack_info_show(&f, a.json);
+	if (hot_table_is_pack(&f)) {
+		r = pack_info_show(&f, a.json, a.signed_bytes_path);
 	} else {
 		r = image_load(&f);
 		if (r == EXIT_DONE)

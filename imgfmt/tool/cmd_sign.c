@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_sign.c - hydroot-image sign: one more signature, in place
+ * cmd_sign.c - hydroot-image sign: one more signature of an image or hot pack, in place
  *
- * HEAD is the first block of the file and is written with one aligned write of that
+ * HEAD, or PACK HEAD, is the first block of the file and is written with one aligned write of that
  * block; the file keeps its inode, which other names or a web server may hold.  Killed,
  * we leave the old HEAD or the new one.  When the power fails, a disk with sectors of less
  * than 4096 bytes may keep parts of both: no reader takes that, since the checksum is
  * wrong, and the next `sign` mends it, since what the digest covers is the same in both.
- * Nothing else of the image changes, and neither does its digest.
+ * Nothing else of the file changes, and neither does its digest.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <sys/file.h>
 
 #include "imgfmt/sign.h"
-#include "imgfmt/tool/image_file.h"
+#include "imgfmt/tool/hot_table.h"
 #include "imgfmt/tool/signing.h"
 #include "imgfmt/tool/tool.h"
 
@@ -54,7 +54,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 	if (a->public_key_path && !a->import_path)
 		return tool_usage("sign", "--public-key goes with --import only");
 	if (argc - optind != 1)
-		return tool_usage("sign", "give one IMAGE");
+		return tool_usage("sign", "give one IMAGE or PACK");
 	a->path = argv[optind];
 	return EXIT_DONE;
 }
@@ -110,21 +110,29 @@ static int add_imported(const struct arguments *a, void *head)
 	return r < 0 ? fail_import(a, r) : EXIT_DONE;
 }
 
-/* The HEAD of now: another `sign` may have added to it since the image was opened. */
-static int read_head(const char *path, int fd, void *head)
+static int check_head(const void *head, bool is_pack)
 {
-	struct img *img;
+	struct img_pack *pack = NULL;
+	struct img *img = NULL;
+	int r = is_pack ? img_pack_new(head, IMG_PACK_HEAD_BYTES, &pack)
+			: img_new(head, IMG_HEAD_BYTES, &img);
+
+	img_pack_free(pack);
+	img_free(img);
+	return r;
+}
+
+/* The head of now: another `sign` may have added to it since the file was opened. */
+static int read_head(const char *path, int fd, bool is_pack, void *head)
+{
 	int r;
 
 	if (flock(fd, LOCK_EX) < 0)
 		return tool_fail_errno(path, "cannot lock");
 	if (pread(fd, head, IMG_HEAD_BYTES, 0) != IMG_HEAD_BYTES)
 		return tool_fail_errno(path, "cannot read");
-	r = img_new(head, IMG_HEAD_BYTES, &img);
-	if (r < 0)
-		return tool_fail(path, "%s", img_strerror(r));
-	img_free(img);
-	return EXIT_DONE;
+	r = check_head(head, is_pack);
+	return r < 0 ? tool_fail(path, "%s", img_strerror(r)) : EXIT_DONE;
 }
 
 static int write_head(const char *path, int fd, const void *head)
@@ -139,7 +147,7 @@ static int write_head(const char *path, int fd, const void *head)
 	return EXIT_DONE;
 }
 
-/* What a crash of an earlier `sign` left behind; any other fault is image_open's to name. */
+/* What a crash of an earlier `sign` left behind; any other fault is open_checked's to name. */
 static int mend_head(const char *path)
 {
 	_Alignas(IMG_HEAD_BYTES) uint8_t head[IMG_HEAD_BYTES];
@@ -153,19 +161,59 @@ static int mend_head(const char *path)
 	return write_head(path, fd, head);
 }
 
-static int add_signature(struct image_file *f, void *arguments)
+static int add_signature(const struct image_file *f, bool is_pack,
+			 const struct arguments *a)
 {
-	const struct arguments *a = arguments;
 	_Alignas(IMG_HEAD_BYTES) uint8_t head[IMG_HEAD_BYTES];
 	cleanup_fd int fd = open(f->path, O_RDWR | O_CLOEXEC);
 	int r;
 
 	if (fd < 0)
 		return tool_fail_errno(f->path, "cannot write");
-	r = read_head(f->path, fd, head);
+	r = read_head(f->path, fd, is_pack, head);
 	if (r == EXIT_DONE)
 		r = a->key_path ? add_with_key(a, head) : add_imported(a, head);
 	return r == EXIT_DONE ? write_head(f->path, fd, head) : r;
+}
+
+/* Head and table: nobody is to put a name under what is damaged. */
+static int check_pack(const struct image_file *f)
+{
+	struct img_pack *pack = NULL;
+	struct img_hot *hot = NULL;
+	int r = hot_table_pack(f, &pack);
+
+	if (r == EXIT_DONE)
+		r = hot_table_of_pack(f, pack, NULL, &hot);
+	img_hot_free(hot);
+	img_pack_free(pack);
+	return r;
+}
+
+static int open_checked(const char *path, struct image_file *f, bool *ret_is_pack)
+{
+	int r = image_look_local(path, f);
+
+	if (r != EXIT_DONE)
+		return r;
+	*ret_is_pack = hot_table_is_pack(f);
+	r = *ret_is_pack ? check_pack(f) : image_load(f);
+	if (r != EXIT_DONE)
+		image_close(f);
+	return r;
+}
+
+static int sign(const struct arguments *a)
+{
+	struct image_file f;
+	bool is_pack = false;
+	int r = open_checked(a->path, &f, &is_pack);
+
+	if (r != EXIT_DONE)
+		return r == EXIT_REFUSED ? EXIT_FAILED : r;
+	r = add_signature(&f, is_pack, a);
+	image_close(&f);
+	return r;
 }
 
 static int run_sign(int argc, char **argv)
@@ -175,13 +223,13 @@ static int run_sign(int argc, char **argv)
 
 	if (r == EXIT_DONE)
 		r = mend_head(a.path);
-	return r == EXIT_DONE ? image_with(a.path, add_signature, &a) : r;
+	return r == EXIT_DONE ? sign(&a) : r;
 }
 
 const struct command cmd_sign = {
 	"sign",
 	"Usage: hydroot-image sign --key=FILE IMAGE\n"
-	"Add a signature to an image, in place; its digest stays the same.\n\n"
+	"Add a signature to an image or a hot pack, in place; its digest stays the same.\n\n"
 	"       hydroot-image sign --import=SIGNATURE [--public-key=FILE] IMAGE\n\n"
 	"  --key=FILE            Ed25519 private key in PEM, as 'keygen' makes them\n"
 	"  --import=SIGNATURE    64 bytes, made elsewhere over 'info --signed-bytes'\n"

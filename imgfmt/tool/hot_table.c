@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 
+#include "imgfmt/ondisk.h"
 #include "imgfmt/tool/tool.h"
 
 static int read_hot_table(const struct image_file *f, uint64_t src_off, uint64_t n_bytes,
@@ -51,6 +52,15 @@ int hot_table_count(const struct image_file *f, struct hot_table_counts *ret)
 	ret->raw_bytes = hot_table_raw_bytes(hot);
 	img_hot_free(hot);
 	return EXIT_DONE;
+}
+
+bool hot_table_is_pack(const struct image_file *f)
+{
+	struct disk_pack head;
+
+	return f->file_bytes >= sizeof head &&
+	       image_read(f, 0, &head, sizeof head) == EXIT_DONE &&
+	       memcmp(head.magic, DISK_PACK_MAGIC, sizeof head.magic) == 0;
 }
 
 int hot_table_pack(const struct image_file *f, struct img_pack **ret)

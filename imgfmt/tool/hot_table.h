@@ -21,6 +21,9 @@ struct hot_table_counts {
 int hot_table_count(const struct image_file *f,
 		    struct hot_table_counts *ret) _must_check_;
 
+/* Does what image_look opened begin as a hot pack?  Prints nothing. */
+bool hot_table_is_pack(const struct image_file *f);
+
 /* PACK HEAD of a side file that image_look opened, and the file's length, checked. */
 int hot_table_pack(const struct image_file *f, struct img_pack **ret) _must_check_;
 

@@ -264,7 +264,7 @@ static int open_file(const char *path, struct image_file *f)
 	return EXIT_DONE;
 }
 
-int image_open(const char *path, const struct image_trust *trust, struct image_file *ret)
+int image_look_local(const char *path, struct image_file *ret)
 {
 	struct image_file f = {.path = path, .fd = -1};
 	int r;
@@ -272,8 +272,22 @@ int image_open(const char *path, const struct image_trust *trust, struct image_f
 	if (http_is_url(path))
 		return tool_fail(path, "only 'info' takes a URL; download it first");
 	r = open_file(path, &f);
-	if (r == EXIT_DONE)
-		r = load(&f, trust);
+	if (r != EXIT_DONE) {
+		image_close(&f);
+		return r;
+	}
+	*ret = f;
+	return EXIT_DONE;
+}
+
+int image_open(const char *path, const struct image_trust *trust, struct image_file *ret)
+{
+	struct image_file f;
+	int r = image_look_local(path, &f);
+
+	if (r != EXIT_DONE)
+		return r;
+	r = load(&f, trust);
 	if (r != EXIT_DONE) {
 		image_close(&f);
 		return r;

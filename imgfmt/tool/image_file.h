@@ -45,6 +45,8 @@ void image_close(struct image_file *f);
  * checks the tables.
  */
 int image_look(const char *path, struct image_file *ret) _must_check_;
+/* The same, but a URL is refused. */
+int image_look_local(const char *path, struct image_file *ret) _must_check_;
 int image_load(struct image_file *f) _must_check_;
 
 int image_read(const struct image_file *f, uint64_t src_off, void *buf,

@@ -17,10 +17,14 @@ void info_set_number(json_t *to, const char *key, uint64_t n);
 /* Takes o.  Prints; returns an exit code. */
 int info_print_json(const char *path, json_t *o) _must_check_;
 
-/* Does what image_look opened begin as a hot pack?  Prints nothing. */
-bool pack_matches(const struct image_file *f);
+/* The IMG_SIGNED_BYTES that signatures are over, into a new file.  As above. */
+int info_write_signed_bytes(const void *bytes, const char *path) _must_check_;
 
-/* Its head and table, checked, on standard output; returns an exit code. */
-int pack_info_show(const struct image_file *f, bool json) _must_check_;
+/*
+ * Head and table of a pack, checked, on standard output, and its signed bytes into a file
+ * unless that is NULL.  As above.
+ */
+int pack_info_show(const struct image_file *f, bool json,
+		   const char *signed_bytes_path) _must_check_;
 
 #endif

@@ -8,18 +8,8 @@
 
 #include <inttypes.h>
 
-#include "imgfmt/ondisk.h"
 #include "imgfmt/tool/hot_table.h"
 #include "imgfmt/tool/tool.h"
-
-bool pack_matches(const struct image_file *f)
-{
-	struct disk_pack head;
-
-	return f->file_bytes >= sizeof head &&
-	       image_read(f, 0, &head, sizeof head) == EXIT_DONE &&
-	       memcmp(head.magic, DISK_PACK_MAGIC, sizeof head.magic) == 0;
-}
 
 static void print_digest(const char *what, const uint8_t digest[IMG_DIGEST_BYTES])
 {
@@ -82,7 +72,7 @@ static json_t *make_json(const struct img_pack *pack, const struct img_hot *hot)
 	return o;
 }
 
-int pack_info_show(const struct image_file *f, bool json)
+int pack_info_show(const struct image_file *f, bool json, const char *signed_bytes_path)
 {
 	struct img_pack *pack = NULL;
 	struct img_hot *hot = NULL;
@@ -90,6 +80,9 @@ int pack_info_show(const struct image_file *f, bool json)
 
 	if (r == EXIT_DONE)
 		r = hot_table_of_pack(f, pack, NULL, &hot);
+	if (r == EXIT_DONE && signed_bytes_path)
+		r = info_write_signed_bytes(img_pack_signed_bytes(pack),
+					    signed_bytes_path);
 	if (r == EXIT_DONE && json)
 		r = info_print_json(f->path, make_json(pack, hot));
 	else if (r == EXIT_DONE)
