@@ -42,7 +42,23 @@ flipped() { # OFFSET: one byte of x.hri turned round
 attach trust2 --public-key="$T/good.pub" --digest="$digest" --min-version=5 "$(nginx_url web x.hri)" 2>"$T/attach"
 assert "the bytes" cmp -n 3000000 "$T/fs" "$device"
 refute "a warning about trust" grep -q 'not authenticated' "$T/attach"
+refute "a warning about trust in the status" grep -q 'not authenticated' <(status_key trust2 '.warnings[]')
 hydroot detach trust2
+# Either of the two is enough; a version number alone is not, and of an image that nobody vouches for that is said.
+for trust in --public-key="$T/good.pub" --digest="$digest"; do
+	attach trust2 "$trust" "$(nginx_url web x.hri)" 2>"$T/attach"
+	refute "a warning with $trust" grep -q 'not authenticated' "$T/attach" <(status_key trust2 '.warnings[]')
+	hydroot detach trust2
+done
+for trust in --min-version=5 --fill=now; do
+	attach trust2 "$trust" "$(nginx_url web x.hri)" 2>"$T/attach"
+	assert_contains "on standard error" 'hydrootd: trust2: image: not authenticated: anybody .*: set digest= or public-key=' \
+		"$T/attach"
+	assert_contains "in the log" 'image: not authenticated: ' /run/hydroot/trust2/log
+	status_key trust2 '.warnings[]' >"$T/warnings"
+	assert_contains "in the status" '^image: not authenticated: .*: set digest= or public-key=$' "$T/warnings"
+	hydroot detach trust2
+done
 
 refused 'HEAD: refused: no signature.* key id [0-9a-f]{16}; signed by [0-9a-f]{16}' x.hri \
 	--public-key="$T/other.pub"
