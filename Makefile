@@ -154,8 +154,7 @@ place = sed '$(PLACES)' $(2) >$(DESTDIR)$(3) && chmod $(1) $(DESTDIR)$(3)
 install-initramfs-tools:
 	$(INSTALL) -d $(addprefix $(DESTDIR)$(INITRAMFSTOOLSDIR)/,hooks conf-hooks.d scripts/init-premount)
 	$(call place,755,initramfs/initramfs-tools/hooks/hydroot,$(INITRAMFSTOOLSDIR)/hooks/hydroot)
-	$(INSTALL) -m 644 initramfs/initramfs-tools/conf-hooks.d/hydroot \
-		$(DESTDIR)$(INITRAMFSTOOLSDIR)/conf-hooks.d
+	$(call place,644,initramfs/initramfs-tools/conf-hooks.d/hydroot,$(INITRAMFSTOOLSDIR)/conf-hooks.d/hydroot)
 	$(INSTALL) -m 644 initramfs/initramfs-tools/scripts/hydroot $(DESTDIR)$(INITRAMFSTOOLSDIR)/scripts
 	$(INSTALL) -m 755 initramfs/initramfs-tools/scripts/init-premount/hydroot \
 		$(DESTDIR)$(INITRAMFSTOOLSDIR)/scripts/init-premount

@@ -74,12 +74,29 @@ hb_network_scripts()
 	done
 }
 
+# hydroot.conf as variables, for eval.
+hb_print_config()
+{
+	[ ! -f "$hb_conf/hydroot.conf" ] ||
+		"$(hb_program hydrootd)" --print-config --cmdline=/dev/null --conf="$hb_conf/hydroot.conf"
+}
+
+# What is a secret whatever its mode is: passwords and the key of a certificate.
+hb_secret_files()
+{
+	hb_text=$(hb_print_config 2>/dev/null)
+	(
+		eval "$hb_text"
+		for hb_file in "${hydroot_cert_key:-}" "${hydroot_credentials:-}"; do
+			[ ! -f "$hb_file" ] || echo "$hb_file"
+		done
+	)
+}
+
 # The files that a configuration names: certificates, keys, credentials.
 hb_named_files()
 {
-	[ -f "$hb_conf/hydroot.conf" ] || return 0
-	hb_text=$("$(hb_program hydrootd)" --print-config --cmdline=/dev/null \
-		--conf="$hb_conf/hydroot.conf") || return
+	hb_text=$(hb_print_config) || return
 	(
 		eval "$hb_text"
 		for hb_file in "${hydroot_public_key:-}" "${hydroot_ca:-}" "${hydroot_cert:-}" \
@@ -117,12 +134,16 @@ hb_transport_files()
 	done
 }
 
-# Is there something in it that not everybody may read?  Then the initramfs must be so too.
+# Is there something in it that not everybody may read?  Then the initramfs must be so too.  Of those that
+# list configurations only that of initramfs-tools has to ask: dracut's and mkinitcpio's images always are.
 hb_has_secrets()
 {
-	hb_configuration 2>/dev/null | while read -r hb_file; do
-		find -L "$hb_file" ! -perm -o=r
-	done | grep -q .
+	{
+		hb_configuration 2>/dev/null | while read -r hb_file; do
+			find -L "$hb_file" ! -perm -o=r
+		done
+		hb_secret_files
+	} | grep . >/dev/null
 }
 
 # What modules.list says, by its own reader; class:net stands for all drivers of network cards.

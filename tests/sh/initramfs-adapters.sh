@@ -39,6 +39,30 @@ chmod 644 "$tmp/etc"/* "$tmp/own-ca.pem"
 if hb_has_secrets; then fail "secrets are seen where there are none"; fi
 chmod 600 "$tmp/etc/credentials"
 hb_has_secrets || fail "a secret is not seen"
+
+# initramfs-tools is told so by the conf-hook, wherever the secret lies: by its mode, or by what it is for.
+umask_of_mkinitramfs()
+{
+	(
+		UMASK=
+		# shellcheck source=initramfs/initramfs-tools/conf-hooks.d/hydroot
+		. "$tmp/d/usr/share/initramfs-tools/conf-hooks.d/hydroot"
+		echo "${UMASK:-none} $BUSYBOX"
+	)
+}
+umasks() { [ "$(umask_of_mkinitramfs)" = "$1 y" ] || fail "$2: UMASK is $(umask_of_mkinitramfs)"; }
+umasks 0077 "a secret in /etc/hydroot"
+rm "$tmp/etc/credentials"
+umasks none "no secret"
+echo key >"$tmp/private.pem"
+chmod 600 "$tmp/private.pem"
+echo "cert-key=$tmp/private.pem" >>"$tmp/etc/hydroot.conf"
+umasks 0077 "a key that only its owner may read, elsewhere"
+chmod 644 "$tmp/private.pem"
+umasks 0077 "a key that everybody may read"
+rm "$tmp/private.pem"
+printf 'ca=%s\n' "$tmp/own-ca.pem" >"$tmp/etc/hydroot.conf"
+umasks none "a certificate"
 hb_modules_to_load | grep -qx fuse || fail "fuse is not loaded"
 hb_modules_to_load | grep -qx ext4 && fail "ext4 is loaded at once"
 hb_modules | grep -qx class:net || fail "no network drivers"
