@@ -24,15 +24,16 @@ if [ -e "$hr_lib/net.sh" ]; then
 fi
 
 hr_interfaces=${hr_interfaces:-/run/hydroot/.interfaces} # over which the boot goes, one a line
+hr_aside=${hr_aside:-/run/hydroot/.aside}
 hr_hook_dirs=${hr_hook_dirs:-/lib/hydroot/hooks /etc/hydroot/hooks.d}
 
 # --- beginning ----------------------------------------------------------------------------------
 
-# Is the root of this boot hydroot's?  Says nothing.
+# Is the root of this boot hydroot's?  Says nothing of the configuration.
 hr_is_ours()
 {
 	eval "$(hydrootd --print-config 2>/dev/null)"
-	hr_is_true "${hydroot_is_root:-0}"
+	hr_claims_root
 }
 
 # Reads the configuration; 1 when the root of this boot is not hydroot's.
@@ -41,7 +42,7 @@ hr_config()
 	hr_text=$(hydrootd --print-config 2>"$hr_console")
 	hr_status=$?
 	eval "$hr_text"
-	hr_is_true "${hydroot_is_root:-0}" || return 1
+	hr_claims_root || return 1
 	[ "$hr_status" = 0 ] || hr_fail "configuration: see above"
 	if hr_is_true "${hydroot_debug:-}"; then
 		set -x
@@ -51,16 +52,27 @@ hr_config()
 hr_begin()
 {
 	hr_say "start: kernel $(uname -r)"
-	hr_is_kdump && hr_stand_aside
 	hr_clock
 }
 
-# A crashed kernel's memory is to be saved, by a hook at the stage kdump or by nobody.
+hr_claims_root()
+{
+	hr_is_true "${hydroot_is_root:-0}" || return 1
+	if hr_is_kdump; then
+		hr_stand_aside
+		return 1
+	fi
+}
+
+# A crashed kernel's memory is to be saved, by whatever the initramfs has for it, or by a hook at the stage
+# kdump.  Once, whoever asks; hydroot does nothing more in this boot.
 hr_stand_aside()
 {
+	[ ! -e "$hr_aside" ] || return 0
+	mkdir -p "${hr_aside%/*}"
+	true >"$hr_aside"
 	hr_print "/proc/vmcore: a crash kernel: hydroot stands aside"
 	hr_stage kdump
-	hr_end reboot
 }
 
 # A dead battery gives 1970, before every certificate's first day.

@@ -13,6 +13,7 @@ for file in initramfs/dracut/50hydroot/*.sh; do
 		"$file" >"$T/lib/$(basename "$file")"
 done
 cat >"$T/lib/boot.sh" <<END
+hr_aside=$T/run/hydroot/.aside
 call() { echo "\$*" >>$T/calls; }
 hr_is_ours() { call hydrootd; hydroot_n_ip=0; [ -e $T/ours ]; }
 hr_config() { hr_is_ours; }

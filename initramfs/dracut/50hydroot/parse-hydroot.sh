@@ -33,6 +33,22 @@ hydroot_neednet()
 	END
 }
 
+# Whoever saves the memory of a crashed kernel needs a boot that goes on: dracut ends one whose root nobody knows,
+# and systemd does when it cannot mount what root= says.
+hydroot_kdump()
+{
+	if [ -z "${rootok:-}" ]; then
+		root=hydroot
+		rootok=1
+	fi
+	if [ -n "${DRACUT_SYSTEMD:-}" ]; then
+		mkdir -p /run/systemd/system/sysroot.mount.d
+		printf '[Unit]\nConditionPathExists=!/proc/vmcore\n' \
+			>/run/systemd/system/sysroot.mount.d/hydroot.conf
+		systemctl daemon-reload
+	fi
+}
+
 # root=hydroot:URL, or root=hydroot with the URL in the configuration.
 if [ ! -e /run/hydroot/.claimed ] && hr_config; then
 	hr_begin
@@ -46,4 +62,6 @@ if [ ! -e /run/hydroot/.claimed ] && hr_config; then
 		unset netroot
 	fi
 	echo '[ -e /run/hydroot/.mounted ]' >"$hookdir/initqueue/finished/hydroot.sh"
+elif [ -e "$hr_aside" ]; then
+	hydroot_kdump
 fi
