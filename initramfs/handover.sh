@@ -22,6 +22,7 @@ hr_prepare_handover()
 		hr_keep_networkd "$hr_if"
 		hr_keep_network_manager "$hr_if"
 		hr_keep_lease "$hr_if"
+		hr_make_last "$hr_if"
 	done
 	hr_keep_names_of_hosts "${2:-}"
 	hr_keep_ifupdown
@@ -213,6 +214,35 @@ hr_keep_lease()
 		esac
 	END
 	chmod 755 "$hr_run/hydroot/.tools/lease"
+}
+
+# An address that an initramfs system has set with a lifetime would end while the root still comes over it, unless
+# the root has a networkd that renews it.  What a change does not name is set to its default: a lifetime to for ever.
+hr_make_last()
+{
+	ip -o addr show dev "$1" scope global 2>/dev/null | while read -r _ _ hr_family hr_address hr_rest; do
+		case $hr_family:$hr_rest in
+		inet6:*mngtmpaddr* | inet6:*'flags 100'*) ! hr_hears_routers "$1" || continue ;;
+		esac
+		case " $hr_rest " in
+		*' dynamic '*) ;;
+		*) continue ;;
+		esac
+		hr_words=
+		case $hr_rest in metric*) hr_words=${hr_rest#metric } hr_words="metric ${hr_words%% *}" ;; esac
+		case $hr_rest in *noprefixroute*) hr_words="$hr_words noprefixroute" ;; esac
+		# shellcheck disable=SC2086 # a list of words
+		ip addr change "$hr_address" dev "$1" $hr_words 2>/dev/null ||
+			hr_warn "$1: $hr_address: may end before the root is resident: its lifetime cannot be changed"
+	done
+}
+
+# Does the kernel renew addresses by router advertisements there?
+hr_hears_routers()
+{
+	hr_accepts=0
+	{ read -r hr_accepts <"/proc/sys/net/ipv6/conf/$1/accept_ra"; } 2>/dev/null || :
+	[ "$hr_accepts" != 0 ]
 }
 
 # A root at DIR that has no resolv.conf at all gets that of the boot.
