@@ -112,8 +112,12 @@ hr_modules()
 	while read -r hr_name; do
 		modprobe -q "$hr_name" 2>/dev/null
 	done <"$hr_lib/modules"
-	# No hardware asks for IP over InfiniBand.
-	[ ! -d /sys/class/infiniband ] || modprobe -q ib_ipoib 2>/dev/null
+}
+
+# No hardware asks for IP over InfiniBand.  After the drivers of the hardware, before the network.
+hr_infiniband()
+{
+	[ ! -d "${hr_sys:-/sys}/class/infiniband" ] || modprobe -q ib_ipoib 2>/dev/null
 }
 
 # --- network ------------------------------------------------------------------------------------
@@ -135,6 +139,7 @@ hr_wants_network()
 hr_network()
 {
 	hr_stage pre-network
+	hr_infiniband
 	! hr_wants_network || net_up || hr_network_failed=$hr_error
 }
 

@@ -42,12 +42,15 @@ assert_equal "asked once" hydrootd "$(calls)"
 rm "$T/calls"
 for file in hydroot-settled hydroot-timeout hydroot-pivot; do hook $file.sh; done
 refute "something is started in a boot of another root" test -e "$T/calls"
+rule=$T/run/udev/rules.d/61-hydroot-infiniband.rules
+refute "udev hears of a boot of another root" test -e "$rule"
 
 # Ours: nothing before there is an address, then all of it once.
 touch "$T/ours"
 hook parse-hydroot.sh
 assert_contains "the root is claimed" '^root=hydroot netroot=hydroot:$' "$T/said"
 assert_contains "a network is asked for" '^DHCP=yes$' "$T/run/systemd/network/90-hydroot.network"
+assert_contains "IP over InfiniBand" '"infiniband", RUN\{builtin\}\+="kmod load ib_ipoib"$' "$rule"
 assert "dracut waits for it" test -e "$T/hooks/initqueue/finished/hydroot.sh"
 hook hydroot-settled.sh
 refute "mounted without an address" grep -q ^boot "$T/calls"
@@ -59,6 +62,7 @@ assert_equal "mounted once" "boot /sysroot " "$(grep ^boot "$T/calls")"
 hook hydroot-pivot.sh
 assert_contains "left" '^leave /sysroot$' "$T/calls"
 refute "the profile for all is left behind" test -e "$T/run/systemd/network/90-hydroot.network"
+refute "the rule is left behind" test -e "$rule"
 
 # No address in time: on with a reason.
 rm "$T/addressed" "$T/run/hydroot/.mounted" "$T/calls"

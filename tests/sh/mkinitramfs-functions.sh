@@ -162,6 +162,15 @@ asked 'looked' "net_seconds() { echo \$((now = \${now:-0} + 1)); }; net_deadline
 
 assert_equal "nobody reaches it" a "$(choose 'net_reaches() { false; }')"
 
+# IP over InfiniBand is loaded once there is such hardware: after coldplug, and before the network.
+mkdir -p "$T/sys/class/infiniband"
+coldplug="eval \"\$(sed -n '/^hr_coldplug()/,/^}/p' initramfs/standalone/init)\"; find() { :; }; hr_stage() { :; }
+	modprobe() { [ \$# != 2 ] || echo \$2; }; net_up() { echo up; }"
+asked ib_ipoib "$coldplug; hr_sys=$T/sys; hr_coldplug"
+asked '' "$coldplug; hr_sys=$T/none; hr_coldplug"
+asked 'ib_ipoib
+up' "$coldplug; hr_sys=$T/sys; hr_network"
+
 # Where writes go.
 asked none 'hr_overlay_kind ext4'
 asked tmpfs 'hr_overlay_kind erofs'

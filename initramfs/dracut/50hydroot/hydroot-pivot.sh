@@ -4,7 +4,7 @@
 #
 # hydroot-pivot.sh - pre-pivot hook: what the root needs to know of this boot
 #
-# The profile for all interfaces was for this initramfs only.
+# The profile for all interfaces and the rule of udev were for this initramfs only.
 
 if [ -e /run/hydroot/.mounted ]; then
 	(
@@ -12,5 +12,5 @@ if [ -e /run/hydroot/.mounted ]; then
 		hr_is_ours
 		hr_leave "${NEWROOT:-/sysroot}"
 	)
-	rm -f /run/systemd/network/90-hydroot.network
+	rm -f /run/systemd/network/90-hydroot.network /run/udev/rules.d/61-hydroot-infiniband.rules
 fi

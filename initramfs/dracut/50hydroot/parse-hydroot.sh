@@ -14,6 +14,10 @@ hydroot_neednet()
 	mkdir -p /etc/cmdline.d
 	echo 'rd.neednet=1' >/etc/cmdline.d/50-hydroot.conf
 	netroot=hydroot:${hydroot_url:-}
+	# No hardware asks for IP over InfiniBand; its drivers come later than this, by udev.
+	mkdir -p /run/udev/rules.d
+	echo 'ACTION=="add", SUBSYSTEM=="infiniband", RUN{builtin}+="kmod load ib_ipoib"' \
+		>/run/udev/rules.d/61-hydroot-infiniband.rules
 	[ "${hydroot_n_ip:-0}" = 0 ] || return 0
 	mkdir -p /run/systemd/network
 	# BOOTIF's interface only, where it is given.
