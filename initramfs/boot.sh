@@ -122,10 +122,15 @@ hr_infiniband()
 
 # --- network ------------------------------------------------------------------------------------
 
-# An image on a local disk needs no network, unless ip= or vlan= asks for one.
+# An image on a local disk needs no network, unless ip= or vlan= asks for one; rd.neednet= has the last word on that,
+# but none on an image that comes over the network.
 hr_wants_network()
 {
-	[ "$((${hydroot_n_ip:-0} + ${hydroot_n_vlan:-0}))" = 0 ] || return 0
+	case ${hydroot_rd_neednet:-} in
+	'') [ "$((${hydroot_n_ip:-0} + ${hydroot_n_vlan:-0}))" = 0 ] || return 0 ;;
+	0 | n | no | off) ;;
+	*) return 0 ;;
+	esac
 	for hr_url in ${hydroot_servers:-http:}; do
 		case $hr_url in
 		file:* | /*) ;;

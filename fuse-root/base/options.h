@@ -95,6 +95,7 @@ struct options {
 	unsigned n_vlan;
 	char panic[16];
 	char rd_break[64];
+	char rd_neednet[16];
 	bool rd_shell;
 
 	unsigned n_warnings;

@@ -39,6 +39,7 @@ static const struct standard_key standard_keys[] = {
 	{"BOOTIF", ONE(bootif)},
 	{"panic", ONE(panic)},
 	{"rd.break", ONE(rd_break)},
+	{"rd.neednet", ONE(rd_neednet)},
 	{"ip", MANY(ip)},
 	{"ifname", MANY(ifname)},
 	{"nameserver", MANY(nameserver)},

@@ -103,6 +103,7 @@ static void print_standard(const struct options *o)
 	option_print_var("panic", o->panic);
 	option_print_var("rd-break", o->rd_break);
 	option_print_number("rd-shell", o->rd_shell);
+	option_print_var("rd-neednet", o->rd_neednet);
 }
 
 static void print_network(const struct options *o)

@@ -137,6 +137,16 @@ target '2001:db8::1 80' 'http://[2001:db8::1]/i'
 target 'p 3128' 'http://h/i' 'http://p:3128'
 target '' 'file:///x'
 
+# Who needs a network: an image on the network, whatever is said; of others that for which it is asked.
+wants() { asked "$1" "hydroot_servers=$2; $3; hr_wants_network; echo \$?"; }
+wants 0 http://h/i :
+wants 0 http://h/i hydroot_rd_neednet=0
+wants 1 file:///d/i :
+wants 0 file:///d/i hydroot_n_ip=1
+wants 0 file:///d/i hydroot_rd_neednet=1
+wants 1 file:///d/i 'hydroot_n_ip=1 hydroot_rd_neednet=0'
+wants 0 '"file:///d/i nfs://h/d/i"' hydroot_rd_neednet=0
+
 # Of two interfaces the one that reaches the server; with one there is no choice to make.
 choose() # SETTINGS
 {

@@ -58,7 +58,7 @@ static void cmdline_of_a_boot(void **state _unused_)
 			"rd.hydroot.server=http://b/i.hri rd.hydroot.mode=stream "
 			"rd.hydroot.rate=10Mbit rd.hydroot.debug rd.hydroot.server=https://c/i.hri "
 			"rootflags=noatime,x=\"y\" nameserver=10.0.0.1 nameserver=10.0.0.2 "
-			"BOOTIF=01-52-54-00-12-34-56 panic=30 rd.break rw rd.shell=0 "
+			"BOOTIF=01-52-54-00-12-34-56 panic=30 rd.break rw rd.shell=0 rd.neednet=0 "
 			"root=hydroot:http://[2001:db8::1]:8080/a=b,c:d.hri?x=1&y=2\n"),
 		0);
 	assert_true(o.is_root);
@@ -77,6 +77,7 @@ static void cmdline_of_a_boot(void **state _unused_)
 	assert_int_equal(o.n_nameserver, 2);
 	assert_string_equal(o.panic, "30");
 	assert_string_equal(o.rd_break, "1");
+	assert_string_equal(o.rd_neednet, "0");
 	assert_int_equal(o.n_warnings, 0);
 }
 
