@@ -49,6 +49,14 @@ hr_config()
 	fi
 }
 
+# The kernel's `quiet`, for an initramfs system that does not hand it on.
+hr_heed_quiet()
+{
+	case " $(cat "${hr_cmdline:-/proc/cmdline}") " in
+	*' quiet '*) hr_quiet=1 ;;
+	esac
+}
+
 hr_begin()
 {
 	hr_say "start: kernel $(uname -r)"

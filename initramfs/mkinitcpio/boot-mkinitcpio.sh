@@ -11,6 +11,8 @@
 PATH=${PATH:-/usr/sbin:/usr/bin}:/usr/lib/hydroot/bin
 . /usr/lib/hydroot/boot.sh
 
+hr_heed_quiet
+
 hydroot_mount()
 {
 	hr_begin
