@@ -87,6 +87,21 @@ assert_contains "the mode of a file" '^-rwxr-x--- .* usr/bin/tool$' <(cpio -tv -
 echo 'cert-key=/etc/x/y' >"$T/names-key"
 build "$T/named" --conf "$T/names-key" --add-file "$T/key:/etc/x/y"
 assert_equal "mode with a named key" 600 "$(stat -c %a "$T/named")"
+assert_equal "message" "" "$(cat "$T/out")"
+
+# A file that the configuration names and that is not there is said.
+printf '%s\n' '# ca=/comment' ' ca = "/etc/x/ca.pem"' cert=0 credentials=/etc/x/passwords cert-key=/etc/x/y >"$T/names-more"
+build "$T/missing" --conf "$T/names-more" --add-file "$T/key:/etc/x/y"
+assert_equal "messages" "hydroot-mkinitramfs: $T/names-more: ca=/etc/x/ca.pem: not in the initramfs: add it by --add-file
+hydroot-mkinitramfs: $T/names-more: credentials=/etc/x/passwords: not in the initramfs: add it by --add-file" \
+	"$(cat "$T/out")"
+
+# Hooks of this host.
+mkdir -p "$T/etc/hooks.d"
+echo 'true' >"$T/etc/hooks.d/save"
+build "$T/hooks"
+contents "$T/hooks" >"$T/list"
+has "$T/list" etc/hydroot/hooks.d/save
 
 # Hooks for transports are those of this host, with what they call.
 mkdir -p "$T/etc/transport.d"
