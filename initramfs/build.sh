@@ -150,6 +150,20 @@ hb_has_secrets()
 hb_modules()
 {
 	hints_names "$hb_share/modules.list"
+	! hb_names_nfs || hints_names "$hb_share/modules.list" nfs
+}
+
+# Does hydroot.conf name an image at nfs://?
+hb_names_nfs()
+{
+	hb_text=$(hb_print_config 2>/dev/null)
+	(
+		eval "$hb_text"
+		case " ${hydroot_servers:-} ${hydroot_fallback:-}" in
+		*' nfs://'*) ;;
+		*) exit 1 ;;
+		esac
+	)
 }
 
 hb_modules_to_load()

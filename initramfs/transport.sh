@@ -57,11 +57,11 @@ hr_mount_transport()
 	return 1
 }
 
-# The kernel's NFS takes text options, but an address instead of a name.  A server that goes away later
+# The kernel's NFS takes text options, but an address instead of a name, and asks for the module of each version itself.  A server that goes away later
 # must end in an error after 30 s, so that hydrootd can turn to another.
 hr_mount_nfs()
 {
-	modprobe -q -a nfs nfsv4 nfsv3 2>/dev/null
+	modprobe -q nfs 2>/dev/null
 	hr_address=$(hr_resolve "$hr_host")
 	if [ -z "$hr_address" ]; then
 		hr_error="$hr_host: no address is known by that name"

@@ -16,6 +16,7 @@ struct arguments {
 	char root[256]; /* "" for / */
 	const char *kernel; /* "" for the running one */
 	char lists[PATH_MAX];
+	const char *transport; /* "" or one that has rows of its own */
 	bool json;
 	unsigned mode, store; /* FOR_ bits: what the exit status is about */
 };
@@ -31,6 +32,7 @@ static void print_help(void)
 	     "  --lists=DIR       where modules.list and features.list are\n"
 	     "  --mode=MODE       exit status of hybrid (default), full or stream\n"
 	     "  --store=STORE     with zram (default), memory or disk\n"
+	     "  --transport=nfs   what images at nfs:// need, too\n"
 	     "  --json            one JSON object\n"
 	     "  --help, --version\n"
 	     "\n"
@@ -62,6 +64,16 @@ static unsigned take_use(const char *option, unsigned among)
 	return use;
 }
 
+static bool take_transport(const char **ret)
+{
+	*ret = optarg;
+	if (strcmp(optarg, "nfs") == 0)
+		return true;
+	fprintf(stderr, "hydroot-check: --transport=%s: wrong value: accepted: nfs\n",
+		optarg);
+	return false;
+}
+
 static bool take_path(const char *option, size_t n, char *ret, size_t ret_bytes)
 {
 	if (snprintf(ret, ret_bytes, "%.*s", (int)n, optarg) < (int)ret_bytes)
@@ -89,6 +101,8 @@ static bool take_option(struct arguments *a, int c)
 		return (a->mode = take_use("mode", FOR_MODES));
 	case 's':
 		return (a->store = take_use("store", FOR_STORES));
+	case 't':
+		return take_transport(&a->transport);
 	case 'j':
 		a->json = true;
 		return true;
@@ -113,6 +127,7 @@ static int parse_arguments(struct arguments *a, int argc, char **argv)
 		{"lists", required_argument, NULL, 'l'},
 		{"mode", required_argument, NULL, 'm'},
 		{"store", required_argument, NULL, 's'},
+		{"transport", required_argument, NULL, 't'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -165,7 +180,8 @@ static int check(const struct arguments *a)
 	struct report report = {0};
 	int status = 1;
 
-	if (list_read(&list, a->lists) || kernel_read(&kernel, a->root, a->kernel) ||
+	if (list_read(&list, a->lists, a->transport) ||
+	    kernel_read(&kernel, a->root, a->kernel) ||
 	    report_make(&report, &list, &kernel))
 		goto out;
 	if (!a->json)
@@ -183,7 +199,8 @@ out:
 
 int main(int argc, char **argv)
 {
-	struct arguments a = {.kernel = "", .mode = FOR_HYBRID, .store = FOR_ZRAM};
+	struct arguments a = {
+		.kernel = "", .mode = FOR_HYBRID, .store = FOR_ZRAM, .transport = ""};
 	int r = parse_arguments(&a, argc, argv);
 
 	if (r)

@@ -106,7 +106,8 @@ static bool parse_row(struct row *row, char *line, bool is_module)
 	    !parse_uses(uses, &row->uses))
 		return false;
 	if (is_module) {
-		if (!next_word(&rest) || !next_word(&rest))
+		row->when = next_word(&rest);
+		if (!row->when || !next_word(&rest))
 			return false;
 	} else {
 		row->tests = next_word(&rest);
@@ -114,8 +115,15 @@ static bool parse_row(struct row *row, char *line, bool is_module)
 	return parse_reason(rest, row);
 }
 
+/* Not of a transport that nobody asked for. */
+static bool is_wanted(const struct row *row, const char *transport)
+{
+	return !row->when || strcmp(row->when, "load") == 0 ||
+	       strcmp(row->when, "ship") == 0 || strcmp(row->when, transport) == 0;
+}
+
 static int add_row(struct list *list, const char *path, unsigned n_line, const char *line,
-		   bool is_module)
+		   bool is_module, const char *transport)
 {
 	struct row *rows = reallocarray(list->rows, list->n + 1, sizeof *rows);
 
@@ -128,7 +136,10 @@ static int add_row(struct list *list, const char *path, unsigned n_line, const c
 	if (!copy)
 		return -ENOMEM;
 	if (parse_row(&rows[list->n], copy, is_module)) {
-		list->n++;
+		if (is_wanted(&rows[list->n], transport))
+			list->n++;
+		else
+			free(copy);
 		return 0;
 	}
 	free(copy);
@@ -137,7 +148,8 @@ static int add_row(struct list *list, const char *path, unsigned n_line, const c
 	return -EINVAL;
 }
 
-static int read_file(struct list *list, const char *dir, const char *name, bool is_module)
+static int read_file(struct list *list, const char *dir, const char *name, bool is_module,
+		     const char *transport)
 {
 	cleanup_free char *line = NULL;
 	char path[512];
@@ -156,16 +168,16 @@ static int read_file(struct list *list, const char *dir, const char *name, bool 
 	}
 	for (unsigned n = 1; !r && getline(&line, &room, f) > 0; n++) {
 		if (line[0] != '#' && line[strspn(line, blanks)])
-			r = add_row(list, path, n, line, is_module);
+			r = add_row(list, path, n, line, is_module, transport);
 	}
 	return r;
 }
 
-int list_read(struct list *list, const char *dir)
+int list_read(struct list *list, const char *dir, const char *transport)
 {
-	int r = read_file(list, dir, "modules.list", true);
+	int r = read_file(list, dir, "modules.list", true, transport);
 
-	return r ? r : read_file(list, dir, "features.list", false);
+	return r ? r : read_file(list, dir, "features.list", false, transport);
 }
 
 void list_fini(struct list *list)

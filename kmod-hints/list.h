@@ -36,6 +36,7 @@ struct row {
 	enum need need;
 	unsigned uses; /* FOR_ bits */
 	const char *config; /* of a module, else NULL */
+	const char *when; /* of a module, else NULL */
 	const char *tests; /* of a feature, else NULL */
 	const char *reason; /* what it is for */
 	const char *remedy; /* or "" */
@@ -46,8 +47,11 @@ struct list {
 	size_t n;
 };
 
-/* Append DIR/modules.list and DIR/features.list.  -errno; a fault is said on stderr. */
-int list_read(struct list *list, const char *dir) _must_check_;
+/*
+ * Append DIR/modules.list and DIR/features.list; rows for one transport only when that
+ * is `transport`.  -errno; a fault is said on stderr.
+ */
+int list_read(struct list *list, const char *dir, const char *transport) _must_check_;
 void list_fini(struct list *list);
 
 enum answer row_judge(const struct row *row, const struct kernel *k);

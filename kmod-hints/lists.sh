@@ -8,16 +8,17 @@
 # drivers of network cards, to which each builder has its own way (`instmods =drivers/net`,
 # `auto_add_modules net`, hints_net_drivers …).
 
-# hints_names LIST [ship|load]: the names of all modules, or of those with that `when`
+# hints_names LIST [ship|load|nfs]: the names of the modules of every initramfs, or of those with that `when`
 hints_names()
 {
-	awk -v when="${2:-}" '!/^#/ && NF && (when == "" || $5 == when) { print $1 }' "$1"
+	awk -v when="${2:-}" '!/^#/ && NF && (when == "" ? $5 == "ship" || $5 == "load" : $5 == when) {
+		print $1 }' "$1"
 }
 
-# hints_required LIST: NAME FOR of the modules without which something does not work
+# hints_required LIST: NAME FOR of the modules of every initramfs without which something does not work
 hints_required()
 {
-	awk '!/^#/ && $3 == "required" && $1 !~ /:/ { print $1, $4 }' "$1"
+	awk '!/^#/ && $3 == "required" && $1 !~ /:/ && ($5 == "ship" || $5 == "load") { print $1, $4 }' "$1"
 }
 
 # hints_options LIST: lines for /etc/modprobe.d

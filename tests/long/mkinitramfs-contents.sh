@@ -21,7 +21,7 @@ echo 'hydroot_onfail_delay=1' >"$T/hook"
 empty_module() { mkdir -p "$(dirname "$1")" && printf '' | cc -x c -c -o "$1" -; }
 
 for m in fs/fuse/fuse drivers/block/loop drivers/net/virtio_net drivers/md/dm-mod \
-	drivers/net/ethernet/intel/e1000 mm/zsmalloc sound/beep; do
+	drivers/net/ethernet/intel/e1000 mm/zsmalloc sound/beep fs/nfs/nfs fs/nfs/nfsv4; do
 	empty_module "$modules/kernel/$m.ko"
 done
 empty_module "$modules/kernel/drivers/block/zram.ko"
@@ -34,6 +34,8 @@ kernel/drivers/md/dm-mod.ko:
 kernel/drivers/net/ethernet/intel/e1000.ko:
 kernel/mm/zsmalloc.ko:
 kernel/sound/beep.ko:
+kernel/fs/nfs/nfs.ko:
+kernel/fs/nfs/nfsv4.ko: kernel/fs/nfs/nfs.ko
 kernel/drivers/block/zram.ko.zst: kernel/mm/zsmalloc.ko
 END
 echo kernel/net/packet/af_packet.ko >"$modules/modules.builtin"
@@ -62,6 +64,7 @@ for f in init usr/sbin/hydrootd usr/bin/busybox usr/sbin/modprobe usr/bin/udhcpc
 	has "$T/list" "$f"
 done
 has_not "$T/list" "$in_modules/sound/beep.ko"
+has_not "$T/list" "$in_modules/fs/nfs/nfs.ko"
 assert_equal "message" "" "$(cat "$T/out")"
 
 mkdir "$T/tree"
@@ -95,6 +98,15 @@ build "$T/missing" --conf "$T/names-more" --add-file "$T/key:/etc/x/y"
 assert_equal "messages" "hydroot-mkinitramfs: $T/names-more: ca=/etc/x/ca.pem: not in the initramfs: add it by --add-file
 hydroot-mkinitramfs: $T/names-more: credentials=/etc/x/passwords: not in the initramfs: add it by --add-file" \
 	"$(cat "$T/out")"
+
+# What images at nfs:// need: by an option, or where the configuration names one.
+build "$T/nfs" --modules nfs
+contents "$T/nfs" >"$T/list"
+has "$T/list" "$in_modules/fs/nfs/nfsv4.ko"
+echo ' server = nfs://h/d/i.hri' >"$T/names-nfs"
+build "$T/nfs" --conf "$T/names-nfs"
+contents "$T/nfs" >"$T/list"
+has "$T/list" "$in_modules/fs/nfs/nfsv4.ko"
 
 # Hooks of this host.
 mkdir -p "$T/etc/hooks.d"

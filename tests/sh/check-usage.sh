@@ -27,6 +27,14 @@ assert_contains "modes" '^hydroot-check: --mode=zram: wrong value: accepted: hyb
 expect_exit 2 hydroot-check --root "$root" --store=tape
 assert_contains "stores" '^hydroot-check: --store=tape: wrong value: accepted: zram, memory, disk' "$T/out"
 
+# What a transport needs is asked for by its name only.
+refute "NFS is missed" jq -e '.missing[] | select(.subject | startswith("nfs"))' <(hydroot-check --root "$root" --json)
+expect_exit 1 hydroot-check --root "$root" --transport=nfs --json
+assert_equal "NFS is missed" "nfs true nfsv4 false nfsv3 false" "$(jq -r '.missing[] |
+	select(.subject | startswith("nfs")) | "\(.subject) \(.required)"' "$T/out" | xargs)"
+expect_exit 2 hydroot-check --root "$root" --transport=tape
+assert_contains "transports" '^hydroot-check: --transport=tape: wrong value: accepted: nfs' "$T/out"
+
 expect_exit 0 hydroot-check --help
 assert_contains "help" '^usage: hydroot-check' "$T/out"
 expect_exit 0 hydroot-check --version

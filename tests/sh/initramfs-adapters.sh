@@ -66,6 +66,12 @@ umasks none "a certificate"
 hb_modules_to_load | grep -qx fuse || fail "fuse is not loaded"
 hb_modules_to_load | grep -qx ext4 && fail "ext4 is loaded at once"
 hb_modules | grep -qx class:net || fail "no network drivers"
+if hb_modules | grep -q '^nfs'; then fail "NFS in every initramfs"; fi
+for line in url=nfs://h/d/i.hri server=nfs://h/d/i.hri 'fallback=nfs://h/d/i.hri'; do
+	printf '%s\n' url=http://h/i.hri "$line" >"$tmp/etc/hydroot.conf"
+	[ "$(hb_modules | grep ^nfs | xargs)" = "nfs nfsv4 nfsv3" ] || fail "no NFS for $line"
+done
+printf 'ca=%s\n' "$tmp/own-ca.pem" >"$tmp/etc/hydroot.conf"
 hb_module_options | grep -qx 'options loop hw_queue_depth=1024' || fail "loop's option is missing"
 hb_programs >"$tmp/programs"
 grep -qx ".*/sbin/hydrootd /usr/sbin/hydrootd" "$tmp/programs" || fail "$(cat "$tmp/programs")"

@@ -15,13 +15,16 @@ for name in fuse loop dm_mod zram zstd 8021q bonding ib_ipoib mlx5_ib; do
 done
 assert_equal "classes" class:net "$(grep : "$T/names")"
 assert_equal "names that stand twice" "" "$(sort "$T/names" | uniq -d)"
-assert_equal "rows and names" "$(grep -c '^[a-z0-9]' $list)" "$(wc -l <"$T/names")"
+assert_equal "for nfs:// only" "nfs nfsv4 nfsv3" "$(ask "hints_names $list nfs" | xargs)"
+refute "NFS is in every initramfs" grep -q ^nfs "$T/names"
+assert_equal "rows and names" "$(grep -c '^[a-z0-9]' $list)" "$(($(wc -l <"$T/names") + 3))"
 
 assert_equal "what is loaded" "fuse loop dm_mod zram af_packet" \
 	"$(ask "hints_names $list load" | tr '\n' ' ' | sed 's/ $//')"
 assert_equal "options" "options loop hw_queue_depth=1024" "$(ask "hints_options $list")"
 ask "hints_required $list" >"$T/required"
 assert_contains "required" '^fuse hybrid,stream$' "$T/required"
+refute "NFS is required" grep -q ^nfs "$T/required"
 
 dir=$(echo tests/fixtures/roots/6.1-debian/lib/modules/*)
 ask "hints_net_drivers $dir" >"$T/drivers"

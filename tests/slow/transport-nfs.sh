@@ -32,7 +32,7 @@ stop_ganesha() { kill -9 "$ganesha"; wait "$ganesha" 2>/dev/null || true; }
 mounts() { guest "$1" 60 'grep -E " nfs4? " /proc/*/mountinfo 2>/dev/null | sort -u -k 5,5' || true; } # NAME
 
 sh initramfs/standalone/hydroot-mkinitramfs --kernel="$(cat "$IMAGES/base/kernel")" --root="$IMAGES/base/tree" --drivers=virtio \
-	--modules=nfs,nfsv4,nfsv3 --daemon="$BUILD/hydrootd" --hook=tests/boot/tools.hook --output="$T/nfs.img"
+	--modules=nfs --daemon="$BUILD/hydrootd" --hook=tests/boot/tools.hook --output="$T/nfs.img"
 url=nfs://$GUEST_HOST/images/debian.hri
 
 start_ganesha
