@@ -134,6 +134,18 @@ hb_transport_files()
 	done
 }
 
+# SRC DST: what the rescue system has besides where somebody may come in, by the keys in authorized_keys.
+hb_rescue_programs()
+{
+	[ -f "$hb_conf/authorized_keys" ] || return 0
+	hb_file=$(command -v dropbear) || hb_file=$(hb_first /usr/sbin/dropbear) || {
+		echo "hydroot: $hb_conf/authorized_keys: nobody answers: dropbear is not installed" >&2
+		return 0
+	}
+	echo "$hb_file /usr/sbin/dropbear"
+	! hb_file=$(command -v busybox) || echo "$hb_file /usr/bin/busybox"
+}
+
 # Is there something in it that not everybody may read?  Then the initramfs must be so too.  Of those that
 # list configurations only that of initramfs-tools has to ask: dracut's and mkinitcpio's images always are.
 hb_has_secrets()

@@ -545,10 +545,25 @@ hr_start_ssh()
 		return
 	fi
 	mkdir -p /etc/dropbear
+	hr_take_ssh_keys
 	if dropbear -R -s -j -k; then
 		hr_has_ssh=1
 		hr_print "onfail=rescue: ssh answers"
 	fi
+}
+
+# Those of /etc/hydroot become root's, where an adapter has put them; not every initramfs knows root.
+hr_take_ssh_keys()
+{
+	[ -e /etc/hydroot/authorized_keys ] || return 0
+	grep -qs '^root:' /etc/passwd || echo 'root:x:0:0:root:/root:/bin/sh' >>/etc/passwd
+	[ -e /etc/shells ] || echo /bin/sh >/etc/shells
+	hr_home=$(sed -n 's/^root:.*:\([^:]*\):[^:]*$/\1/p' /etc/passwd)
+	mkdir -p "$hr_home/.ssh"
+	chmod go-w "$hr_home"
+	chmod 700 "$hr_home/.ssh"
+	cat /etc/hydroot/authorized_keys >>"$hr_home/.ssh/authorized_keys"
+	chmod 600 "$hr_home/.ssh/authorized_keys"
 }
 
 hr_shell()

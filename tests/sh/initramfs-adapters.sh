@@ -100,6 +100,7 @@ mkinitcpio() # SYSTEMD
 			add_systemd_unit() { add_call unit "$@"; }
 		fi
 		modinfo() { [ "$3" != nls_ascii ]; }
+		# shellcheck disable=SC2030
 		PATH=$tmp/bin:$PATH
 		# shellcheck source=initramfs/mkinitcpio/install/hydroot
 		. "$tmp/d/usr/lib/initcpio/install/hydroot"
@@ -132,7 +133,7 @@ dracut() # DRACUTBASEDIR
 		export initdir moddir srcmods dracutbasedir
 		rm -rf "$tmp/i" "$tmp/calls"
 		mkdir -p "$initdir/usr/lib/hydroot" "$initdir/etc"
-		inst_binary() { [ -f "$1" ] || fail "inst_binary $*"; }
+		inst_binary() { [ -f "$1" ] || fail "inst_binary $*"; echo "binary $*" >>"$tmp/calls"; }
 		inst_library() { [ -f "$1" ] || fail "inst_library $*"; }
 		inst_libdir_file() { :; }
 		inst_simple() { [ -f "$1" ] || fail "inst_simple $*"; echo "file ${2:-$1}" >>"$tmp/calls"; }
@@ -158,3 +159,18 @@ done
 if grep -qE '^module (=|iwlwifi|mac80211|vcan|can)' "$tmp/calls"; then fail "dracut: no wired driver"; fi
 dracut "$tmp/new"
 grep -qx initqueue "$tmp/depends" || fail "dracut: initqueue is a module, but not asked for"
+
+# ssh in the rescue system: where there are keys, and dropbear.
+if grep -q '/dropbear$' "$tmp/calls"; then fail "dracut: dropbear without keys"; fi
+echo key >"$tmp/etc/authorized_keys"
+printf '#!/bin/sh\n' >"$tmp/bin/dropbear"
+chmod 755 "$tmp/bin/dropbear"
+# shellcheck disable=SC2031 # it is, on purpose
+PATH=$tmp/bin:$PATH
+dracut "$tmp/new"
+for line in "binary $tmp/bin/dropbear /usr/sbin/dropbear" "binary $tmp/bin/busybox /usr/bin/busybox" \
+	"file $tmp/etc/authorized_keys"; do
+	grep -qx "$line" "$tmp/calls" || fail "dracut: no $line"
+done
+mkinitcpio busybox
+grep -qx "binary $tmp/bin/dropbear /usr/sbin/dropbear" "$tmp/calls" || fail "mkinitcpio: no dropbear"

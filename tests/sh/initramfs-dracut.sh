@@ -69,6 +69,16 @@ rm "$T/addressed" "$T/run/hydroot/.mounted" "$T/calls"
 hook hydroot-timeout.sh
 assert_contains "the reason" '^boot /sysroot network: no interface got an address' "$T/calls"
 
+# In the rescue system dracut's network may come up later: it is said once.
+for when in before after; do
+	[ $when = before ] || echo eth0 >"$T/addressed"
+	dash -c "getarg() { :; }; getargbool() { false; }; . $T/lib/hydroot-lib.sh; hr_print() { echo \"\$*\"; }
+		hr_network_failed=why; hr_rescue_network; hr_rescue_network" >"$T/rescue.$when"
+done
+assert_equal "without an address" "" "$(cat "$T/rescue.before")"
+assert_equal "with an address" "onfail=rescue: the network is up" "$(cat "$T/rescue.after")"
+rm "$T/addressed"
+
 # An image on a disk needs none.
 rm -r "$T/run/hydroot" "$T/calls"
 touch "$T/local"

@@ -118,6 +118,19 @@ for seconds in 0 1 9 10 11 59 60 61 69 70 71 120 600; do
 	says "waits $seconds" "^end reboot after $seconds\$"
 done
 
+# ssh in the rescue system: keys of /etc/hydroot become root's, once.
+mkdir -p "$T/etc/hydroot" "$T/root"
+echo 'ssh-ed25519 AAAA me' >"$T/etc/hydroot/authorized_keys"
+sed "s|/etc/|$T/etc/|g; s|:/root:|:$T/root:|; s|>/etc/shells|>$T/etc/shells|" initramfs/lib.sh >"$T/lib.sh"
+chmod 777 "$T/root"
+busybox sh -c ". $T/lib.sh; hr_console=$T/console; dropbear() { echo \"dropbear \$*\"; }
+	hr_start_ssh; hr_start_ssh" >"$T/out"
+assert_equal "dropbear" "dropbear -R -s -j -k" "$(cat "$T/out")"
+assert_contains "root" "^root:x:0:0:root:$T/root:/bin/sh\$" "$T/etc/passwd"
+assert_contains "shells" '^/bin/sh$' "$T/etc/shells"
+assert_equal "keys" 'ssh-ed25519 AAAA me' "$(cat "$T/root/.ssh/authorized_keys")"
+assert_equal "modes" "755 700 600" "$(stat -c %a "$T/root" "$T/root/.ssh" "$T/root/.ssh/authorized_keys" | xargs)"
+
 # A crash kernel.
 assert_equal "kdump" "0 1" "$(busybox sh -c ". initramfs/lib.sh
 	hr_vmcore=/proc/self/stat; hr_is_kdump; a=\$?; hr_vmcore=$T/none; hr_is_kdump; echo \$a \$?")"

@@ -24,6 +24,15 @@ hr_shell()
 	emergency_shell -n hydroot "hydroot: leave the shell to go on"
 }
 
+# While the rescue system waits: dracut's network may have come up meanwhile.
+hr_rescue_network()
+{
+	if [ -n "${hr_network_failed:-}" ] && hr_take_network; then
+		hr_network_failed=
+		hr_print "onfail=rescue: the network is up"
+	fi
+}
+
 # Once there is an address, where one is needed.
 hydroot_try()
 {
