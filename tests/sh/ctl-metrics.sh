@@ -77,6 +77,11 @@ assert_equal "state of b" 0 "$(sample 'hydroot_state{name="b",state="cached"}')"
 assert_equal "large numbers are exact" 4503599627370497 "$(sample 'hydroot_wire_bytes_total{name="a"}')"
 assert_equal "fill" 3 "$(sample 'hydroot_fetched_bytes_total{name="b",class="fill"}')"
 assert_equal "ahead" 9 "$(sample 'hydroot_fetched_bytes_total{name="b",class="ahead"}')"
+# shellcheck disable=SC2013 # words
+for class in $(sed -n 's/^hydroot_fetched_bytes_total{name="a",class="\(.*\)"}.*/\1/p' "$T/out"); do
+	assert_contains "the manual page on the class $class" "^\.Ql $class [,.]$" \
+		<(sed -n '/^\.It Cm fetched_bytes_total/,/^\.It Cm wire/p' fuse-root/hydroot.8)
+done
 assert_equal "bucket" 6 "$(sample 'hydroot_demand_wait_seconds_bucket{name="a",le="0.000512"}')"
 assert_equal "last bucket" 7 "$(sample 'hydroot_demand_wait_seconds_bucket{name="a",le="+Inf"}')"
 assert_equal "count" 7 "$(sample 'hydroot_demand_wait_seconds_count{name="a"}')"
