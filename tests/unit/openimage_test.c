@@ -192,15 +192,13 @@ static void wrong_key_is_named(void **state _unused_)
 	assert_null(strstr(why, "unknown"));
 }
 
-static int open_for(const char *architecture)
+/* An image whose META has MORE, members with a comma behind each. */
+static int open_with_meta(const char *more)
 {
 	char meta[200];
 	int err;
 
-	snprintf(meta, sizeof meta,
-		 "{\"architecture\":\"%s\",\"filesystem\":\"ext4\","
-		 "\"version_number\":7}",
-		 architecture);
+	snprintf(meta, sizeof meta, "{%s\"version_number\":7}", more);
 	source_free(source);
 	testimage_free(&image);
 	testimage_meta = meta;
@@ -212,6 +210,34 @@ static int open_for(const char *architecture)
 	if (err == 0)
 		openimage_close(&opened);
 	return err;
+}
+
+static int open_for(const char *architecture)
+{
+	char more[120];
+
+	snprintf(more, sizeof more, "\"architecture\":\"%s\",\"filesystem\":\"ext4\",",
+		 architecture);
+	return open_with_meta(more);
+}
+
+/* An image that lists none may be for any; the refusal names both and the way out. */
+static void another_kernel(void **state _unused_)
+{
+	static const char two[] =
+		"\"filesystem\":\"ext4\",\"kernels\":[\"5.10.0\",\"6.1.0-9\"],";
+
+	trust.kernel = "6.1.0-9";
+	assert_int_equal(open_with_meta(two), 0);
+	trust.kernel = "6.1.0";
+	assert_int_equal(open_with_meta(two), -EKEYREJECTED);
+	assert_string_equal(why,
+			    "META: refused: the image is for kernel 5.10.0, 6.1.0-9, "
+			    "this is 6.1.0: boot that, or kernel-check=warn");
+	assert_int_equal(open_with_meta("\"filesystem\":\"ext4\","), 0);
+	/* kernel-check=warn and off, and any attach but a boot's. */
+	trust.kernel = NULL;
+	assert_int_equal(open_with_meta(two), 0);
 }
 
 static void another_architecture(void **state _unused_)
@@ -274,6 +300,7 @@ int main(void)
 		T(wrong_digest_is_named_and_asked_for),
 		T(wrong_key_is_named),
 		T(another_architecture),
+		T(another_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
