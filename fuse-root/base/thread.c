@@ -24,7 +24,7 @@ int thread_start(pthread_t *ret, const char *name, void *(*body)(void *), void *
 	PTHREAD_OK(pthread_attr_init(&attr));
 	PTHREAD_OK(pthread_attr_setstacksize(&attr, STACK_BYTES));
 	sigfillset(&all);
-	/* What a filter of system calls refuses comes as this; blocked, it would end the process. */
+	/* What a filter refuses comes as this; blocked, it would end the process. */
 	sigdelset(&all, SIGSYS);
 	PTHREAD_OK(pthread_sigmask(SIG_SETMASK, &all, &old));
 	err = pthread_create(ret, &attr, body, arg);

@@ -2,8 +2,8 @@
 /*
  * evict.h - throws away of a store what came from the image and was used least recently
  *
- * Goes by a list of the oldest, which is made anew when it is used up.  Of a chunk that was written to
- * the other blocks leave.  One thread.
+ * Goes by a list of the oldest, which is made anew when it is used up.  Of a chunk that was
+ * written to the other blocks leave.  One thread.
  */
 #ifndef ENGINE_EVICT_H
 #define ENGINE_EVICT_H
@@ -36,8 +36,8 @@ struct evicted {
 };
 
 /*
- * Throw away about n_bytes.  None: nothing can leave; what is in use for a moment is waited for, some
- * milliseconds.  A store that will not discard is logged once.
+ * Throw away about n_bytes.  None: nothing can leave; what is in use for a moment is waited for,
+ * some milliseconds.  A store that will not discard is logged once.
  */
 void evict_some(struct evict *e, uint64_t n_bytes, struct evicted *ret);
 

@@ -2,8 +2,8 @@
 /*
  * net_blame.h - what a failed transfer is put down to, in words for the console
  *
- * Each line names the address and the way out, where there is one.  x->name learns on the way whether its
- * addresses are to be looked up anew.
+ * Each line names the address and the way out, where there is one.  x->name learns on the way
+ * whether its addresses are to be looked up anew.
  */
 #ifndef SOURCE_NET_BLAME_H
 #define SOURCE_NET_BLAME_H

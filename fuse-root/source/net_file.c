@@ -64,8 +64,9 @@ static bool fail(struct httpcheck_verdict *ret, enum transport_fault fault,
 }
 
 /*
- * Of a network filesystem even the length may not come.  Not by lseek: that locks the open file, and
- * who waits for the one that hangs would be reported as hung.  Of a block device fstat knows none.
+ * Of a network filesystem even the length may not come.  Not by lseek: that locks the open file,
+ * and who waits for the one that hangs would be reported as hung.  Of a block device fstat knows
+ * none.
  */
 static off_t length_of(int fd)
 {

@@ -802,8 +802,8 @@ static void sandboxed_process_works(void **state)
 }
 
 /*
- * A name server at 127.0.0.1 + n that takes questions and never answers; -1: not privileged enough for
- * one.
+ * A name server at 127.0.0.1 + n that takes questions and never answers; -1: not privileged enough
+ * for one.
  */
 static int silent_name_server_at(unsigned n)
 {
