@@ -46,7 +46,8 @@ guest g 60 'printf "[Match]\nName=*\n[Network]\nDHCP=yes\n" >/etc/systemd/networ
 	systemctl start systemd-networkd && sleep 2 && systemctl restart systemd-networkd' ||
 	fail "systemd-networkd does not start"
 goes_on "the network service was restarted"
-assert_equal "who configures eth0" unmanaged "$(guest g 60 'networkctl list --no-legend eth0' | awk '{ print $5 }')"
+guest g 60 'networkctl status --no-pager eth0' >"$T/networkctl"
+assert_contains "what eth0 is configured by" 'Network File: /run/systemd/network/00-hydroot-eth0.network' "$T/networkctl"
 guest g 60 'ip -o -4 addr show dev eth0 | awk "{ print \$4 }" | cmp - /run/address.before' || fail "eth0 has another address"
 
 waiting() { tr -d '\r' <"$T/g.console" | grep -a 'hydrootd: root: waiting for http://.* reads wait' || true; }
