@@ -104,6 +104,20 @@ initramfs_with()
 	(cd "$2" && find . | cpio -o -H newc --quiet -R 0:0) >>"$1"
 }
 
+# tools_for_guest FOLDER PROGRAM...: FOLDER/tools.tar, programs that the guest's image has not, with their libraries in lib/
+tools_for_guest()
+{
+	local folder=$1 program path
+	shift
+	mkdir -p "$T/tools/lib"
+	for program in "$@"; do
+		path=$(command -v "$program")
+		cp "$path" "$T/tools/"
+		ldd "$path" | grep -o '/[^ ]*' | xargs -I '{}' cp -n '{}' "$T/tools/lib/"
+	done
+	tar -C "$T/tools" -cf "$folder/tools.tar" .
+}
+
 guest_runs() { kill -0 "${guest_pid[$1]}" 2>/dev/null; }
 
 stop_guest() { end_process "${guest_pid[$1]}"; }

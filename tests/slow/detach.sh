@@ -10,14 +10,9 @@
 requires root qemu-system-x86_64 nginx jq hydrootd mke2fs
 tests/image.sh all
 
-mkdir -p "$T/www/tools/lib" "$T/tree"
+mkdir -p "$T/www" "$T/tree"
 ln -s "$IMAGES/served/good/debian.hri" "$T/www/debian.hri"
-for program in hydrootd hydroot; do
-	path=$(command -v $program)
-	cp "$path" "$T/www/tools/"
-	ldd "$path" | grep -o '/[^ ]*' | xargs -I '{}' cp -n '{}' "$T/www/tools/lib/"
-done
-tar -C "$T/www/tools" -cf "$T/www/tools.tar" .
+tools_for_guest "$T/www" hydrootd hydroot
 head -c 20000000 /dev/urandom >"$T/tree/file"
 mke2fs -q -t ext4 -b 4096 -m 0 -d "$T/tree" "$T/small.ext4" 64M
 "$TOP/build/hydroot-image" build "$T/small.ext4" "$T/www/small.hri" 2>/dev/null

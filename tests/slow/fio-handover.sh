@@ -11,15 +11,9 @@
 requires root qemu-system-x86_64 nginx jq fio mkfs.xfs xfs_repair hydrootd
 tests/image.sh all
 
-# What the guest needs and its image has not: fio, xfs_repair, hydrootd, each with its libraries.
-mkdir -p "$T/www/tools/lib"
+mkdir -p "$T/www"
 ln -s "$IMAGES/served/good/debian.hri" "$T/www/debian.hri"
-for program in fio xfs_repair hydrootd hydroot; do
-	path=$(command -v $program)
-	cp "$path" "$T/www/tools/"
-	ldd "$path" | grep -o '/[^ ]*' | xargs -I '{}' cp -n '{}' "$T/www/tools/lib/"
-done
-tar -C "$T/www/tools" -cf "$T/www/tools.tar" .
+tools_for_guest "$T/www" fio xfs_repair hydrootd hydroot
 # An XFS with something to fetch.
 head -c 60000000 /dev/urandom >"$T/ballast"
 printf '/\n0 0\nd--755 0 0\nballast ---644 0 0 %s\n$\n' "$T/ballast" >"$T/proto"
