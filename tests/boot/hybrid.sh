@@ -17,6 +17,7 @@ start_nginx web "$IMAGES/served/good"
 start_hydroot_guest g "$IMAGES/boot/initramfs.img" "http://$GUEST_HOST:${nginx_port[web]}/debian.hri" \
 	rd.hydroot.rate=500K
 wait_login g
+console_has g 'image: not authenticated: .*set digest= or public-key=' || fail "the console does not say that anybody could have made the image"
 at_login=$(nginx_bytes "$(nginx_log web)")
 note "login, $((at_login / 1000000)) of $((image_bytes / 1000000)) MB fetched"
 assert_below "bytes fetched at login" $((image_bytes * 45 / 100)) "$at_login"

@@ -111,6 +111,7 @@ assert_equal "errors of reads through the cache" '' "$(guest g 20 'cat /run/cach
 
 guest_hydroot g 130 'wait root --for=resident --timeout=2m' || fail "not resident in two minutes"
 note "resident"
+assert_equal "what the trace ended by, without anybody saying so" mark "$(guest_status g .trace.ended)"
 assert_no_io_errors g "$hung"
 watchdogs_are_on() { [ "$(guest g 20 'systemctl service-watchdogs')" = yes ]; }
 wait_for 60 "watchdogs of services to be on again" watchdogs_are_on
