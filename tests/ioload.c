@@ -3,21 +3,23 @@
  * ioload.c - reads, writes, zeroes and discards a block device at random, and knows what
  * must be there
  *
- *	ioload DEVICE IMAGE STOP SEED [--read-only]
+ *	ioload DEVICE IMAGE STOP SEED [--read-only | --write-mib=N]
  *
  * Eight threads, each with blocks of its own, O_DIRECT.  A block holds what IMAGE has
- * there until it is written (a pattern of its number and of how often it was written) or
- * discarded or zeroed.  Some writes are to be durable at once, which the kernel asks for by FUA or
- * a flush.  Every read is compared.  Half of the writes go to a few blocks
- * again and again, so that an old write that is done once more, late, is seen.  When the
- * file STOP exists, every block is read once more, and a line says how much was done.
- * Any error or difference ends it at once with exit code 1.
+ * there until it is written (a pattern of its number and of how often it was written),
+ * discarded or zeroed.  Some writes are to be durable at once, which the kernel asks for
+ * by FUA or a flush.  Every read is compared.  Half of the writes go to a few blocks again
+ * and again, so that an old write that is done once more, late, is seen.  With --write-mib
+ * only so much of the device is written to, at its front.  When the file STOP exists,
+ * every block is read once more, and a line says how much was done.  Any error or
+ * difference ends it at once with exit code 1.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +32,7 @@ enum { THREADS = 8, BLOCK_BYTES = 4096, STRIPE = 64, HOT = 4 };
 
 static const uint32_t as_image = 0, zeros = UINT32_MAX;
 static int device_fd, image_fd;
-static uint64_t n_blocks;
+static uint64_t n_blocks, n_writable; /* of these so many at the front are written to */
 static uint32_t
 	*writes; /* of each block: how often it was written, or one of the above */
 static const char *stop_path;
@@ -142,11 +144,13 @@ static uint64_t own_stripe(struct worker *w, uint64_t i)
 static void do_something(struct worker *w)
 {
 	uint64_t what = next_random(w) % 100;
-	uint64_t stripe = own_stripe(w, next_random(w));
+	bool is_read = is_read_only || what < 40;
+	uint64_t n_own = (is_read ? n_blocks : n_writable) / STRIPE / THREADS;
+	uint64_t stripe = own_stripe(w, next_random(w) % n_own);
 	unsigned first = (unsigned)(next_random(w) % STRIPE);
 	unsigned n = (unsigned)(next_random(w) % (STRIPE - first)) + 1;
 
-	if (is_read_only || what < 40) {
+	if (is_read) {
 		read_blocks(w, stripe + first, n);
 	} else if (what < 65) {
 		write_blocks(w, own_stripe(w, 3) + what % HOT, 1,
@@ -187,10 +191,13 @@ int main(int argc, char **argv)
 {
 	static struct worker workers[THREADS];
 	uint64_t n_bytes = 0;
+	unsigned write_mib = 0;
 
 	is_read_only = argc == 6 && strcmp(argv[5], "--read-only") == 0;
-	if (argc != 5 && !is_read_only) {
-		fprintf(stderr, "usage: ioload DEVICE IMAGE STOP SEED [--read-only]\n");
+	if (argc != 5 && !is_read_only &&
+	    (argc != 6 || sscanf(argv[5], "--write-mib=%u", &write_mib) != 1)) {
+		fprintf(stderr, "usage: ioload DEVICE IMAGE STOP SEED "
+				"[--read-only | --write-mib=N]\n");
 		return 2;
 	}
 	device_fd =
@@ -199,7 +206,9 @@ int main(int argc, char **argv)
 	stop_path = argv[3];
 	if (device_fd < 0 || image_fd < 0 || ioctl(device_fd, BLKGETSIZE64, &n_bytes) < 0)
 		die("open", 0);
-	n_blocks = n_bytes / BLOCK_BYTES;
+	n_blocks = n_writable = n_bytes / BLOCK_BYTES;
+	if (write_mib && n_writable > (uint64_t)write_mib * 256)
+		n_writable = (uint64_t)write_mib * 256;
 	writes = calloc(n_blocks, sizeof *writes);
 	if (!writes)
 		die("start", 0);

@@ -33,7 +33,7 @@ budget=$((64 << 20))
 attach skstream --mode=stream --cache=32M "$(nginx_url web test.hri)"
 expect_exit 0 hydroot set skstream cache=$budget rate=500M
 keeper=$(keeper_pid skstream)
-ioload "$device" "$raw" "$T/stop" 11 >"$T/load.log" 2>&1 &
+ioload "$device" "$raw" "$T/stop" 11 --write-mib=24 >"$T/load.log" 2>&1 &
 load=$!
 defer end_process $load
 kill_some "$keeper" 10 $load
@@ -112,13 +112,15 @@ keeper=$(keeper_pid skfile)
 dd if="$device" bs=1M iflag=direct of="$T/copy" status=none &
 load=$!
 defer end_process $load
+kill_serve() { local pid; pid=$(serve_pid "$keeper") && kill -9 "$pid"; }
 for ((i = 0; i < 3; i++)); do
-	kill -9 "$(serve_pid "$keeper")"
-	wait_for 10 "another serving process" serve_pid "$keeper"
+	wait_for 10 "a serving process" kill_serve
+	sleep 0.3
 done
 wait $load || fail "the device could not be read"
 assert "the device" cmp "$T/copy" "$raw"
-expect_exit 0 hydroot resume skfile
+# All that holds data was read: there may be nothing left to fill, and the daemon gone.
+hydroot resume skfile >"$T/out" 2>&1 || true
 expect_exit 0 hydroot wait skfile --for=resident --timeout=90s
 assert "the device, when all of it is there" cmp <(dd if="$device" bs=1M iflag=direct status=none) "$raw"
 expect_exit 0 hydroot detach skfile
