@@ -196,17 +196,13 @@ static void mend_slots(struct disk_head *h)
 		le32_store(h->n_signatures, IMG_SIGNATURES_MAX - 1);
 }
 
-/* Of an image or, when it says that it is one, of a hot pack. */
-static int check_head(const struct disk_head *h)
+int img_head_check(const void *head, bool is_pack)
 {
 	struct img_pack *pack = NULL;
 	struct img *img = NULL;
-	int r;
+	int r = is_pack ? img_pack_new(head, IMG_PACK_HEAD_BYTES, &pack)
+			: img_new(head, IMG_HEAD_BYTES, &img);
 
-	if (memcmp(h->magic, DISK_PACK_MAGIC, sizeof h->magic) == 0)
-		r = img_pack_new(h, sizeof *h, &pack);
-	else
-		r = img_new(h, sizeof *h, &img);
 	img_pack_free(pack);
 	img_free(img);
 	return r;
@@ -226,7 +222,8 @@ int img_head_mend(void *head)
 	mend_slots(&h);
 	r = img_sha256(&h, offsetof(struct disk_head, checksum), h.checksum);
 	if (r == 0)
-		r = check_head(&h);
+		r = img_head_check(&h,
+				   memcmp(h.magic, DISK_PACK_MAGIC, sizeof h.magic) == 0);
 	if (r < 0)
 		return r;
 	memcpy(head, &h, sizeof h);

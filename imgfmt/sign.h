@@ -40,6 +40,9 @@ int img_head_import(void *head, const uint8_t signature[IMG_SIGNATURE_BYTES],
  */
 int img_head_merge(void *head, const void *other) _must_check_;
 
+/* Is it the head of an image, or of a hot pack?  Errors: as img_new's or img_pack_new's. */
+int img_head_check(const void *head, bool is_pack) _must_check_;
+
 /*
  * A head whose checksum is wrong because it was written in part when a signature was added: what
  * the digest covers is whole, the rest is put in order and the checksum made anew.  Half a

@@ -121,13 +121,8 @@ static int check_unclaimed(const char *name, const char *top)
 	char path[KERNEL_NAME_BYTES + 8];
 
 	snprintf(path, sizeof path, "/dev/%s", top);
-	for (unsigned i = 0; i < BLOCKDEV_TRIES; i++) {
-		cleanup_fd int fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
-
-		if (fd >= 0 || errno != EBUSY)
-			return 0;
-		poll(NULL, 0, POLL_MS);
-	}
+	if (blockdev_check_unused(path) != -EBUSY)
+		return 0;
 	log_error("%s: in use: claimed by the kernel: mounted, or part of another device",
 		  name);
 	return -EBUSY;

@@ -66,6 +66,12 @@ unsigned loop_find_over(uint32_t major, uint32_t minor, char (*ret)[LOOP_PATH_BY
 #define BLOCKDEV_TRIES 5u
 #define BLOCKDEV_TRY_MS 100
 
+/*
+ * -EBUSY, after some tries: the kernel has it claimed (mounted, part of another device).
+ * -errno of open.
+ */
+int blockdev_check_unused(const char *path) _must_check_;
+
 /* True when /dev/mapper/control answers; opens it and keeps it open. */
 bool dm_is_available(void);
 /* Map all n_bytes of target onto a new device "hydroot-NAME". */

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <poll.h>
 #include <sys/ioctl.h>
 
 #include "base/log.h"
@@ -158,21 +157,6 @@ bool attachment_is_below_loop(const struct attachment *a, char ret[LOOP_PATH_BYT
 	return true;
 }
 
-/* A loop device lets go only when the last user closes it: see that there is none. */
-static int check_unused(const struct blockdev *loop)
-{
-	int fd = open(loop->path, O_RDONLY | O_EXCL | O_CLOEXEC);
-
-	for (unsigned i = 1; i < BLOCKDEV_TRIES && fd < 0 && errno == EBUSY; i++) {
-		poll(NULL, 0, BLOCKDEV_TRY_MS);
-		fd = open(loop->path, O_RDONLY | O_EXCL | O_CLOEXEC);
-	}
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
-}
-
 /*
  * Cleared first: from then on nobody needs to have it open for it to go.  Newer kernels
  * take the file away with the last close, and the keeper's is one.
@@ -196,7 +180,8 @@ int attachment_close(struct attachment *a)
 	if (a->has_dm && a->dm.path[0])
 		err = dm_remove(a->name);
 	else if (!a->has_dm && a->loop.fd >= 0)
-		err = check_unused(&a->loop);
+		/* It lets go only when the last user closes it: see that there is none. */
+		err = blockdev_check_unused(a->loop.path);
 	if (err < 0)
 		return err;
 	a->dm.path[0] = '\0';

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/loop.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -308,6 +309,20 @@ int loop_change_backing(struct blockdev *loop, int backing_fd)
 	if (c.err < 0)
 		log_error("%s: switch to the store: %s", loop->path, strerror(-c.err));
 	return c.err;
+}
+
+int blockdev_check_unused(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+
+	for (unsigned i = 1; i < BLOCKDEV_TRIES && fd < 0 && errno == EBUSY; i++) {
+		poll(NULL, 0, BLOCKDEV_TRY_MS);
+		fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+	}
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
 }
 
 int blockdev_link(const char *name, const char *path)

@@ -76,11 +76,23 @@ static void doubt_address(struct net_name *name)
 	name->flush = !is_silent;
 }
 
+static void say_not_connected(const struct net_xfer *x, int64_t ms,
+			      struct httpcheck_verdict *ret)
+{
+	net_blame(ret, TRANSPORT_AWAY, "no connection to %s within %" PRId64 " ms",
+		  net_blame_address(x), ms);
+}
+
+static void say_not_resolved(int64_t ms, struct httpcheck_verdict *ret)
+{
+	net_blame(ret, TRANSPORT_AWAY, "the name was not resolved within %" PRId64 " ms",
+		  ms);
+}
+
 void net_blame_probe(struct net_xfer *x, int64_t ms, struct httpcheck_verdict *ret)
 {
 	doubt_address(x->name);
-	net_blame(ret, TRANSPORT_AWAY, "no connection to %s within %" PRId64 " ms",
-		  net_blame_address(x), ms);
+	say_not_connected(x, ms, ret);
 }
 
 void net_blame_lookup(struct net_xfer *x, int64_t ms, struct httpcheck_verdict *ret)
@@ -88,8 +100,7 @@ void net_blame_lookup(struct net_xfer *x, int64_t ms, struct httpcheck_verdict *
 	x->name->silent_ms = clock_ms();
 	x->name->use_last_good = true;
 	x->name->flush = false;
-	net_blame(ret, TRANSPORT_AWAY, "the name was not resolved within %" PRId64 " ms",
-		  ms);
+	say_not_resolved(ms, ret);
 }
 
 static void blame_connect(struct net_xfer *x, struct httpcheck_verdict *ret)
@@ -117,12 +128,9 @@ static void blame_timeout(struct net_xfer *x, struct httpcheck_verdict *ret)
 	x->name->flush = true;
 	x->name->use_last_good = !x->address[0];
 	if (x->address[0] || !net_xfer_needs_lookup(x))
-		net_blame(ret, TRANSPORT_AWAY,
-			  "no connection to %s within %" PRId64 " ms",
-			  net_blame_address(x), ms);
+		say_not_connected(x, ms, ret);
 	else
-		net_blame(ret, TRANSPORT_AWAY,
-			  "the name was not resolved within %" PRId64 " ms", ms);
+		say_not_resolved(ms, ret);
 }
 
 static void blame_cut(const struct net_xfer *x, struct httpcheck_verdict *ret)

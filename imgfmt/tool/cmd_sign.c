@@ -110,18 +110,6 @@ static int add_imported(const struct arguments *a, void *head)
 	return r < 0 ? fail_import(a, r) : EXIT_DONE;
 }
 
-static int check_head(const void *head, bool is_pack)
-{
-	struct img_pack *pack = NULL;
-	struct img *img = NULL;
-	int r = is_pack ? img_pack_new(head, IMG_PACK_HEAD_BYTES, &pack)
-			: img_new(head, IMG_HEAD_BYTES, &img);
-
-	img_pack_free(pack);
-	img_free(img);
-	return r;
-}
-
 /* The head of now: another `sign` may have added to it since the file was opened. */
 static int read_head(const char *path, int fd, bool is_pack, void *head)
 {
@@ -131,7 +119,7 @@ static int read_head(const char *path, int fd, bool is_pack, void *head)
 		return tool_fail_errno(path, "cannot lock");
 	if (pread(fd, head, IMG_HEAD_BYTES, 0) != IMG_HEAD_BYTES)
 		return tool_fail_errno(path, "cannot read");
-	r = check_head(head, is_pack);
+	r = img_head_check(head, is_pack);
 	return r < 0 ? tool_fail(path, "%s", img_strerror(r)) : EXIT_DONE;
 }
 

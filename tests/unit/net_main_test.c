@@ -953,18 +953,37 @@ static void put_system_file(const char *folder, const char *name, const char *te
 	fputs(text, f);
 }
 
+/* A system's root with an empty /etc, in a folder of its own: its fd. */
+static int make_system(char folder[])
+{
+	char path[64];
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof path, "%s/etc", folder);
+	assert_int_equal(mkdir(path, 0755), 0);
+	return open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void remove_system(const char *folder)
+{
+	static const char *const paths[] = {"/etc/hosts", "/etc/resolv.conf", "/etc", ""};
+	char path[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		snprintf(path, sizeof path, "%s%s", folder, paths[i]);
+		(void)!remove(path);
+	}
+}
+
 /* What a system's resolver files say is taken over; a resolv.conf without servers is not. */
 static void names_follow_the_system(void **state)
 {
-	char folder[] = "/tmp/net_main_test.XXXXXX", path[64], command[64];
+	char folder[] = "/tmp/net_main_test.XXXXXX";
 
 	(void)state;
 	if (cfg.root_fd < 0)
 		skip();
-	assert_non_null(mkdtemp(folder));
-	snprintf(path, sizeof path, "%s/etc", folder);
-	assert_int_equal(mkdir(path, 0755), 0);
-	cleanup_fd int system_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int system_fd = make_system(folder);
 	put_system_file(folder, "hosts", "127.0.0.77 image.test\n");
 	put_system_file(folder, "resolv.conf", "nameserver 127.0.0.53\n");
 	assert_int_equal(net_root_update(cfg.root_fd, system_fd), 2);
@@ -982,18 +1001,13 @@ static void names_follow_the_system(void **state)
 	assert_true(finish(1, 0, 3000, &n));
 	source_status(s, &st);
 	assert_string_equal(st.servers[0].address, "127.0.0.1");
-	snprintf(command, sizeof command, "%s/etc/hosts", folder);
-	unlink(command);
-	snprintf(command, sizeof command, "%s/etc/resolv.conf", folder);
-	unlink(command);
-	rmdir(path);
-	rmdir(folder);
+	remove_system(folder);
 }
 
 /* Another network, another name server, while a request waits for the old one. */
 static void name_servers_follow_the_system(void **state)
 {
-	char folder[] = "/tmp/net_main_test.XXXXXX", path[64], command[64];
+	char folder[] = "/tmp/net_main_test.XXXXXX";
 	uint32_t n;
 
 	(void)state;
@@ -1002,10 +1016,7 @@ static void name_servers_follow_the_system(void **state)
 	if (silent < 0 || good < 0 || cfg.root_fd < 0)
 		skip();
 	const pid_t pid = fork_name_server(good);
-	assert_non_null(mkdtemp(folder));
-	snprintf(path, sizeof path, "%s/etc", folder);
-	assert_int_equal(mkdir(path, 0755), 0);
-	cleanup_fd int system_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int system_fd = make_system(folder);
 	use_name_server("nameserver 127.0.0.53\n");
 	snprintf(options.servers[0], sizeof options.servers[0],
 		 "http://image.example:%u/i.img", httpd.port);
@@ -1021,10 +1032,7 @@ static void name_servers_follow_the_system(void **state)
 	assert_string_equal(st.servers[0].address, "127.0.0.1");
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	snprintf(command, sizeof command, "%s/etc/resolv.conf", folder);
-	unlink(command);
-	rmdir(path);
-	rmdir(folder);
+	remove_system(folder);
 }
 
 static void use_hosts(const char *text)
