@@ -28,7 +28,8 @@ qemu_base=(qemu-system-x86_64 -nodefaults -no-user-config -display none -M pc -s
 
 # --- which accelerator ----------------------------------------------------------------------------
 
-# Prints tcg or kvm; the answer is kept in build/accel.  HYDROOT_ACCEL overrides it.
+# Prints tcg or kvm; the answer is kept in build/accel.  HYDROOT_ACCEL overrides it.  Tests that start side by side ask
+# in turn: only the first one probes, and none reads half an answer.
 guest_accel()
 {
 	local kept=$TOP/build/accel
@@ -36,10 +37,10 @@ guest_accel()
 		echo "$HYDROOT_ACCEL"
 		return
 	fi
-	if [ ! -s "$kept" ]; then
-		if kvm_boots; then echo kvm; else echo tcg; fi >"$kept.new"
-		mv "$kept.new" "$kept"
-	fi
+	(
+		flock 9
+		[ -s "$kept" ] || if kvm_boots; then echo kvm; else echo tcg; fi >"$kept"
+	) 9>"$kept.lock"
 	cat "$kept"
 }
 
@@ -63,13 +64,18 @@ kvm_boots()
 # start_guest NAME INITRD APPEND [QEMU-ARGUMENT...]
 start_guest()
 {
-	local name=$1 initrd=$2 append=$3 accel=("${qemu_kvm[@]}")
+	local name=$1 initrd=$2 append=$3 which accel
 	shift 3
-	if [ "$(guest_accel)" = tcg ]; then
+	which=$(guest_accel)
+	case $which in
+	kvm) accel=("${qemu_kvm[@]}") ;;
+	tcg)
 		accel=("${qemu_tcg[@]}")
 		# A soft lockup is two minutes then, as is a hung task: less can be the emulator's.
 		append="watchdog_thresh=60 $append"
-	fi
+		;;
+	*) fail "accelerator '$which': tcg or kvm is needed; see HYDROOT_ACCEL and build/accel" ;;
+	esac
 	: >"$T/$name.console"
 	evidence+=("$T/$name.console")
 	mkfifo "$T/$name.monitor.in" "$T/$name.monitor.out"
