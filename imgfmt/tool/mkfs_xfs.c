@@ -18,6 +18,10 @@
 #define WANTED_MINOR 17
 /* Below 300 MiB mkfs.xfs refuses; the log has 64 MiB of it. */
 #define SPARE_MIB 384u
+/* What newer ones turn on by themselves and Linux 6.1 cannot mount. */
+#define OLD_KERNELS_META "metadir=0,autofsck=0"
+#define OLD_KERNELS_INODE "nrext64=0,exchange=0"
+#define OLD_KERNELS_NAMING "parent=0"
 
 static int check_version(const char *tree)
 {
@@ -51,11 +55,18 @@ static uint64_t filesystem_bytes(const struct mkfs_tree *t)
 int mkfs_xfs(const char *tree, const struct mkfs_tree *size, int fd)
 {
 	char path[CHILD_PATH_BYTES];
-	const char *argv[] = {"mkfs.xfs", "-q",	       "-f", "-K",
-			      "-L",	  "root",      "-b", "size=4096",
-			      "-s",	  "size=4096", "-m", "crc=1,uuid=" MKFS_UUID,
-			      "-d",	  "agcount=4", "-l", "size=64m",
-			      "-p",	  tree,	       path, NULL};
+	const char *argv[] = {"mkfs.xfs", "-q",
+			      "-f",	  "-K",
+			      "-L",	  "root",
+			      "-b",	  "size=4096",
+			      "-s",	  "size=4096",
+			      "-m",	  "crc=1," OLD_KERNELS_META ",uuid=" MKFS_UUID,
+			      "-i",	  OLD_KERNELS_INODE,
+			      "-n",	  OLD_KERNELS_NAMING,
+			      "-d",	  "agcount=4",
+			      "-l",	  "size=64m",
+			      "-p",	  tree,
+			      path,	  NULL};
 	static const char *const env[] = {"SOURCE_DATE_EPOCH=" MKFS_TIME,
 					  "DETERMINISTIC_SEED=1", NULL};
 	const struct child child = {.subject = tree,
