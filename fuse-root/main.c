@@ -21,6 +21,7 @@
 #include "face/blockdev.h"
 #include "face/control.h"
 #include "face/status.h"
+#include "source/reach.h"
 #include "source/spread.h"
 
 #define PROGRAM "hydrootd"
@@ -28,6 +29,7 @@
 #define DEFAULT_CONF "/etc/hydroot/hydroot.conf"
 #define DEFAULT_TRANSPORTS "/run/hydroot/.transports"
 #define DEFAULT_KEY "/etc/hydroot/image.pub"
+#define REACH_MS 3000 /* for a connection */
 
 enum exit_status { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
 
@@ -41,6 +43,7 @@ static void print_help(void)
 	printf("Usage: hydrootd [--name=NAME] [--read-only] [--KEY=VALUE ...] URL [URL ...]\n"
 	       "       hydrootd --boot [--use-fallback] [--cmdline=FILE] [--conf=FILE]\n"
 	       "       hydrootd --print-config [--cmdline=FILE] [--conf=FILE]\n"
+	       "       hydrootd --reach=INTERFACE URL [URL ...]\n"
 	       "\n"
 	       "Presents a remote hydroot image as a block device, fills it in the background,\n"
 	       "hands it over to the kernel and exits.\n"
@@ -48,6 +51,7 @@ static void print_help(void)
 	       "  --boot             take URL and keys from the kernel command line and the\n"
 	       "                     configuration file\n"
 	       "  --print-config     print what --boot would use, for sh, and exit\n"
+	       "  --reach=INTERFACE  does the server of a URL answer over that interface?\n"
 	       "  --use-fallback     with --boot: the fallback instead of the image\n"
 	       "  --cmdline=FILE     instead of " DEFAULT_CMDLINE "\n"
 	       "  --conf=FILE        instead of " DEFAULT_CONF "\n"
@@ -392,6 +396,18 @@ static bool take_own_option(struct arguments *args, const char *arg)
 	return true;
 }
 
+/* For an initramfs with several interfaces: 0 when one of the servers, or the proxy, answers. */
+static int answer_reach(const char *interface, int n, char **urls)
+{
+	if (*interface && n > 0)
+		return reach_any(interface, (const char *const *)urls, (size_t)n,
+				 REACH_MS)
+			       ? EXIT_DONE
+			       : EXIT_FAILED;
+	log_error("--reach: give an interface and a URL: --reach=eth0 URL");
+	return EXIT_USAGE;
+}
+
 static void read_transports(struct options *o, const char *path)
 {
 	cleanup_free char *text = read_file(path ? path : DEFAULT_TRANSPORTS, NULL);
@@ -442,6 +458,10 @@ int main(int argc, char **argv)
 			printf(PROGRAM " " HYDROOT_VERSION "\n");
 			return EXIT_DONE;
 		}
+	}
+	if (argc > 1 && strncmp(argv[1], "--reach=", 8) == 0) {
+		log_init(PROGRAM, false);
+		return answer_reach(argv[1] + 8, argc - 2, argv + 2);
 	}
 	take_spared_name(argv);
 	umask(022);

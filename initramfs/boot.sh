@@ -156,6 +156,33 @@ hr_network()
 	! hr_wants_network || net_up || hr_network_failed=$hr_error
 }
 
+# Interfaces that stand for hardware, in the kernel's order.
+hr_links()
+{
+	for hr_file in "${hr_sys:-/sys}"/class/net/*; do
+		[ -e "$hr_file/device" ] && echo "${hr_file##*/}"
+	done
+}
+
+# Does a server, or the proxy to them, answer over this interface?  No route of another one counts.
+hr_reaches()
+{
+	hr_list=${hydroot_proxy:-${hydroot_servers:-}}
+	# shellcheck disable=SC2086 # a list of URLs
+	[ -z "$hr_list" ] || timeout 20 hydrootd --reach="$1" $hr_list 2>/dev/null
+}
+
+# For so many seconds one that reaches a server is looked for, before one that does not is taken: links and
+# leases of others may need as long.
+hr_choice_seconds()
+{
+	if [ "${hydroot_attach_timeout:-300}" -lt 60 ]; then
+		echo "$hydroot_attach_timeout"
+	else
+		echo 60
+	fi
+}
+
 # Interfaces with a global address, one a line.
 hr_addressed()
 {
@@ -165,22 +192,29 @@ hr_addressed()
 	done | sort -u
 }
 
-# For an initramfs system that has brought the network up by its own means.
+# For an initramfs system that has brought the network up by its own means: over INTERFACE, if it is given.
 hr_take_network()
 {
 	mkdir -p "${hr_interfaces%/*}"
-	hr_addressed >"$hr_interfaces"
+	if [ -n "${1:-}" ]; then echo "$1"; else hr_addressed; fi >"$hr_interfaces"
 	hr_resolv_conf
 	[ -s "$hr_interfaces" ]
 }
 
-# Name servers in the words of nameserver=, ipconfig's state and systemd-networkd's, one a line.
+# Name servers in the words of nameserver=, ipconfig's state and systemd-networkd's, one a line: of all interfaces, or
+# of one.
 hr_name_servers()
 {
 	for hr_server in ${hydroot_nameservers:-}; do
 		echo "$hr_server"
 	done
-	for hr_file in /run/net-*.conf /run/net6-*.conf /run/systemd/netif/state; do
+	hr_files=$hr_run/systemd/netif/state
+	if [ -n "${1:-}" ]; then
+		hr_number=
+		{ read -r hr_number <"${hr_sys:-/sys}/class/net/$1/ifindex"; } 2>/dev/null || :
+		hr_files=$hr_run/systemd/netif/links/${hr_number:-none}
+	fi
+	for hr_file in "$hr_run"/net-${1:-*}.conf "$hr_run"/net6-${1:-*}.conf $hr_files; do
 		[ -e "$hr_file" ] || continue
 		while IFS='=' read -r hr_key hr_value; do
 			case $hr_key in

@@ -142,7 +142,7 @@ hr_keep_networkd()
 		else
 			ip -o addr show dev "$1" scope global 2>/dev/null | hr_addresses
 		fi
-		for hr_server in $(hr_name_servers | hr_once); do
+		for hr_server in $({ hr_name_servers "$1"; hr_name_servers; } | hr_once); do
 			echo "DNS=$hr_server"
 		done
 		printf '\n[DHCPv4]\nClientIdentifier=mac\n'

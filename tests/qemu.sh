@@ -101,11 +101,11 @@ start_hydroot_guest()
 # A command for qemu itself, as in `set_link n0 off`; no answer.
 monitor() { echo "$2" >"$T/$1.monitor.in"; } # NAME COMMAND
 
-# initramfs_with OUTPUT TREE: that of the boot tests with the files of TREE in it; the kernel unpacks one archive
-# after the other.
+# initramfs_with OUTPUT TREE [INITRAMFS]: that of the boot tests, or another, with the files of TREE in it; the kernel
+# unpacks one archive after the other.
 initramfs_with()
 {
-	cp "$IMAGES/boot/initramfs.img" "$1"
+	cp "${3:-$IMAGES/boot/initramfs.img}" "$1"
 	truncate -s %4 "$1"
 	(cd "$2" && find . | cpio -o -H newc --quiet -R 0:0) >>"$1"
 }

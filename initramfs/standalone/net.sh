@@ -18,14 +18,6 @@ net_dhcp_tries=3			# of 2 s each, per interface and round
 
 # --- interfaces ---------------------------------------------------------------------------------
 
-# Interfaces that stand for hardware, in the kernel's order.
-net_links()
-{
-	for net_dir in /sys/class/net/*; do
-		[ -e "$net_dir/device" ] && echo "${net_dir##*/}"
-	done
-}
-
 net_mac()
 {
 	cat "/sys/class/net/$1/address" 2>/dev/null
@@ -39,7 +31,7 @@ net_plain_mac()
 
 net_link_by_mac()
 {
-	for net_link in $(net_links); do
+	for net_link in $(hr_links); do
 		if [ "$(net_mac "$net_link")" = "$1" ]; then
 			echo "$net_link"
 			return
@@ -104,7 +96,7 @@ net_vlans()
 		fi
 		until net_under=$(net_find "${net_pair#*:}") && [ -n "$net_under" ]; do
 			if ! net_in_time; then
-				hr_error="vlan=$net_pair: no such interface: $(net_links | tr '\n' ' ')"
+				hr_error="vlan=$net_pair: no such interface: $(hr_links | tr '\n' ' ')"
 				return 1
 			fi
 			sleep 0.2
@@ -121,49 +113,16 @@ net_vlans()
 	done
 }
 
-# Where one has to get to: HOST PORT of the proxy or of the first server on the network.
-net_target()
-{
-	for net_url in ${hydroot_proxy:-} ${hydroot_servers:-}; do
-		case $net_url in
-		file:*) continue ;;
-		https:*) net_port=443 ;;
-		nfs:*) net_port=2049 ;;
-		*) net_port=80 ;;
-		esac
-		net_host=${net_url#*://}
-		net_host=${net_host%%/*}
-		net_host=${net_host##*@}
-		case $net_host in
-		\[*\]:*) net_port=${net_host##*:} net_host=${net_host%:*} ;;
-		\[*\]) ;;
-		*:*) net_port=${net_host##*:} net_host=${net_host%:*} ;;
-		esac
-		net_host=${net_host#\[}
-		echo "${net_host%\]} $net_port"
-		return
-	done
-	return 1
-}
-
-# Does somebody answer there?
-net_reaches()
-{
-	net_where=$(net_target) && command -v nc >/dev/null || return 0
-	net_host=$(hr_resolve "${net_where% *}")
-	[ -n "$net_host" ] && timeout 5 nc -w 3 "$net_host" "${net_where#* }" </dev/null >/dev/null 2>&1
-}
-
-# With an address on DEVICE: is that the interface?  Where there is no choice, or none was better, it is.
+# With an address on DEVICE: is that the interface?  Where there is no choice, or no time for one, it is.
 net_is_the_one()
 {
-	[ -n "$net_device" ] || [ -n "$net_any" ] || [ "$(net_candidates '' | wc -l)" -lt 2 ] ||
-		net_reaches
+	[ -n "$net_device" ] || [ "$(hr_links | wc -l)" -lt 2 ] ||
+		[ "$(net_seconds)" -ge "$net_choice_end" ] || hr_reaches "$1"
 }
 
 net_links_up()
 {
-	for net_link in $(net_links); do
+	for net_link in $(hr_links); do
 		ip link set "$net_link" up 2>/dev/null || :
 	done
 }
@@ -186,7 +145,7 @@ net_candidates()
 		net_link=$(net_find "$1") && net_has_carrier "$net_link" && echo "$net_link"
 		return
 	fi
-	for net_link in $(net_links); do
+	for net_link in $(hr_links); do
 		if net_has_carrier "$net_link"; then
 			echo "$net_link"
 		fi
@@ -288,14 +247,18 @@ net_try()
 net_configure()
 {
 	net_how=$1
-	net_seen='' net_any='' net_tried=''
+	net_seen='' net_rejected=''
+	net_limit=$(hr_choice_seconds)
+	[ "$net_limit" -le $((net_timeout / 3)) ] || net_limit=$((net_timeout / 3))
+	net_choice_end=$(($(net_seconds) + net_limit))
 	while net_in_time; do
 		net_links_up
+		net_tried=''
 		for net_dev in $(net_candidates "$net_device"); do
 			net_seen=$net_dev
 			net_names=$(cat "$net_resolv_conf" 2>/dev/null)
 			if net_try "$net_how" "$net_dev"; then
-				if ! net_is_the_one; then
+				if ! net_is_the_one "$net_dev"; then
 					net_reject "$net_dev"
 					continue
 				fi
@@ -306,8 +269,8 @@ net_configure()
 			[ "$net_how" != static ] || return
 			net_say_waiting "$net_dev: no answer yet ($net_how)"
 		done
-		# All were looked at: hydrootd will say what is wrong with the server.
-		net_any=$net_tried
+		# Their servers are not asked for leases all the time.
+		[ -z "$net_tried" ] || sleep 2
 		[ -n "$net_seen" ] || net_say_waiting "${net_device:-no interface}: no link yet"
 		net_look_for_hardware
 		sleep 0.1
@@ -315,10 +278,17 @@ net_configure()
 	return 1
 }
 
-# An address, but no server: it goes, with its name servers, which may know nothing of ours.
+# An address, but no server: it goes, with its name servers, which may know nothing of ours.  When the time for a
+# choice is over the first with an address stays, and hydrootd says what is wrong with the server.
 net_reject()
 {
-	hr_say "network: $1: no server answers there"
+	case " $net_rejected " in
+	*" $1 "*) net_say_waiting "$1: still no server answers there" ;;
+	*)
+		hr_say "network: $1: no server answers there"
+		net_rejected="$net_rejected $1"
+		;;
+	esac
 	ip addr flush dev "$1" scope global
 	rm -f "$net_state/net-$1.conf"
 	printf '%s\n' "$net_names" >"$net_resolv_conf"
@@ -348,7 +318,7 @@ net_describe()
 # Why it did not work, as far as this machine knows.
 net_reason()
 {
-	net_all=$(net_links | tr '\n' ' ')
+	net_all=$(hr_links | tr '\n' ' ')
 	if [ -z "$net_all" ]; then
 		echo "no interface: is its driver here (hydroot-mkinitramfs --drivers=)?"
 	elif [ -n "$net_device" ] && ! net_find "$net_device" >/dev/null; then

@@ -56,7 +56,7 @@ chmod 755 /run/dhcp.sh
 sed 's|/lib/hydroot/dhcp.sh|/run/dhcp.sh|' initramfs/standalone/net.sh >"$T/net.sh"
 busybox sh -c "hr_lib=initramfs; . initramfs/boot.sh; . $T/net.sh
 	hr_console=/dev/stdout net_timeout=60 hydroot_servers=http://10.77.1.1/i.hri
-	net_links() { echo eth0; echo eth1; }
+	hr_links() { echo eth0; echo eth1; }
 	net_up || { echo \"failed: \$hr_error\"; exit 1; }
 	hr_prepare_handover \"\$(cat \$hr_interfaces)\" ''" 2>&1 | cat >"$T/initramfs" ||
 	fail "the network of the initramfs: $(cat "$T/initramfs")"

@@ -9,7 +9,8 @@ requires dash
 mkdir -p "$T/lib" "$T/bin" "$T/hooks/initqueue/finished" "$T/run/systemd/network"
 for file in initramfs/dracut/50hydroot/*.sh; do
 	sed "s|/lib/hydroot/boot.sh|$T/lib/boot.sh|; s|/lib/hydroot/dracut.sh|$T/lib/hydroot-lib.sh|
-		s|/run/|$T/run/|g; s|/etc/cmdline.d|$T/cmdline.d|g; s|. /lib/dracut-lib.sh|:|" \
+		s|/run/|$T/run/|g; s|/etc/cmdline.d|$T/cmdline.d|g; s|. /lib/dracut-lib.sh|:|
+		s|/tmp/net|$T/net|; s|/etc/resolv.conf|$T/resolv.conf|; s|/proc/uptime|$T/uptime|" \
 		"$file" >"$T/lib/$(basename "$file")"
 done
 cat >"$T/lib/boot.sh" <<END
@@ -21,11 +22,31 @@ hr_begin() { call begin; }
 hr_modules() { :; }
 hr_wants_network() { [ ! -e $T/local ]; }
 hr_addressed() { cat $T/addressed 2>/dev/null; }
-hr_take_network() { [ -s $T/addressed ]; }
+hr_take_network() { call take \$*; [ -s $T/addressed ]; }
+hr_links() { cat $T/links; }
+hr_reaches() { call "asks \$1"; grep -qx \$1 $T/reaches; }
+hr_choice_seconds() { echo 60; }
+hr_name_servers() { echo "names-of-\$1"; }
+hr_say() { call "\$*"; }
+hr_warn() { call "\$*"; }
+ip()
+{
+	case "\$*" in
+	'-4 route show default dev eth1') echo 'default via 10.0.3.2 proto dhcp src 10.0.3.15 metric 1024' ;;
+	'-6 route show default dev eth1') echo 'default via fe80::2 proto ra metric 1024' ;;
+	*show*) ;;
+	*) call "ip \$*" ;;
+	esac
+}
 hr_boot() { call "boot \$1 \${hr_network_failed:-}"; }
 hr_leave() { call "leave \$1"; }
 udevadm() { :; }
 END
+
+echo eth0 >"$T/links"
+: >"$T/reaches"
+echo '10.00 5.00' >"$T/uptime"
+mkdir -p "$T/run/systemd/netif/links"
 
 hook() # FILE [NETROOT-ARGUMENTS]: as dracut sources or runs it
 {
@@ -68,6 +89,68 @@ refute "the rule is left behind" test -e "$rule"
 rm "$T/addressed" "$T/run/hydroot/.mounted" "$T/calls"
 hook hydroot-timeout.sh
 assert_contains "the reason" '^boot /sysroot network: no interface got an address' "$T/calls"
+
+# Of several interfaces the first that reaches a server: with its name servers, and its gateway before others'.
+again() { rm -f "$T/run/hydroot/.mounted" "$T/run/hydroot/.choice-end" "$T/run/hydroot"/.rejected-* "$T/calls"; }
+again
+printf '%s\n' eth0 eth1 >"$T/links"
+echo eth0 >"$T/addressed"
+hook hydroot-settled.sh
+hook hydrootroot.sh eth0
+refute "mounted without a server" grep -q ^boot "$T/calls"
+assert_equal "said once" 1 "$(grep -c '^network: eth0: no server answers there$' "$T/calls")"
+echo eth1 >>"$T/addressed"
+echo eth1 >"$T/reaches"
+mkdir -p "$T/sys/class/net/eth1"
+echo 3 >"$T/sys/class/net/eth1/ifindex"
+echo DNS=10.0.3.3 >"$T/run/systemd/netif/links/3"
+hr_sys=$T/sys hook hydroot-settled.sh
+assert_equal "in this order" "asks eth0
+asks eth1
+ip -4 route replace default via 10.0.3.2 dev eth1 metric 0
+ip -6 route replace default via fe80::2 dev eth1 metric 1
+network: eth1: a server answers there
+take eth1
+boot /sysroot " "$(sed -n '/^asks eth1/,$p' "$T/calls" | { echo "asks eth0"; grep -v hydrootd; })"
+assert_equal "its name servers" "nameserver names-of-eth1" "$(cat "$T/resolv.conf")"
+# network-legacy may have given the default route to another one since.
+rm "$T/calls"
+hook hydroot-pivot.sh
+assert_contains "its gateway" '^ip -4 route replace default via 10.0.3.2 dev eth1 metric 0$' "$T/calls"
+
+# None reaches one: what has an address is used when the time is over.
+again
+rm "$T/run/hydroot/.way"
+: >"$T/reaches"
+hook hydroot-settled.sh
+echo '69.00 5.00' >"$T/uptime"
+hook hydroot-settled.sh
+refute "mounted before the time is over" grep -q ^boot "$T/calls"
+echo '70.10 5.00' >"$T/uptime"
+hook hydroot-settled.sh
+assert_equal "mounted then" "take
+boot /sysroot " "$(grep -E '^(take|boot)' "$T/calls")"
+
+# BOOTIF leaves one, as the device of a single ip= does.
+for line in hydroot_bootif_mac=52:54:00:12:34:56 'hydroot_n_ip=1 hydroot_ip_1_device=eth0'; do
+	again
+	cp "$T/lib/boot.sh" "$T/kept"
+	echo "hr_is_ours() { $line; }" >>"$T/lib/boot.sh"
+	hook hydroot-settled.sh
+	cp "$T/kept" "$T/lib/boot.sh"
+	assert_equal "with $line" "take boot /sysroot" "$(calls)"
+done
+
+# Before network-legacy has set the routes, in a job, there is only half an interface.
+again
+echo eth0 >"$T/links"
+touch "$T/hooks/initqueue/setup_net_eth0.sh"
+echo eth0 >"$T/addressed"
+hook hydroot-settled.sh
+refute "mounted without routes" grep -q ^boot "$T/calls"
+hook hydrootroot.sh eth0
+assert_contains "by that job" '^boot /sysroot' "$T/calls"
+rm "$T/hooks/initqueue/setup_net_eth0.sh" "$T/addressed"
 
 # In the rescue system dracut's network may come up later: it is said once.
 for when in before after; do

@@ -118,24 +118,13 @@ asked "0 /sbin/init" "hr_check_root $T/r; echo \$? \$hr_init"
 [ "$(ask "hr_used_kib $T")" -gt 0 ] || fail "hr_used_kib says nothing"
 [ "$(ask "hr_meminfo MemTotal")" -gt 1000 ] || fail "hr_meminfo says nothing"
 
-# VLANs, by all four kinds of names; where the network has to lead to.
+# VLANs, by all four kinds of names.
 for name in vlan5 vlan0005 eth0.5 eth0.0005; do
 	asked 5 "net_vlan_id $name"
 done
 asked '' 'net_vlan_id vlan'
 asked '' 'net_vlan_id vlan4095'
 asked '' 'net_vlan_id vlan0'
-target() # WANTED SERVERS [PROXY]
-{
-	asked "$1" "hydroot_servers='$2' hydroot_proxy='${3:-}'; net_target"
-}
-target '10.0.0.1 80' 'file:///x http://10.0.0.1/i'
-target 'h 8080' 'http://u:p@h:8080/i http://b/i'
-target 'h 443' 'https://h/i'
-target '2001:db8::1 81' 'http://[2001:db8::1]:81/i'
-target '2001:db8::1 80' 'http://[2001:db8::1]/i'
-target 'p 3128' 'http://h/i' 'http://p:3128'
-target '' 'file:///x'
 
 # Who needs a network: an image on the network, whatever is said; of others that for which it is asked.
 wants() { asked "$1" "hydroot_servers=$2; $3; hr_wants_network; echo \$?"; }
@@ -147,30 +136,50 @@ wants 0 file:///d/i hydroot_rd_neednet=1
 wants 1 file:///d/i 'hydroot_n_ip=1 hydroot_rd_neednet=0'
 wants 0 '"file:///d/i nfs://h/d/i"' hydroot_rd_neednet=0
 
-# Of two interfaces the one that reaches the server; with one there is no choice to make.
+# Of two interfaces the one that reaches a server; with one, or by its name, there is no choice to make.  The clock
+# goes on by a second whenever it is asked.
 choose() # SETTINGS
 {
-	ask "net_timeout=3; net_seconds() { echo 1; }; net_links_up() { :; }; net_deadline=2
-		net_candidates() { echo a; echo b; }; net_try() { now=\$2; }
-		net_describe() { :; }; hr_say() { :; }; ip() { :; };
-		net_device=; $1; net_configure dhcp; printf %s \"\$net_dev\"" 2>/dev/null
+	ask "net_timeout=180 now=1; net_seconds() { cat $T/now; }; net_links_up() { :; }; net_deadline=1000
+		net_in_time() { echo \$((\$(cat $T/now) + 1)) >$T/now; }; echo 1 >$T/now; sleep() { :; }
+		hr_links() { echo a; echo b; }; net_candidates() { echo a; echo b; }; net_try() { echo \"try \$2\" >>$T/tries; }
+		net_describe() { :; }; hr_say() { :; }; hr_print() { :; }; ip() { :; }; net_device= net_names=
+		net_resolv_conf=$T/resolv.of net_state=$T; hr_interfaces=$T/ifs; hr_reaches() { false; }
+		$1; net_configure dhcp; printf %s \"\$net_dev\"" 2>/dev/null
 }
-assert_equal "the one that reaches it" b "$(choose 'net_reaches() { [ $now = b ]; }')"
+: >"$T/tries"
+assert_equal "the one that reaches it" b "$(choose 'hr_reaches() { [ $1 = b ]; }')"
+assert_equal "the one that is named" a "$(choose 'net_device=a')"
+assert_equal "the only one" a "$(choose 'hr_links() { echo a; }')"
+# One that is alone with a link is not taken either before others have had their time.
+assert_equal "the one whose link comes late" b "$(choose "hr_reaches() { [ \$1 = b ]; }
+	net_candidates() { echo a; [ \$(cat $T/now) -lt 20 ] || echo b; }")"
+assert_equal "nobody reaches it" a "$(choose :)"
+assert "a minute of looking" test "$(cat "$T/now")" -ge 60
+assert_equal "nobody reaches it in time" a "$(choose 'hydroot_attach_timeout=8')"
+refute "longer than attach-timeout" test "$(cat "$T/now")" -gt 12
+assert_equal "little patience" a "$(choose 'net_timeout=15')"
+refute "longer than a third" test "$(cat "$T/now")" -gt 9
+asked 60 'hydroot_attach_timeout=300; hr_choice_seconds'
+
 # Name servers of an interface that is given up go with it.
 echo 'nameserver 1.1.1.1' >"$T/resolv"
-asked 'nameserver 1.1.1.1' "net_resolv_conf=$T/resolv; net_state=$T; net_timeout=3
-	net_seconds() { echo 1; }; net_links_up() { :; }; net_deadline=2; net_candidates() { echo a; echo b; }
-	net_try() { now=\$2; [ \$2 = b ] || echo 'nameserver 6.6.6.6' >>$T/resolv; }
-	net_describe() { :; }; hr_say() { :; }; ip() { :; }; net_device=; hr_interfaces=$T/ifs
-	net_reaches() { [ \$now = b ]; }; net_configure dhcp; cat $T/resolv"
+rm -f "$T/ifs"
+choose "net_resolv_conf=$T/resolv; hr_reaches() { [ \$1 = b ]; }
+	net_try() { [ \$2 = b ] || echo 'nameserver 6.6.6.6' >>$T/resolv; }" >"$T/out"
+assert_equal "name servers" 'nameserver 1.1.1.1' "$(cat "$T/resolv")"
 assert_equal "interfaces" b "$(cat "$T/ifs")"
+
+# Whom hydrootd is to ask: the proxy, or all servers.
+reaches() { asked "$1" "timeout() { echo \$*; }; $2; hr_reaches e"; }
+reaches '20 hydrootd --reach=e http://a/i http://b/i' 'hydroot_servers="http://a/i http://b/i"'
+reaches '20 hydrootd --reach=e http://p:3128' 'hydroot_servers=http://a/i hydroot_proxy=http://p:3128'
+reaches '' 'hydroot_servers='
 
 # A machine without an interface: its hardware is looked for again.
 asked 'looked' "net_seconds() { echo \$((now = \${now:-0} + 1)); }; net_deadline=1; net_links_up() { :; }
 	net_in_time() { [ -z \"\$found\" ]; }; net_candidates() { :; }; net_device=; found=
 	hr_coldplug() { echo looked; found=1; }; net_configure dhcp"
-
-assert_equal "nobody reaches it" a "$(choose 'net_reaches() { false; }')"
 
 # IP over InfiniBand is loaded once there is such hardware: after coldplug, and before the network.
 mkdir -p "$T/sys/class/infiniband"

@@ -33,14 +33,120 @@ hr_rescue_network()
 	fi
 }
 
-# Once there is an address, where one is needed.
+# Once there is an address, where one is needed, of the interface that is to be used.
 hydroot_try()
 {
 	hr_is_ours || return 0
-	if ! hr_wants_network || [ -n "$(hr_addressed)" ]; then
+	if ! hr_wants_network || hydroot_decide; then
 		hydroot_mount
 	fi
 }
+
+# --- several interfaces -------------------------------------------------------------------------
+
+# Which interface is it?  1: that is not known yet, and dracut brings up more meanwhile.  hydroot_over stays empty
+# where there is no choice, and when none has reached a server in time: then it is whatever has an address.
+hydroot_decide()
+{
+	hydroot_over=
+	hydroot_up=$(hydroot_usable)
+	[ -n "$hydroot_up" ] || return 1
+	hydroot_has_choice || return 0
+	for hydroot_over in $hydroot_up; do
+		hydroot_take_names "$hydroot_over"
+		! hr_reaches "$hydroot_over" || return 0
+		hydroot_reject "$hydroot_over"
+	done
+	hydroot_over=
+	hydroot_is_late
+}
+
+# Neither BOOTIF nor the devices of ip= leave one only.
+hydroot_has_choice()
+{
+	[ -z "${hydroot_bootif_mac:-}" ] || return 1
+	hydroot_ways=$(hr_links | wc -l)
+	hydroot_i=0 hydroot_named=0
+	while [ "$hydroot_i" -lt "${hydroot_n_ip:-0}" ]; do
+		hydroot_i=$((hydroot_i + 1))
+		eval "hydroot_word=\${hydroot_ip_${hydroot_i}_device:-}"
+		[ -z "$hydroot_word" ] || hydroot_named=$((hydroot_named + 1))
+	done
+	[ "$hydroot_i" = 0 ] || [ "$hydroot_i" != "$hydroot_named" ] || hydroot_ways=$hydroot_named
+	[ "$hydroot_ways" -gt 1 ]
+}
+
+# Interfaces with an address, and with their routes: network-legacy sets those in a job of its own, which calls us at
+# its end, but an address is there before it.
+hydroot_usable()
+{
+	hr_addressed | while read -r hydroot_name; do
+		[ "$hydroot_name" != "${hydroot_netif:-}" ] &&
+			[ -e "${hookdir:?}/initqueue/setup_net_$hydroot_name.sh" ] ||
+			echo "$hydroot_name"
+	done
+}
+
+# The name servers of an interface before those of others.  NetworkManager writes the file by itself.
+hydroot_take_names()
+{
+	if [ -e "/tmp/net.$1.resolv.conf" ]; then
+		cat "/tmp/net.$1.resolv.conf" >/etc/resolv.conf
+		return
+	fi
+	hydroot_file=/run/systemd/netif/links/$(cat "${hr_sys:-/sys}/class/net/$1/ifindex" 2>/dev/null)
+	grep -q '^DNS=.' "$hydroot_file" 2>/dev/null || return 0
+	[ ! -h /etc/resolv.conf ] || rm -f /etc/resolv.conf
+	hr_name_servers "$1" | sed 's/^/nameserver /' >/etc/resolv.conf
+}
+
+# Said once; the hooks are processes of their own.
+hydroot_reject()
+{
+	[ ! -e "/run/hydroot/.rejected-$1" ] || return 0
+	true >"/run/hydroot/.rejected-$1"
+	hr_say "network: $1: no server answers there"
+}
+
+# Is the time for a choice over?  It begins when this is asked first.
+hydroot_is_late()
+{
+	read -r hydroot_now _ </proc/uptime
+	hydroot_now=${hydroot_now%%.*}
+	if [ ! -e "/run/hydroot/.choice-end" ]; then
+		echo "$((hydroot_now + $(hr_choice_seconds)))" >"/run/hydroot/.choice-end"
+	fi
+	read -r hydroot_end <"/run/hydroot/.choice-end"
+	[ "$hydroot_now" -ge "$hydroot_end" ]
+}
+
+# The way out over an interface, before those of others, which stay.  Noted, because network-legacy gives the default
+# route to whatever interface comes last.
+hydroot_note_way()
+{
+	for hydroot_family in -4 -6; do
+		ip "$hydroot_family" route show default dev "$1" 2>/dev/null |
+			while read -r _ hydroot_word hydroot_gateway _; do
+				[ "$hydroot_word" = via ] || continue
+				echo "$hydroot_family $hydroot_gateway $1"
+				break
+			done
+	done >"/run/hydroot/.way"
+}
+
+hydroot_take_way()
+{
+	[ -e "/run/hydroot/.way" ] || return 0
+	while read -r hydroot_family hydroot_gateway hydroot_out; do
+		# What the kernel makes of no metric, for IPv6 it is another one.
+		hydroot_metric=0
+		[ "$hydroot_family" = -4 ] || hydroot_metric=1
+		ip "$hydroot_family" route replace default via "$hydroot_gateway" dev "$hydroot_out" \
+			metric "$hydroot_metric" || hr_warn "$hydroot_out: its gateway cannot be put first"
+	done <"/run/hydroot/.way"
+}
+
+# --- the root -----------------------------------------------------------------------------------
 
 # Device and root, once, however many interfaces come up.
 hydroot_mount()
@@ -49,7 +155,12 @@ hydroot_mount()
 		return 0
 	fi
 	hr_modules
-	if hr_wants_network && ! hr_take_network; then
+	if [ -n "${hydroot_over:-}" ]; then
+		hydroot_note_way "$hydroot_over"
+		hydroot_take_way
+		hr_say "network: $hydroot_over: a server answers there"
+	fi
+	if hr_wants_network && ! hr_take_network "${hydroot_over:-}"; then
 		# shellcheck disable=SC2034 # read in ladder.sh
 		hr_network_failed="network: no interface got an address: cable, DHCP server, driver?"
 	fi

@@ -10,6 +10,7 @@ if [ -e /run/hydroot/.mounted ]; then
 	(
 		. /lib/hydroot/dracut.sh
 		hr_is_ours
+		hydroot_take_way
 		hr_leave "${NEWROOT:-/sysroot}"
 	)
 	rm -f /run/systemd/network/90-hydroot.network /run/udev/rules.d/61-hydroot-infiniband.rules

@@ -4,9 +4,11 @@
 #
 # hydrootroot.sh - netroot handler, /sbin/hydrootroot INTERFACE NETROOT NEWROOT
 #
-# Called for each interface that comes up; the first one that gets here is used.
+# Called for each interface that comes up; of several the first that reaches a server is used.
 
 NEWROOT=${3:-/sysroot}
 export NEWROOT
 . /lib/hydroot/dracut.sh
+# shellcheck disable=SC2034 # read in hydroot-lib.sh
+hydroot_netif=${1:-}
 hydroot_try

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reach.c - connections that are only tried, each bound to one interface
+ *
+ * All addresses of all servers are tried at the same time; the first that takes the
+ * connection is answer enough.  A refused one is none: whoever is between may refuse for
+ * the server.
+ */
+#include "source/reach.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define TRIES_MAX 32u
+
+/* -- URLs --------------------------------------------------------------------------------- */
+
+static const char *port_of_scheme(const char *url, size_t n)
+{
+	static const struct {
+		const char *scheme, *port;
+	} known[] = {
+		{"http", "80"},	    {"https", "443"},	{"nfs", "2049"},
+		{"socks4", "1080"}, {"socks5", "1080"}, {"socks5h", "1080"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strlen(known[i].scheme) == n &&
+		    strncasecmp(known[i].scheme, url, n) == 0)
+			return known[i].port;
+	return NULL;
+}
+
+/* HOST[:PORT], an IPv6 address in brackets. */
+static bool parse_authority(const char *text, size_t n, struct reach_where *ret)
+{
+	const char *end = text + n, *close, *colon;
+	const bool in_brackets = n > 0 && *text == '[';
+
+	close = in_brackets ? memchr(text, ']', n) : NULL;
+	if (in_brackets && !close)
+		return false;
+	text += in_brackets;
+	colon = close ? close + 1 : memchr(text, ':', (size_t)(end - text));
+	if (colon && colon < end && *colon == ':')
+		snprintf(ret->port, sizeof ret->port, "%.*s", (int)(end - colon - 1),
+			 colon + 1);
+	if (!close)
+		close = colon ? colon : end;
+	snprintf(ret->host, sizeof ret->host, "%.*s", (int)(close - text), text);
+	return *ret->host && *ret->port;
+}
+
+bool reach_parse(const char *url, struct reach_where *ret)
+{
+	const char *scheme_end = strstr(url, "://");
+	/* As libcurl takes a proxy without scheme and port. */
+	const char *port = "1080", *host = url, *at;
+	size_t n;
+
+	if (scheme_end) {
+		port = port_of_scheme(url, (size_t)(scheme_end - url));
+		host = scheme_end + 3;
+	}
+	if (!port)
+		return false;
+	snprintf(ret->port, sizeof ret->port, "%s", port);
+	n = strcspn(host, "/?#");
+	at = memrchr(host, '@', n);
+	if (at) {
+		n -= (size_t)(at + 1 - host);
+		host = at + 1;
+	}
+	return parse_authority(host, n, ret);
+}
+
+/* -- connections -------------------------------------------------------------------------- */
+
+struct tries {
+	struct pollfd fds[TRIES_MAX];
+	nfds_t n;
+};
+
+static void tries_close(struct tries *t)
+{
+	for (nfds_t i = 0; i < t->n; i++)
+		if (t->fds[i].fd >= 0)
+			close(t->fds[i].fd);
+}
+
+/* True: it is there at once. */
+static bool start_one(struct tries *t, const char *interface, const struct addrinfo *a)
+{
+	const int type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+	const int fd = t->n < TRIES_MAX ? socket(a->ai_family, type, 0) : -1;
+
+	if (fd < 0)
+		return false;
+	t->fds[t->n++] = (struct pollfd){.fd = fd, .events = POLLOUT};
+	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface,
+		       (socklen_t)strlen(interface)) == 0) {
+		if (connect(fd, a->ai_addr, a->ai_addrlen) == 0)
+			return true;
+		if (errno == EINPROGRESS)
+			return false;
+	}
+	close(fd);
+	t->n--;
+	return false;
+}
+
+static bool start_all(struct tries *t, const char *interface,
+		      const struct reach_where *where)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *list;
+	bool is_there = false;
+
+	if (getaddrinfo(where->host, where->port, &hints, &list) != 0)
+		return false;
+	for (const struct addrinfo *a = list; a && !is_there; a = a->ai_next)
+		is_there = start_one(t, interface, a);
+	freeaddrinfo(list);
+	return is_there;
+}
+
+/* Has one that poll speaks of become a connection?  Others are not looked at again. */
+static bool is_one_connected(struct tries *t)
+{
+	for (nfds_t i = 0; i < t->n; i++) {
+		int err = 0;
+		socklen_t n = sizeof err;
+
+		if (t->fds[i].fd < 0 || !t->fds[i].revents)
+			continue;
+		if (getsockopt(t->fds[i].fd, SOL_SOCKET, SO_ERROR, &err, &n) == 0 && !err)
+			return true;
+		close(t->fds[i].fd);
+		t->fds[i].fd = -1;
+	}
+	return false;
+}
+
+static bool is_one_left(const struct tries *t)
+{
+	for (nfds_t i = 0; i < t->n; i++)
+		if (t->fds[i].fd >= 0)
+			return true;
+	return false;
+}
+
+static bool wait_for_one(struct tries *t, int wait_ms)
+{
+	const int64_t end_ms = clock_ms() + wait_ms;
+	int64_t left_ms = wait_ms;
+
+	while (is_one_left(t) && left_ms > 0) {
+		const int n = poll(t->fds, t->n, (int)left_ms);
+
+		if (n < 0 && errno != EINTR)
+			return false;
+		if (n > 0 && is_one_connected(t))
+			return true;
+		left_ms = end_ms - clock_ms();
+	}
+	return false;
+}
+
+bool reach_any(const char *interface, const char *const *urls, size_t n, int wait_ms)
+{
+	struct tries t = {.n = 0};
+	struct reach_where where;
+	bool is_there = false, is_asked = false;
+
+	for (size_t i = 0; i < n && !is_there; i++) {
+		if (!reach_parse(urls[i], &where))
+			continue;
+		is_asked = true;
+		is_there = start_all(&t, interface, &where);
+	}
+	is_there = is_there || !is_asked || wait_for_one(&t, wait_ms);
+	tries_close(&t);
+	return is_there;
+}
