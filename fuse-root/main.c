@@ -172,7 +172,7 @@ static int check_options(struct options *o)
 	}
 	if (options_resolve_pack(o) < 0) {
 		log_error("pack %s: too long beside the URL of the image: give its URL",
-			  o->pack);
+			  o->pack.url);
 		return -EINVAL;
 	}
 	return 0;

@@ -126,20 +126,30 @@ static int open_cache(struct serve *s)
 }
 
 /*
- * Whoever pinned the image by its digest alone has said nothing that a pack could be held
- * against.
+ * Whoever pinned the image by its digest has said nothing that a pack could be held against:
+ * it needs a digest of its own, or a signature.
  */
 static struct hot_config pack_config(const struct serve *s)
 {
-	if (!s->o->pack[0])
+	const struct options_pin *pack = &s->o->pack;
+	struct hot_config config = {
+		.has_pack = true,
+		.public_key = s->d->public_key,
+		.public_key_bytes = s->d->public_key_bytes,
+		.has_digest = pack->has_digest,
+	};
+
+	if (!pack->url[0])
 		return (struct hot_config){0};
-	if (s->o->has_digest && !s->d->public_key) {
+	if (s->o->has_digest && !pack->has_digest && !s->d->public_key) {
 		log_warning(
 			"hot pack beside the image: not used: digest= does not cover it: "
-			"sign it and give public-key=");
+			"give pack=URL#sha256:HEX, HEX as 'hydroot-image info' prints it "
+			"of the pack, or sign it and give public-key=");
 		return (struct hot_config){0};
 	}
-	return (struct hot_config){true, s->d->public_key, s->d->public_key_bytes};
+	memcpy(config.digest, pack->digest, sizeof config.digest);
+	return config;
 }
 
 int serve_make_parts(struct serve *s)

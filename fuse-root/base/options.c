@@ -126,8 +126,9 @@ const struct option_key option_keys[] = {
 	{"fill", &option_type_word, FIELD(fill), .initial = "now", .metavar = "WHEN",
 	 .accepted = "now, boot, manual", .words = fill_words,
 	 .meaning = "when the background fill starts"},
-	{"pack", &option_type_pack, FIELD(pack), .metavar = "URL", .shown = "none",
-	 .accepted = URL_ACCEPTED ", or the name of a file beside the image",
+	{"pack", &option_type_pack, FIELD(pack), .metavar = "URL[#sha256:HEX]",
+	 .shown = "none", .accepted = URL_ACCEPTED
+	 ", or the name of a file beside the image; then #sha256:HEX, or nothing",
 	 .meaning = "a hot pack beside the image"},
 	{"rate", &option_type_rate, FIELD(rate_bytes), .initial = "0", .metavar = "RATE",
 	 .shown = "unlimited", .accepted = RATE_ACCEPTED ", 0 or unlimited",
@@ -231,9 +232,8 @@ void option_source_init(struct option_source *s, const struct options *o,
 	memcpy(s->floor.public_key, o->public_key, sizeof o->public_key);
 	memcpy(s->floor.ca, o->ca, sizeof o->ca);
 	s->floor.min_version = o->min_version;
-	memcpy(s->floor.fallback, o->fallback, sizeof o->fallback);
-	s->floor.fallback_has_digest = o->fallback_has_digest;
-	memcpy(s->floor.fallback_digest, o->fallback_digest, sizeof o->fallback_digest);
+	s->floor.fallback = o->fallback;
+	s->floor.pack = o->pack;
 }
 
 static bool is_other_file(const char *was, const char *is)

@@ -34,6 +34,13 @@ enum option_root_in { ROOT_IN_STORE, ROOT_IN_TMPFS };
 enum store_kind { STORE_ZRAM, STORE_MEMORY, STORE_DISK };
 enum option_low_memory { LOW_MEMORY_STREAM, LOW_MEMORY_FALLBACK, LOW_MEMORY_FAIL };
 
+/* A place, and the digest of what must be there, if one was given. */
+struct options_pin {
+	char url[OPTIONS_URL_BYTES]; /* "": none */
+	bool has_digest;
+	uint8_t digest[32];
+};
+
 struct options {
 	char name[64]; /* NAME; "root" unless given */
 	bool takes_foreign; /* URLs of other schemes, until options_map_transports */
@@ -56,17 +63,14 @@ struct options {
 	uint64_t min_rate_bytes;
 	enum option_onfail onfail;
 	enum option_check kernel_check;
-	/* The image to boot when the first cannot be used, "" none; its digest, if given. */
-	char fallback[OPTIONS_URL_BYTES];
-	bool fallback_has_digest;
-	uint8_t fallback_digest[32];
+	struct options_pin fallback; /* the image to boot when the first cannot be used */
 	enum option_overlay overlay;
 	enum option_root_in root_in;
 	char report[OPTIONS_URL_BYTES]; /* where to post the status, "" nowhere */
 	bool debug;
 	bool read_only; /* attach --read-only: the device itself */
-	/* Of a hot pack beside the image, "" none; a bare name until options_resolve_pack. */
-	char pack[OPTIONS_URL_BYTES];
+	/* A hot pack beside the image; its URL is a bare name until options_resolve_pack. */
+	struct options_pin pack;
 	bool has_digest; /* trust: digest=sha256:HEX */
 	uint8_t digest[32];
 	char public_key[OPTIONS_PATH_BYTES]; /* trust: PATH or "" */

@@ -227,6 +227,7 @@ int options_parse_cmdline(struct options *o, const char *text)
 	if (r.is_ram && r.rootimage && apply_url(&r, "rootimage: ", r.rootimage))
 		ret = -EINVAL;
 	option_keep_fallback(o, &r.source.floor);
+	option_keep_pack(o, &r.source.floor);
 	return ret;
 }
 

@@ -61,9 +61,7 @@ struct option_trust {
 	char public_key[OPTIONS_PATH_BYTES];
 	char ca[OPTIONS_PATH_BYTES];
 	uint64_t min_version;
-	char fallback[OPTIONS_URL_BYTES];
-	bool fallback_has_digest;
-	uint8_t fallback_digest[32];
+	struct options_pin fallback, pack;
 };
 
 /* Where a value comes from. */
@@ -91,6 +89,17 @@ int option_copy(char *dst, size_t dst_bytes, const char *text) _must_check_;
  * and the fallback of the file stays.
  */
 void option_keep_fallback(struct options *o, const struct option_trust *floor);
+
+/* Nor by a pack of its own digest. */
+void option_keep_pack(struct options *o, const struct option_trust *floor);
+
+/*
+ * URL#sha256:HEX, or the URL alone, which is not looked at; -EINVAL, -E2BIG as of a type.  Printing is
+ * a type's; same: also when neither has one.
+ */
+int option_pin_parse(const char *text, struct options_pin *ret) _must_check_;
+void option_pin_print(const struct options *o, const struct option_key *k);
+bool option_pin_has_same_digest(const struct options_pin *a, const struct options_pin *b);
 
 /* hydroot_KEY='VALUE' with the dashes of the key made underscores. */
 void option_print_var(const char *key, const char *value);

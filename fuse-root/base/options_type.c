@@ -302,35 +302,7 @@ static void url_print(const struct options *o, const struct option_key *k)
 	option_print_var(k->name, o->has_url ? o->servers[0] : "");
 }
 
-/* A URL, or the name of a file in the folder of the image's URL. */
-static int pack_parse(struct options *o, const struct option_key *k _unused_,
-		      const char *text)
-{
-	if (strcmp(text, "0") == 0)
-		text = "";
-	else if (!options_url_is_valid(text) && !options_url_is_name(text))
-		return -EINVAL;
-	return option_copy(o->pack, sizeof o->pack, text);
-}
-
-int options_resolve_pack(struct options *o)
-{
-	char url[OPTIONS_URL_BYTES];
-
-	if (!o->pack[0] || options_url_is_valid(o->pack))
-		return 0;
-	if (!options_url_beside(o->servers[0], o->pack, url, sizeof url))
-		return -E2BIG;
-	return option_copy(o->pack, sizeof o->pack, url);
-}
-
-static void pack_print(const struct options *o, const struct option_key *k)
-{
-	option_print_var(k->name, o->pack);
-}
-
 const struct option_type option_type_url = {url_parse, url_print};
-const struct option_type option_type_pack = {pack_parse, pack_print};
 const struct option_type option_type_server = {server_parse, NULL};
 
 static int digest_parse(struct options *o, const struct option_key *k _unused_,

@@ -20,6 +20,8 @@ struct hot_config {
 	/* PEM: it must be signed by this key; NULL: it need not be signed. */
 	const char *public_key;
 	size_t public_key_bytes;
+	bool has_digest; /* it must be the pack of this digest */
+	uint8_t digest[IMG_DIGEST_BYTES];
 };
 
 struct engine_config {

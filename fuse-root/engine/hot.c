@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 
+#define HOT_WHY_BYTES 160
+
 /* The pack in the image, if there is one. */
 static void use_image_pack(struct hot *h)
 {
@@ -66,37 +68,46 @@ struct img_range hot_table_range(const struct hot *h)
 
 /* -- head and table ----------------------------------------------------------------------- */
 
-static int check_head(struct hot *h)
+/* Why it is not to be used, or NULL; `why` has room for it. */
+static const char *fault_of_head(const struct hot *h, char why[HOT_WHY_BYTES])
 {
 	const struct img_pack_info *info = img_pack_info(h->head);
+	char hex[IMG_HEX_BYTES];
+	int err = 0;
 
-	if (h->config.public_key) {
-		int err = img_pack_check_signature(h->head, h->config.public_key,
-						   h->config.public_key_bytes);
-
-		if (err < 0)
-			return err;
+	if (h->config.has_digest &&
+	    memcmp(h->config.digest, info->digest, IMG_DIGEST_BYTES) != 0) {
+		img_digest_hex(info->digest, hex);
+		snprintf(why, HOT_WHY_BYTES,
+			 "not the one that pack= names: its digest is sha256:%s", hex);
+		return why;
 	}
-	h->hot_off = info->hot_off;
-	h->hot_table_bytes = info->hot_table_bytes;
-	return 0;
+	if (h->config.public_key)
+		err = img_pack_check_signature(h->head, h->config.public_key,
+					       h->config.public_key_bytes);
+	if (err == IMG_ERR_UNSIGNED)
+		return "it is not signed";
+	if (err < 0)
+		return img_strerror(err);
+	return memcmp(info->image_digest, img_info(h->img)->digest, IMG_DIGEST_BYTES) == 0
+		       ? NULL
+		       : "it is of another image";
 }
 
 void hot_take_head(struct hot *h, const void *head, size_t n_bytes)
 {
 	int err = img_pack_new(head, n_bytes, &h->head);
+	char text[HOT_WHY_BYTES];
+	const char *why = err < 0 ? img_strerror(err) : fault_of_head(h, text);
+	const struct img_pack_info *info;
 
-	if (err == 0)
-		err = check_head(h);
-	if (err < 0) {
-		hot_abandon(h, img_strerror(err));
+	if (why) {
+		hot_abandon(h, why);
 		return;
 	}
-	if (memcmp(img_pack_info(h->head)->image_digest, img_info(h->img)->digest,
-		   IMG_DIGEST_BYTES) != 0) {
-		hot_abandon(h, "it is of another image");
-		return;
-	}
+	info = img_pack_info(h->head);
+	h->hot_off = info->hot_off;
+	h->hot_table_bytes = info->hot_table_bytes;
 	h->state = HOT_TABLE;
 	if (h->hot_table_bytes > HOT_TABLE_BYTES_MAX)
 		hot_abandon(h, "its table is too large");
@@ -117,7 +128,7 @@ static bool may_ask_others(const struct hot *h, uint32_t *avoid, unsigned server
 
 static void abandon_at_table(struct hot *h, int err)
 {
-	char why[160];
+	char why[HOT_WHY_BYTES];
 
 	snprintf(why, sizeof why, "table at offset %" PRIu64 ": %s", h->hot_off,
 		 img_strerror(err));
@@ -273,7 +284,7 @@ bool hot_frame_refused(struct hot *h, const struct img_hot *table, uint32_t fram
 		       unsigned server, int img_err)
 {
 	struct hot_again *x = table == h->table ? find_again(h, frame) : NULL;
-	char why[160];
+	char why[HOT_WHY_BYTES];
 
 	if (x && !x->in_use)
 		*x = (struct hot_again){.frame = frame};

@@ -178,7 +178,7 @@ static void open_files(struct net_config *cfg)
 {
 	char beside[OPTIONS_URL_BYTES + 128];
 
-	cfg->files[SOURCE_SERVERS_MAX].fd = open_file(cfg->o->pack);
+	cfg->files[SOURCE_SERVERS_MAX].fd = open_file(cfg->o->pack.url);
 
 	for (unsigned i = 0; i < cfg->o->n_servers && i < SOURCE_SERVERS_MAX; i++) {
 		const char *url = cfg->o->servers[i];
@@ -204,7 +204,7 @@ int net_config_init(struct net_config *cfg, const struct options *o)
 		cfg->files[i].fd = cfg->files[i].by_digest_fd = -1;
 	for (unsigned i = 0; i < o->n_servers && i < SOURCE_SERVERS_MAX; i++)
 		cfg->urls[i] = o->servers[i];
-	cfg->urls[SOURCE_SERVERS_MAX] = o->pack[0] ? o->pack : NULL;
+	cfg->urls[SOURCE_SERVERS_MAX] = o->pack.url[0] ? o->pack.url : NULL;
 	cfg->has_filter = net_filter_is_supported();
 	if (!cfg->has_filter)
 		log_warning("network process: this kernel has no seccomp filters "

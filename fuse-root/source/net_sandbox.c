@@ -182,7 +182,7 @@ bool net_needs_names(const struct options *o)
 	for (unsigned i = 0; i < o->n_servers; i++)
 		if (url_has_name(o->servers[i], NULL))
 			return true;
-	return o->pack[0] && url_has_name(o->pack, NULL);
+	return o->pack.url[0] && url_has_name(o->pack.url, NULL);
 }
 
 int net_root_refresh(const struct net_config *cfg)

@@ -47,7 +47,7 @@ void servers_init(struct servers *sv, const struct options *o, uint64_t seed)
 	}
 	sv->next_number = sv->n;
 	enter_ring(sv);
-	set_url(&sv->list[SERVERS_PACK], o->pack);
+	set_url(&sv->list[SERVERS_PACK], o->pack.url);
 }
 
 void servers_fini(struct servers *sv)

@@ -12,6 +12,7 @@
 
 #include "imgfmt/digest.h"
 #include "imgfmt/tool/hot_table.h"
+#include "imgfmt/tool/http.h"
 #include "imgfmt/tool/image_file.h"
 #include "imgfmt/tool/info.h"
 #include "imgfmt/tool/output.h"
@@ -19,17 +20,21 @@
 
 #define UUID_TEXT_BYTES 37
 
-enum { OPT_JSON = 256, OPT_SIGNED_BYTES };
+enum { OPT_JSON = 256, OPT_SIGNED_BYTES, OPT_CA, OPT_CERT, OPT_CERT_KEY };
 
 static const struct option long_options[] = {
 	{"json", no_argument, NULL, OPT_JSON},
 	{"signed-bytes", required_argument, NULL, OPT_SIGNED_BYTES},
+	{"ca", required_argument, NULL, OPT_CA},
+	{"cert", required_argument, NULL, OPT_CERT},
+	{"cert-key", required_argument, NULL, OPT_CERT_KEY},
 	{NULL, 0, NULL, 0},
 };
 
 struct arguments {
 	bool json;
 	const char *signed_bytes_path;
+	struct http_tls tls;
 	const char *path;
 };
 
@@ -48,11 +53,19 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 			a->json = true;
 		else if (option == OPT_SIGNED_BYTES)
 			a->signed_bytes_path = optarg;
+		else if (option == OPT_CA)
+			a->tls.ca = optarg;
+		else if (option == OPT_CERT)
+			a->tls.cert = optarg;
+		else if (option == OPT_CERT_KEY)
+			a->tls.cert_key = optarg;
 		else
 			return EXIT_USAGE;
 	}
 	if (argc - optind != 1)
 		return tool_usage("info", "give one IMAGE");
+	if (a->tls.cert_key && !a->tls.cert)
+		return tool_usage("info", "--cert-key: give --cert=FILE too");
 	a->path = argv[optind];
 	return EXIT_DONE;
 }
@@ -265,7 +278,7 @@ static int run_info(int argc, char **argv)
 				 a.signed_bytes_path, sources);
 	if (r != EXIT_DONE)
 		return r;
-	r = image_look(a.path, &f);
+	r = image_look(a.path, &a.tls, &f);
 	if (r != EXIT_DONE)
 		return r;
 	if (hot_table_is_pack(&f)) {
@@ -285,6 +298,9 @@ const struct command cmd_info = {
 	"Show what an image says of itself: digest, sizes, metadata.\n\n"
 	"IMAGE may be a hot pack too, and an http or https URL; only what is needed is fetched.\n\n"
 	"  --json                one JSON object\n"
-	"  --signed-bytes=FILE   write the bytes that signatures are made over\n",
+	"  --signed-bytes=FILE   write the bytes that signatures are made over\n"
+	"  --ca=FILE             CA certificates of https servers (PEM), instead of the system's\n"
+	"  --cert=FILE           client certificate for https servers (PEM)\n"
+	"  --cert-key=FILE       its private key, if it is not in the file of --cert\n",
 	run_info,
 };

@@ -173,6 +173,22 @@ static bool set_options(struct http_file *h)
 	return true;
 }
 
+/* As the daemon's keys of these names: a CA of one's own takes the place of the system's. */
+static void set_tls(CURL *e, const struct http_tls *tls)
+{
+	if (tls->ca) {
+		curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+		curl_easy_setopt(e, CURLOPT_CAINFO, tls->ca);
+		curl_easy_setopt(e, CURLOPT_PROXY_CAPATH, NULL);
+		curl_easy_setopt(e, CURLOPT_PROXY_CAINFO, tls->ca);
+	}
+	if (tls->cert) {
+		curl_easy_setopt(e, CURLOPT_SSLCERT, tls->cert);
+		curl_easy_setopt(e, CURLOPT_SSLKEY,
+				 tls->cert_key ? tls->cert_key : tls->cert);
+	}
+}
+
 static struct http_file *new_file(const char *url)
 {
 	struct http_file *h = calloc(1, sizeof *h);
@@ -189,14 +205,15 @@ static struct http_file *new_file(const char *url)
 	return h;
 }
 
-int http_open(const char *url, size_t n_first, struct http_file **ret,
-	      uint64_t *ret_file_bytes)
+int http_open(const char *url, const struct http_tls *tls, size_t n_first,
+	      struct http_file **ret, uint64_t *ret_file_bytes)
 {
 	struct http_file *h = new_file(url);
 	int r;
 
 	if (!h)
 		return tool_fail("libcurl", "out of memory");
+	set_tls(h->easy, tls);
 	r = http_prefetch(h, 0, n_first);
 	if (r != EXIT_DONE) {
 		http_close(h);

@@ -314,7 +314,7 @@ static int load_remote(struct image_file *f)
 	return r == EXIT_DONE ? load_tables(f) : r;
 }
 
-int image_look(const char *path, struct image_file *ret)
+int image_look(const char *path, const struct http_tls *tls, struct image_file *ret)
 {
 	struct image_file f = {.path = path, .fd = -1};
 	int r;
@@ -322,7 +322,7 @@ int image_look(const char *path, struct image_file *ret)
 	if (!http_is_url(path)) {
 		r = open_file(path, &f);
 	} else {
-		r = http_open(path, IMG_HEAD_BYTES, &f.http, &f.file_bytes);
+		r = http_open(path, tls, IMG_HEAD_BYTES, &f.http, &f.file_bytes);
 		if (r == EXIT_DONE)
 			f.path = http_name(f.http);
 	}

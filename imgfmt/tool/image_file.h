@@ -15,6 +15,7 @@ struct image_trust {
 };
 
 struct img_hash;
+struct http_tls;
 
 struct image_file {
 	const char *path; /* the caller's */
@@ -44,7 +45,8 @@ void image_close(struct image_file *f);
  * http(s) URL: image_look opens it and reads nothing but its first bytes, image_load
  * checks the tables.
  */
-int image_look(const char *path, struct image_file *ret) _must_check_;
+int image_look(const char *path, const struct http_tls *tls,
+	       struct image_file *ret) _must_check_;
 /* The same, but a URL is refused. */
 int image_look_local(const char *path, struct image_file *ret) _must_check_;
 int image_load(struct image_file *f) _must_check_;

@@ -6,7 +6,6 @@
 
 #include "imgfmt/tool/hot_check.h"
 #include "imgfmt/tool/hot_table.h"
-#include "imgfmt/tool/http.h"
 #include "imgfmt/tool/tool.h"
 
 #define KEY_BYTES_MAX 65536
@@ -69,11 +68,8 @@ int verify_pack(struct image_file *f, const char *pack_path, const char *key_pat
 		unsigned n_jobs)
 {
 	struct packfile p = {.f = f};
-	int r;
+	int r = image_look_local(pack_path, &p.file);
 
-	if (http_is_url(pack_path))
-		return tool_fail(pack_path, "only 'info' takes a URL; download it first");
-	r = image_look(pack_path, &p.file);
 	if (r != EXIT_DONE)
 		return r;
 	r = check(&p, key_path, n_jobs);

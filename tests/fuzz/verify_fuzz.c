@@ -80,8 +80,9 @@ bool http_is_url(const char *path _unused_)
 	return false;
 }
 
-int http_open(const char *url _unused_, size_t n_first _unused_,
-	      struct http_file **ret _unused_, uint64_t *ret_file_bytes _unused_)
+int http_open(const char *url _unused_, const struct http_tls *tls _unused_,
+	      size_t n_first _unused_, struct http_file **ret _unused_,
+	      uint64_t *ret_file_bytes _unused_)
 {
 	abort();
 }

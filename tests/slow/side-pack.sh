@@ -118,7 +118,26 @@ use sp5 inside "$(nginx_url packs good)" --public-key="$T/key.pub"
 finish sp5 1
 restart_nginx packs
 
-note "a digest alone does not cover it"
-use sp6 inside "$(nginx_url packs good)" \
-	--digest="$("$tool" info "$T/served/hot.hri" | sed -n 's/^digest: //p')"
+digest_of() { "$tool" info "$1" | sed -n 's/^digest: //p'; } # FILE
+pinned=$(nginx_url packs unsigned)#$(digest_of "$T/served/packs/unsigned")
+other=$(nginx_url packs unsigned)#$(digest_of "$T/served/hot.hri")
+
+note "the digest of the image does not cover it: it needs one of its own"
+use sp6 inside "$(nginx_url packs good)" --digest="$(digest_of "$T/served/hot.hri")"
 finish sp6 1
+assert_contains "the way out" 'give pack=URL#sha256:HEX, HEX as .hydroot-image info. prints' "$T/log"
+use sp7 beside "$pinned" --digest="$(digest_of "$T/served/hot.hri")"
+finish sp7 0 all
+use sp8 beside "packs/${pinned##*/}"
+finish sp8 0
+
+note "the digest of another pack, and what does not replace a signature"
+for trust in "--digest=$(digest_of "$T/served/hot.hri")" --debug=0; do
+	use sp9 inside "$other" "$trust"
+	finish sp9 1
+	assert_contains "another one" \
+		"used any further: not the one that pack= names: its digest is ${pinned##*#}" "$T/log"
+done
+use sp10 inside "$pinned" --public-key="$T/key.pub"
+finish sp10 1
+assert_contains "not signed" 'not used any further: it is not signed' "$T/log"

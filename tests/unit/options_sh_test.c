@@ -132,6 +132,19 @@ static void keys_and_lists(void **state _unused_)
 	assert_sh("hydroot_n_ip", "0");
 }
 
+/* A fallback and a pack with their digests; none leaves nothing behind of one before it. */
+static void digests_behind_urls(void **state _unused_)
+{
+#define PIN "#sha256:abcdef0000000000000000000000000000000000000000000000000000000000"
+	parse_and_print("rd.hydroot.pack=http://p/p" PIN
+			" rd.hydroot.fallback=http://f/i" PIN);
+	assert_sh("hydroot_pack", "http://p/p" PIN);
+	assert_sh("hydroot_fallback", "http://f/i" PIN);
+	parse_and_print("rd.hydroot.pack=p rd.hydroot.fallback=nonsense");
+	assert_sh("hydroot_pack", "p");
+	assert_sh("hydroot_fallback", "");
+}
+
 static void ip_words_of_the_kernel(void **state _unused_)
 {
 	parse_and_print(
@@ -192,9 +205,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(hostile_values_stay_text),	   TEST(keys_and_lists),
-		TEST(ip_words_of_the_kernel),	   TEST(ip_words_of_dracut),
-		TEST(strange_ip_words_do_no_harm),
+		TEST(hostile_values_stay_text), TEST(keys_and_lists),
+		TEST(digests_behind_urls),	TEST(ip_words_of_the_kernel),
+		TEST(ip_words_of_dracut),	TEST(strange_ip_words_do_no_harm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -186,9 +186,9 @@ static void zero_is_off(void **state _unused_)
 	assert_string_equal(o.cert_key, "");
 	assert_string_equal(o.credentials, "");
 	assert_string_equal(o.zram_algorithm, "");
-	assert_string_equal(o.pack, "");
+	assert_string_equal(o.pack.url, "");
 	assert_string_equal(o.report, "");
-	assert_string_equal(o.fallback, "");
+	assert_string_equal(o.fallback.url, "");
 	assert_string_equal(o.public_key, "");
 	assert_int_equal(o.kernel_check, CHECK_OFF);
 	assert_int_equal(o.overlay, OVERLAY_NONE);
@@ -232,15 +232,15 @@ static void packs_beside_the_image(void **state _unused_)
 
 	assert_int_equal(cmdline("root=hydroot:http://h/d/i.hri?k=1"), 0);
 	assert_int_equal(options_resolve_pack(&o), 0);
-	assert_string_equal(o.pack, "");
+	assert_string_equal(o.pack.url, "");
 	assert_int_equal(cmdline("rd.hydroot.pack=http://other/p"), 0);
 	assert_int_equal(options_resolve_pack(&o), 0);
-	assert_string_equal(o.pack, "http://other/p");
+	assert_string_equal(o.pack.url, "http://other/p");
 	assert_int_equal(cmdline("rd.hydroot.pack=packs/web.hot"), 0);
 	assert_int_equal(options_resolve_pack(&o), 0);
-	assert_string_equal(o.pack, "http://h/d/packs/web.hot?k=1");
+	assert_string_equal(o.pack.url, "http://h/d/packs/web.hot?k=1");
 	assert_int_equal(cmdline("rd.hydroot.pack=0"), 0);
-	assert_string_equal(o.pack, "");
+	assert_string_equal(o.pack.url, "");
 	assert_int_equal(o.n_warnings, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		char text[64];
@@ -248,8 +248,83 @@ static void packs_beside_the_image(void **state _unused_)
 		snprintf(text, sizeof text, "rd.hydroot.pack=\"%s\"", wrong[i]);
 		assert_int_equal(cmdline(text), 0);
 		assert_int_equal(o.n_warnings, i + 1);
-		assert_string_equal(o.pack, "");
+		assert_string_equal(o.pack.url, "");
 	}
+}
+
+static void packs_of_a_digest(void **state _unused_)
+{
+	static const char *const wrong[] = {"http://h/p#", "p#sha256:12", "p#md5:0",
+					    "#sha256:" HEX_A,
+					    "http://h/p#sha256:" HEX_A "a"};
+
+	assert_int_equal(cmdline("root=hydroot:http://h/d/i.hri "
+				 "rd.hydroot.pack=http://other/p#sha256:" HEX_A),
+			 0);
+	assert_string_equal(o.pack.url, "http://other/p");
+	assert_true(o.pack.has_digest);
+	assert_int_equal(o.pack.digest[31], 0xaa);
+	assert_int_equal(cmdline("rd.hydroot.pack=packs/p#sha256:" HEX_B), 0);
+	assert_int_equal(options_resolve_pack(&o), 0);
+	assert_string_equal(o.pack.url, "http://h/d/packs/p");
+	assert_int_equal(o.pack.digest[0], 0xbb);
+	assert_int_equal(cmdline("rd.hydroot.pack=p"), 0);
+	assert_false(o.pack.has_digest);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		char text[160];
+
+		assert_int_equal(cmdline("rd.hydroot.pack=p#sha256:" HEX_A), 0);
+		snprintf(text, sizeof text, "rd.hydroot.pack=%s", wrong[i]);
+		assert_int_equal(cmdline(text), 0);
+		assert_int_equal(o.n_warnings, i + 1);
+		assert_string_equal(o.pack.url, "");
+		assert_false(o.pack.has_digest);
+	}
+}
+
+/* Nothing vouches for it there but the digest that hydroot.conf gives it. */
+static void packs_cannot_get_around_a_pinned_digest(void **state _unused_)
+{
+	static const char *const other[] = {"http://evil/p#sha256:" HEX_B, "http://c/p",
+					    "http://evil/p"};
+
+	assert_int_equal(
+		conf("digest=sha256:" HEX_A "\npack=http://c/p#sha256:" HEX_A "\n"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(other); i++) {
+		char text[160];
+
+		snprintf(text, sizeof text, "rd.hydroot.pack=%s", other[i]);
+		assert_int_equal(cmdline(text), 0);
+		assert_int_equal(o.n_warnings, i + 1);
+		assert_non_null(strstr(o.warnings[i], "pack: cannot weaken the digest"));
+		assert_string_equal(o.pack.url, "http://c/p");
+		assert_int_equal(o.pack.digest[31], 0xaa);
+	}
+	options_init(&o);
+	assert_int_equal(conf("digest=sha256:" HEX_A "\n"), 0);
+	assert_int_equal(cmdline("rd.hydroot.pack=http://evil/p#sha256:" HEX_B), 0);
+	assert_int_equal(o.n_warnings, 1);
+	assert_string_equal(o.pack.url, "");
+}
+
+static void packs_that_weaken_nothing(void **state _unused_)
+{
+	assert_int_equal(
+		conf("digest=sha256:" HEX_A "\npack=http://c/p#sha256:" HEX_B "\n"), 0);
+	assert_int_equal(cmdline("rd.hydroot.pack=http://d/p#sha256:" HEX_B), 0);
+	assert_string_equal(o.pack.url, "http://d/p");
+	assert_int_equal(cmdline("rd.hydroot.pack=0"), 0);
+	assert_string_equal(o.pack.url, "");
+	/* With a key it has to be signed. */
+	assert_int_equal(conf("public-key=/p\n"), 0);
+	assert_int_equal(cmdline("rd.hydroot.pack=http://e/p#sha256:" HEX_A), 0);
+	assert_string_equal(o.pack.url, "http://e/p");
+	options_init(&o);
+	assert_int_equal(cmdline("rd.hydroot.digest=sha256:" HEX_A
+				 " rd.hydroot.pack=http://e/p#sha256:" HEX_B),
+			 0);
+	assert_string_equal(o.pack.url, "http://e/p");
+	assert_int_equal(o.n_warnings, 0);
 }
 
 static void unknown_keys_are_warnings(void **state _unused_)
@@ -284,7 +359,7 @@ static void fallback_takes_the_place_of_the_image(void **state _unused_)
 	assert_string_equal(o.servers[0], "file:///f.hri");
 	assert_true(o.has_digest);
 	assert_int_equal(o.digest[31], 0xab);
-	assert_string_equal(o.pack, "");
+	assert_string_equal(o.pack.url, "");
 	assert_int_equal(o.min_version, 3);
 }
 
@@ -319,7 +394,7 @@ static void wrong_fallbacks_are_warnings(void **state _unused_)
 		snprintf(text, sizeof text, "rd.hydroot.fallback=%s", wrong[i]);
 		assert_int_equal(cmdline(text), 0);
 		assert_int_equal(o.n_warnings, i + 1);
-		assert_string_equal(o.fallback, "");
+		assert_string_equal(o.fallback.url, "");
 	}
 }
 
@@ -332,10 +407,10 @@ static void fallback_cannot_get_around_a_pinned_digest(void **state _unused_)
 	assert_int_equal(
 		cmdline("rd.hydroot.fallback=http://evil/i#sha256:" FALLBACK_HEX), 0);
 	assert_int_equal(o.n_warnings, 1);
-	assert_string_equal(o.fallback, "http://c/i");
+	assert_string_equal(o.fallback.url, "http://c/i");
 	assert_int_equal(cmdline("rd.hydroot.fallback=http://d/i#sha256:" OTHER_HEX), 0);
 	assert_int_equal(o.n_warnings, 1);
-	assert_string_equal(o.fallback, "http://d/i");
+	assert_string_equal(o.fallback.url, "http://d/i");
 }
 
 static void mounted_images_take_the_place_of_foreign_urls(void **state _unused_)
@@ -653,6 +728,9 @@ int main(void)
 		TEST(zero_does_not_weaken_trust),
 		TEST(a_bare_path_is_a_wrong_value),
 		TEST(packs_beside_the_image),
+		TEST(packs_of_a_digest),
+		TEST(packs_cannot_get_around_a_pinned_digest),
+		TEST(packs_that_weaken_nothing),
 		TEST(unknown_keys_are_warnings),
 		TEST(fallback_takes_the_place_of_the_image),
 		TEST(fallback_must_be_trusted),

@@ -9,6 +9,11 @@ static struct testimage_hot inside[] = {{(N - 3) * 16, 20, false}};
 /* Beside it: several frames of 256 KiB. */
 static struct testimage_hot beside[] = {{3 * 16, 16 * 16, false}, {30 * 16, 3, false}};
 
+static const char public_key[] =
+	"-----BEGIN PUBLIC KEY-----\n"
+	"MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n"
+	"-----END PUBLIC KEY-----\n";
+
 static struct rig g;
 static uint8_t *pack;
 static size_t n_pack;
@@ -110,13 +115,62 @@ static void not_signed(void **state _unused_)
 {
 	struct rig_options o = pack_options(true, true);
 
-	o.pack_key = "-----BEGIN PUBLIC KEY-----\n"
-		     "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n"
-		     "-----END PUBLIC KEY-----\n";
+	o.pack_key = public_key;
 	start(&o);
 	rig_start(&g);
 	RIG_UNTIL(is_there(inside, ARRAY_SIZE(inside)));
 	assert_int_equal(rig_requests(&g).n_pack, 1);
+	assert_false(is_there(beside, ARRAY_SIZE(beside)));
+	end();
+}
+
+/* Its own digest, of bytes 0 … 511, when that is given: byte 512 of the file is where it stands. */
+static void of_the_right_digest(void **state _unused_)
+{
+	struct rig_options o = pack_options(true, true);
+	uint8_t digest[IMG_DIGEST_BYTES];
+
+	start(&o);
+	memcpy(digest, pack + IMG_SIGNED_BYTES, sizeof digest);
+	end();
+	o.pack_digest = digest;
+	start(&o);
+	assert_memory_equal(digest, pack + IMG_SIGNED_BYTES, sizeof digest);
+	rig_start(&g);
+	RIG_UNTIL(is_there(beside, ARRAY_SIZE(beside)));
+	assert_int_equal(rig_requests(&g).n_class[SOURCE_DEMAND], 0);
+	assert_false(is_there(inside, ARRAY_SIZE(inside)));
+	end();
+}
+
+static void of_another_digest(void **state _unused_)
+{
+	static const uint8_t digest[IMG_DIGEST_BYTES] = {1};
+	struct rig_options o = pack_options(true, true);
+
+	o.pack_digest = digest;
+	start(&o);
+	rig_start(&g);
+	RIG_UNTIL(is_there(inside, ARRAY_SIZE(inside)));
+	assert_int_equal(rig_requests(&g).n_pack, 1);
+	assert_false(is_there(beside, ARRAY_SIZE(beside)));
+	end();
+}
+
+/* A signature is wanted in any case where there is a key. */
+static void of_the_right_digest_and_not_signed(void **state _unused_)
+{
+	struct rig_options o = pack_options(true, true);
+	uint8_t digest[IMG_DIGEST_BYTES];
+
+	start(&o);
+	memcpy(digest, pack + IMG_SIGNED_BYTES, sizeof digest);
+	end();
+	o.pack_digest = digest;
+	o.pack_key = public_key;
+	start(&o);
+	rig_start(&g);
+	RIG_UNTIL(is_there(inside, ARRAY_SIZE(inside)));
 	assert_false(is_there(beside, ARRAY_SIZE(beside)));
 	end();
 }
@@ -200,6 +254,9 @@ int main(void)
 		cmocka_unit_test(there_is_none_at_all),
 		cmocka_unit_test(of_another_image),
 		cmocka_unit_test(not_signed),
+		cmocka_unit_test(of_the_right_digest),
+		cmocka_unit_test(of_another_digest),
+		cmocka_unit_test(of_the_right_digest_and_not_signed),
 		cmocka_unit_test(truncated),
 		cmocka_unit_test(waited_for_and_lost),
 		cmocka_unit_test(damaged),

@@ -52,6 +52,7 @@ struct rig_options {
 	unsigned n_hot;
 	bool has_pack; /* a hot pack beside the image: source_fault_set_pack */
 	const char *pack_key;
+	const uint8_t *pack_digest; /* it must have this one; NULL: any */
 	struct trace *trace; /* records reads, or NULL */
 	uint64_t cache_bytes; /* budget of a cache over the store; 0: no cache */
 };
@@ -285,7 +286,8 @@ static inline void rig_init(struct rig *g, const struct rig_options *o)
 				.hot = {.has_pack = o->has_pack,
 					.public_key = o->pack_key,
 					.public_key_bytes =
-						o->pack_key ? strlen(o->pack_key) : 0},
+						o->pack_key ? strlen(o->pack_key) : 0,
+					.has_digest = o->pack_digest != NULL},
 				.resume = rig_resume,
 				.expire = rig_expire,
 				.complete = rig_complete,
@@ -295,6 +297,8 @@ static inline void rig_init(struct rig *g, const struct rig_options *o)
 		.deadline_ms = o->deadline_in_ms ? clock_ms() + o->deadline_in_ms : 0,
 		.n_servers = o->n_servers ? o->n_servers : 1,
 	};
+	if (o->pack_digest)
+		memcpy(g->config.hot.digest, o->pack_digest, IMG_DIGEST_BYTES);
 	log_daemon(-1, -1);
 	testimage_new_hot(&g->image, o->n_chunks, 3 * RIG_BLOCK, o->is_zero, o->hot,
 			  o->n_hot);
