@@ -42,14 +42,14 @@ fuzz-replay: fuzz-programs
 		$(BUILD)/tests/fuzz/$${t}_fuzz tests/fuzz/corpus/$$t/* || exit; done
 
 # The images that must be refused, and the seeds; both are in the tree.
-$(BUILD)/tests/fixtures/make-should-fail: $(BUILD)/tests/fixtures/make-should-fail.o \
-		$(BUILD)/libimgfmt.a
+FIXTURE_TOOLS := $(addprefix $(BUILD)/tests/fixtures/,make-should-fail make-seeds)
+
+$(FIXTURE_TOOLS): %: %.o $(BUILD)/libimgfmt.a
 	$(call say,LD,$@)
 	$(Q)$(LINK) $(LIBS_IMG)
 
-fixtures: $(BUILD)/tests/fixtures/make-should-fail
-	$< tests/fixtures
-	$< --seeds tests/fuzz/corpus
-	tests/fixtures/real-seeds.sh tests/fuzz/corpus
+fixtures: all $(FIXTURE_TOOLS)
+	$(BUILD)/tests/fixtures/make-should-fail tests/fixtures
+	BUILD=$(BUILD) tests/fixtures/real-seeds.sh tests/fuzz/corpus
 
 .PHONY: fixtures fuzz fuzz-build fuzz-programs fuzz-replay

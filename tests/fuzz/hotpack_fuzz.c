@@ -2,11 +2,13 @@
 /*
  * hotpack_fuzz.c - the table of a hot pack, in an image and in a side file
  *
- * Input: u32 length of the frames beside what the table says, then the table.
+ * Input: u32 length of the frames beside what the table says, then the table, which also says how
+ * long image and chunks are, where that can be.
  */
 #include "tests/fuzz/fuzz.h"
 
 #define N_CHUNKS 64u
+#define IMAGE_BYTES_MAX (1ull << 30)
 #define TABLE_BYTES_MAX 65536u
 
 static void check_hot(const struct img *img, const struct img_hot *hot)
@@ -91,23 +93,37 @@ static void run(const struct img_info *info, uint8_t *table)
 	if (!img)
 		return;
 	is_good = img_hot_new(img, table, info->hot_table_bytes, &hot) == 0;
-	if (is_good)
+	if (is_good) {
 		check_hot(img, hot);
+		fuzz_accept();
+	}
 	check_side_file(img, table, is_good);
 	img_hot_free(hot);
 	img_free(img);
 }
 
+/* Of a small image, so that runs come to its end. */
+static void set_geometry(const struct disk_hot_table *t, struct img_info *info)
+{
+	uint64_t n_chunks;
+
+	info->image_bytes = le64_load(t->image_bytes);
+	info->chunk_bytes = le32_load(t->chunk_bytes);
+	if (!img_geometry_is_valid(info->image_bytes, info->chunk_bytes) ||
+	    info->image_bytes > IMAGE_BYTES_MAX) {
+		info->chunk_bytes = IMG_CHUNK_BYTES_MIN;
+		info->image_bytes = N_CHUNKS * IMG_CHUNK_BYTES_MIN - 4 * IMG_BLOCK_BYTES;
+	}
+	n_chunks = div_round_up(info->image_bytes, info->chunk_bytes);
+	info->table_bytes = div_round_up(n_chunks, IMG_PAGE_ENTRIES) *
+			    sizeof(struct disk_table_entry);
+	info->data_bytes = n_chunks * DISK_FRAME_BYTES_MIN;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 {
 	struct fuzz_input in = {data, n_bytes};
-	struct img_info info = {
-		.image_bytes = N_CHUNKS * IMG_CHUNK_BYTES_MIN - 4 * IMG_BLOCK_BYTES,
-		.chunk_bytes = IMG_CHUNK_BYTES_MIN,
-		.meta_bytes = 2,
-		.table_bytes = sizeof(struct disk_table_entry),
-		.data_bytes = N_CHUNKS * DISK_FRAME_BYTES_MIN,
-	};
+	struct img_info info = {.meta_bytes = 2};
 	uint32_t more = fuzz_u32(&in);
 	uint8_t *table;
 
@@ -115,6 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 		return 0;
 	info.hot_table_bytes = in.n;
 	table = fuzz_copy(in.p, in.n);
+	set_geometry((const void *)table, &info);
 	info.hot_bytes = in.n + frames_bytes(table, in.n) + more;
 	run(&info, table);
 	free(table);

@@ -4,4 +4,4 @@
 # No index page leads outside DATA.
 
 . "$(dirname "$0")/../fuzzlib.sh"
-fuzz indexpage
+fuzz indexpage -max_len=36876

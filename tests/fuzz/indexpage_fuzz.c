@@ -70,8 +70,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 			info.data_bytes +=
 				le32_load(entries[i].stored_bytes) & ~DISK_ZERO_CHUNK;
 		img = make_img(&info, entries);
-		if (img && img_page_decode(img, 0, entries, info.pages_bytes, page) == 0)
+		if (img &&
+		    img_page_decode(img, 0, entries, info.pages_bytes, page) == 0) {
 			walk(img, page);
+			fuzz_accept();
+		}
 		img_free(img);
 		free(entries);
 	}

@@ -27,6 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 		img_meta_architecture(meta, n_bytes, architecture);
 		fuzz_assert(memchr(architecture, 0, sizeof architecture));
 		(void)img_architecture_runs_on(architecture, "x86_64");
+		fuzz_accept();
 	}
 	img_free(img);
 	free(meta);

@@ -81,8 +81,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 	place(&info, table);
 	fuzz_sha256(table, info.table_bytes, digests.table);
 	img = fuzz_img(&info, &digests);
-	if (img && img_set_table(img, table, info.table_bytes) == 0)
+	if (img && img_set_table(img, table, info.table_bytes) == 0) {
 		walk(img);
+		fuzz_accept();
+	}
 	img_free(img);
 	free(table);
 	return 0;

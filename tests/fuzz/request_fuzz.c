@@ -49,6 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 			check_text(&rq, rq.values[i]);
 		if (rq.n_values)
 			change(&rq);
+		fuzz_accept();
 	}
 	free(packet);
 	return 0;

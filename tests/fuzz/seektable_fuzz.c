@@ -60,6 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 	p += img_seek_end(&info, p);
 	fuzz_assert(p == seek + info.seek_bytes);
 	check(&info, seek, again);
+	fuzz_accept();
 	free(seek);
 	return 0;
 }

@@ -32,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 		for (size_t i = 0; i < t.n_runs; i++)
 			fuzz_assert(t.runs[i].n > 0 &&
 				    t.runs[i].first + t.runs[i].n <= BLOCKS_MAX);
+		fuzz_accept();
 	} else {
 		fuzz_assert(why && line >= 1 && !t.runs);
 	}

@@ -279,8 +279,10 @@ static void check(const struct fuzz_file *f)
 	if (open_image(f, &image) != EXIT_DONE)
 		return;
 	check_pack(f, &image, is_good);
-	if (is_good)
+	if (is_good) {
 		check_accepted(f, &image);
+		fuzz_accept();
+	}
 	image_close(&image);
 }
 
