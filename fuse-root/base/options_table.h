@@ -94,8 +94,8 @@ void option_keep_fallback(struct options *o, const struct option_trust *floor);
 void option_keep_pack(struct options *o, const struct option_trust *floor);
 
 /*
- * URL#sha256:HEX, or the URL alone, which is not looked at; -EINVAL, -E2BIG as of a type.  Printing is
- * a type's; same: also when neither has one.
+ * URL#sha256:HEX, or the URL alone; the URL is not looked at.  -EINVAL, -E2BIG as of a type.
+ * option_pin_print is for a type.  Two without a digest have the same.
  */
 int option_pin_parse(const char *text, struct options_pin *ret) _must_check_;
 void option_pin_print(const struct options *o, const struct option_key *k);

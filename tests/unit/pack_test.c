@@ -124,7 +124,7 @@ static void not_signed(void **state _unused_)
 	end();
 }
 
-/* Its own digest, of bytes 0 … 511, when that is given: byte 512 of the file is where it stands. */
+/* Its own digest stands behind the bytes that it is of. */
 static void of_the_right_digest(void **state _unused_)
 {
 	struct rig_options o = pack_options(true, true);
