@@ -34,7 +34,7 @@ while read -r command; do
 	diff "$T/help" "$T/entries" ||
 		fail "options of '$command --help' (<) and of its section in $page (>) are not the same"
 	synopsis "$command" | sed -nE 's/^\.(Op )?Fl -([a-z-]+).*/\2/p' | tr '[:lower:]' '[:upper:]' | sort >"$T/synopsis"
-	diff <(sed 's/=.*//' "$T/help") "$T/synopsis" ||
+	diff <(sed 's/=.*//' "$T/help" | sort) "$T/synopsis" ||
 		fail "options of '$command --help' (<) and of its synopsis in $page (>) are not the same"
 	# Those that the usage line names are options.
 	head -n 5 "$T/out" | grep -oE -- '--[a-z-]+' | sed 's/^--//' | tr '[:lower:]' '[:upper:]' |
