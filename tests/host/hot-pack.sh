@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 180
-# What one attachment read is in the hot pack of the next, and is there without a demand fetch.
+# What one attachment read is in the hot pack of the next, and is there without a demand fetch; a pack beside the image is
+# used under digest= by its own digest only.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 requires root fuse loop zram nginx jq hydrootd
@@ -59,3 +60,27 @@ dd if="$device" iflag=direct bs=1M status=none | cmp - "$raw" || fail "the devic
 expect_exit 0 hydroot wait hot3 --for=resident --timeout=60s
 daemon_log hot3 >"$T/log3"
 assert_equal "lines about the pack" 1 "$(grep -c 'hot pack' "$T/log3")"
+
+note "beside the image, under the image's digest: by a digest of its own only"
+tool=$TOP/build/hydroot-image
+digest_of() { "$tool" info --json "$T/served/$1" | jq -r .digest; } # FILE
+"$tool" pack --trace="$T/trace" "$T/served/test.hri" "$T/served/test.pack"
+beside() # NAME PACK LINES-ABOUT-IT
+{
+	attach "$1" --fill=manual --digest="$(digest_of test.hri)" --pack="$2" "$(nginx_url web test.hri)"
+	[ "$3" != 0 ] || wait_for 20 "the hot pack" hot_is_there_of "$1"
+	io readers "$device" "$T/got" "$T/offsets"
+	assert "blocks are the image's" cmp "$T/got" "$T/want"
+	daemon_log "$1" >"$T/log"
+	assert_equal "$1: lines about the pack" "$3" "$(grep -c 'hot pack' "$T/log" || true)"
+	bytes=$(status_key "$1" .fetched.hot_bytes)
+	hydroot detach "$1"
+}
+hot_is_there_of() { [ "$(status_key "$1" .fetched.hot_bytes)" -ge $((hot_bytes * 9 / 10)) ]; }
+beside hot4 "test.pack#$(digest_of test.pack)" 0
+beside hot5 "test.pack#$(digest_of test.hri)" 1
+assert_contains "another pack" "not the one that pack= names: its digest is $(digest_of test.pack)\$" "$T/log"
+assert_below "bytes of another pack" 65536 "$bytes"
+beside hot6 test.pack 1
+assert_contains "no digest of its own" 'not used: digest= does not cover it: give pack=URL#sha256:HEX' "$T/log"
+assert_equal "bytes of it" 0 "$bytes"
