@@ -19,11 +19,13 @@
 #include "base/log.h"
 #include "source/net_filter.h"
 #include "source/net_file.h"
+#include "source/net_open.h"
 #include "source/net_xfer.h"
 
 /* The serving process hears of new bytes at most each so many. */
 #define TELL_BYTES (64u * 1024)
 #define POLL_MAX_MS 10000
+#define FDS_MAX (1 + NET_FILES)
 
 struct slot {
 	struct net_xfer *xfer;
@@ -255,8 +257,8 @@ static void on_server(struct net *net, const struct channel_msg *msg)
 	if (!msg->may_end)
 		return;
 	net->config.urls[msg->server] = url;
-	/* A file would have to be opened by its path. */
-	net->config.files[msg->server] = (struct net_file){-1, -1};
+	net->config.files[net_file_number(msg->server, false)] = NET_FILE_NONE;
+	net->config.files[net_file_number(msg->server, true)] = NET_FILE_NONE;
 	net->names[msg->server] = (struct net_name){0};
 	if (net->parked->rq.server == msg->server)
 		stop(net, net->parked);
@@ -358,7 +360,7 @@ static void end_streams(struct net *net)
 
 static bool is_file_active(const struct net_xfer *x)
 {
-	return x->is_active && x->file_fd >= 0;
+	return x->is_active && x->file;
 }
 
 /* A piece of each file that is being read; the fill waits for demand here, too. */
@@ -440,18 +442,35 @@ static int poll_ms(const struct net *net)
 	return next > POLL_MAX_MS ? POLL_MAX_MS : (int)next;
 }
 
+/* The channel's socket, and those by which files come that are being opened. */
+static unsigned list_fds(const struct net *net, struct curl_waitfd fds[FDS_MAX])
+{
+	unsigned n = 0;
+
+	fds[n++] = (struct curl_waitfd){
+		.fd = net->fd,
+		.events = CURL_WAIT_POLLIN | (net->is_blocked ? CURL_WAIT_POLLOUT : 0),
+	};
+	for (unsigned i = 0; i < NET_FILES; i++)
+		if (net->config.files[i].opening_fd >= 0)
+			fds[n++] = (struct curl_waitfd){
+				.fd = net->config.files[i].opening_fd,
+				.events = CURL_WAIT_POLLIN,
+			};
+	return n;
+}
+
 static int loop(struct net *net)
 {
 	while (!net->is_over) {
-		struct curl_waitfd fd = {
-			.fd = net->fd,
-			.events = CURL_WAIT_POLLIN |
-				  (net->is_blocked ? CURL_WAIT_POLLOUT : 0),
-		};
+		struct curl_waitfd fds[FDS_MAX];
+		const unsigned n_fds = list_fds(net, fds);
 		int n_running;
 
-		if (curl_multi_poll(net->multi, &fd, 1, poll_ms(net), NULL) != CURLM_OK)
+		if (curl_multi_poll(net->multi, fds, n_fds, poll_ms(net), NULL) !=
+		    CURLM_OK)
 			return -EIO;
+		net_open_take(&net->config);
 		read_messages(net);
 		hold_fill(net);
 		if (curl_multi_perform(net->multi, &n_running) != CURLM_OK)
@@ -499,7 +518,7 @@ static void net_fini(struct net *net)
 
 /* File descriptors that stay open, ascending. */
 struct kept {
-	int fds[1 + 2 * (SOURCE_SERVERS_MAX + 1)];
+	int fds[1 + NET_FILES];
 	unsigned n;
 };
 
@@ -554,7 +573,7 @@ static int isolate(const struct net_config *cfg, int *fd)
 	keep(&kept, *fd);
 	for (unsigned i = 0; i < ARRAY_SIZE(cfg->files); i++) {
 		keep(&kept, cfg->files[i].fd);
-		keep(&kept, cfg->files[i].by_digest_fd);
+		keep(&kept, cfg->files[i].opening_fd);
 	}
 	return close_others(&kept);
 }

@@ -190,7 +190,7 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
 
 int net_xfer_init(struct net_xfer *x, const struct net_config *cfg)
 {
-	*x = (struct net_xfer){.cfg = cfg, .file_fd = -1};
+	*x = (struct net_xfer){.cfg = cfg};
 	x->easy = curl_easy_init();
 	return x->easy ? 0 : -ENOMEM;
 }
@@ -287,7 +287,7 @@ const char *net_xfer_url(const struct net_config *cfg, uint32_t server)
 void net_xfer_reset(struct net_xfer *x, const struct channel_msg *rq)
 {
 	x->rq = *rq;
-	x->file_fd = -1;
+	x->file = NULL;
 	x->http = (struct httpcheck){0};
 	x->verdict = (struct httpcheck_verdict){0};
 	x->is_judged = x->is_paused = x->hold = false;

@@ -49,7 +49,7 @@ struct net_xfer {
 	bool is_in_multi; /* libcurl works on it */
 	bool is_paused;
 	uint8_t *slot_buffer;
-	int file_fd; /* of a file: server; -1: libcurl's business */
+	const struct net_file *file; /* of a file: server; NULL: libcurl's business */
 	struct net_file_reader *reader; /* net_file.c; made for the first file */
 	bool hold; /* pause when the next bytes come */
 	struct channel_msg rq;
