@@ -144,7 +144,7 @@ static bool is_request_sane(const struct channel_msg *m)
 {
 	return m->n_bytes > 0 && m->server <= SOURCE_SERVERS_MAX &&
 	       m->class <= SOURCE_FILL && m->may_end <= 1 && m->is_by_digest <= 1 &&
-	       m->is_probe <= 1 && m->is_sequential <= 1;
+	       m->probe_ms <= TRANSPORT_PROBE_MS && m->is_sequential <= 1;
 }
 
 static bool is_server_sane(const struct channel_msg *m)

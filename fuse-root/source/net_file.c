@@ -266,9 +266,18 @@ bool net_file_turn(struct net_xfer *x, struct httpcheck_verdict *ret)
 	return false;
 }
 
+/* Waiting again for a file that is being opened costs nothing, so a probe is soon over. */
+static int64_t limit_ms(const struct net_xfer *x)
+{
+	const int64_t timeout_ms = x->cfg->o->timeout_ms, probe_ms = x->rq.probe_ms;
+
+	return is_opening(x) && probe_ms && (!timeout_ms || probe_ms < timeout_ms)
+		       ? probe_ms
+		       : timeout_ms;
+}
+
 int64_t net_file_deadline(const struct net_xfer *x)
 {
-	const int64_t timeout_ms = x->cfg->o->timeout_ms;
 	const enum piece_state state = state_of(x->reader);
 
 	if (!is_opening(x)) {
@@ -277,7 +286,7 @@ int64_t net_file_deadline(const struct net_xfer *x)
 		if (state == PIECE_NONE)
 			return INT64_MAX;
 	}
-	return timeout_ms ? x->asked_ms + timeout_ms : INT64_MAX;
+	return limit_ms(x) ? x->asked_ms + limit_ms(x) : INT64_MAX;
 }
 
 bool net_file_is_late(const struct net_xfer *x, int64_t now_ms,
@@ -290,6 +299,6 @@ bool net_file_is_late(const struct net_xfer *x, int64_t now_ms,
 	*ret = (struct httpcheck_verdict){.fault = TRANSPORT_AWAY};
 	snprintf(ret->text, sizeof ret->text, "%s for %" PRId64 " ms",
 		 is_opening(x) ? "the file has not been opened" : "no byte of the file",
-		 x->cfg->o->timeout_ms);
+		 limit_ms(x));
 	return true;
 }
