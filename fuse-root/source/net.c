@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "source/net_filter.h"
+#include "source/net_feel.h"
 #include "source/net_file.h"
 #include "source/net_open.h"
 #include "source/net_xfer.h"
@@ -25,7 +26,7 @@
 /* The serving process hears of new bytes at most each so many. */
 #define TELL_BYTES (64u * 1024)
 #define POLL_MAX_MS 10000
-#define FDS_MAX (1 + NET_FILES)
+#define FDS_MAX (1 + NET_FILES + TRANSPORT_SLOTS)
 
 struct slot {
 	struct net_xfer *xfer;
@@ -124,6 +125,7 @@ static void flush_slots(struct net *net)
 
 static void stop(struct net *net, struct net_xfer *x)
 {
+	net_feel_stop(x);
 	if (x->is_in_multi)
 		curl_multi_remove_handle(net->multi, x->easy);
 	x->is_active = x->is_in_multi = x->is_stream = false;
@@ -377,13 +379,17 @@ static void turn_files(struct net *net)
 
 static int64_t deadline_of(const struct net_xfer *x)
 {
-	return is_file_active(x) ? net_file_deadline(x) : net_xfer_deadline(x);
+	if (is_file_active(x))
+		return net_file_deadline(x);
+	const int64_t feel_ms = net_feel_deadline(x), late_ms = net_xfer_deadline(x);
+	return feel_ms < late_ms ? feel_ms : late_ms;
 }
 
 static bool is_late(struct net_xfer *x, int64_t now_ms, struct httpcheck_verdict *ret)
 {
-	return is_file_active(x) ? net_file_is_late(x, now_ms, ret)
-				 : net_xfer_is_late(x, now_ms, ret);
+	if (is_file_active(x))
+		return net_file_is_late(x, now_ms, ret);
+	return net_xfer_is_late(x, now_ms, ret) || net_feel_turn(x, now_ms, ret);
 }
 
 static void end_late(struct net *net)
@@ -442,7 +448,7 @@ static int poll_ms(const struct net *net)
 	return next > POLL_MAX_MS ? POLL_MAX_MS : (int)next;
 }
 
-/* The channel's socket, and those by which files come that are being opened. */
+/* The channel's socket, those by which files come that are being opened, and second connections. */
 static unsigned list_fds(const struct net *net, struct curl_waitfd fds[FDS_MAX])
 {
 	unsigned n = 0;
@@ -456,6 +462,12 @@ static unsigned list_fds(const struct net *net, struct curl_waitfd fds[FDS_MAX])
 			fds[n++] = (struct curl_waitfd){
 				.fd = net->config.files[i].opening_fd,
 				.events = CURL_WAIT_POLLIN,
+			};
+	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++)
+		if (net->slots[i].xfer->feel.fd >= 0)
+			fds[n++] = (struct curl_waitfd){
+				.fd = net->slots[i].xfer->feel.fd,
+				.events = CURL_WAIT_POLLOUT,
 			};
 	return n;
 }

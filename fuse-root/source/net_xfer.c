@@ -145,9 +145,9 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 	long n_redirects = 0;
 
 	(void)local_ip;
-	(void)port;
 	(void)local_port;
 	snprintf(x->address, sizeof x->address, "%s", ip);
+	x->port = (uint16_t)port;
 	if (!x->asked_ms)
 		note_connect_time(x);
 	x->name->is_fresh = false;
@@ -189,7 +189,7 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
 
 int net_xfer_init(struct net_xfer *x, const struct net_config *cfg)
 {
-	*x = (struct net_xfer){.cfg = cfg};
+	*x = (struct net_xfer){.cfg = cfg, .feel = NET_FEEL_NONE};
 	x->easy = curl_easy_init();
 	return x->easy ? 0 : -ENOMEM;
 }

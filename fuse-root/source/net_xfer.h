@@ -39,6 +39,15 @@ struct net_name {
 	int64_t connect_ms;
 };
 
+/* A second connection, see net_feel.h. */
+struct net_feel {
+	int fd; /* -1: none is being made */
+	int64_t next_ms; /* when it is time for another */
+	bool was_away; /* one did not come */
+};
+
+#define NET_FEEL_NONE ((struct net_feel){.fd = -1})
+
 struct net_xfer {
 	/* set once */
 	const struct net_config *cfg;
@@ -67,6 +76,8 @@ struct net_xfer {
 	struct httpcheck_verdict verdict;
 	uint32_t n_have;
 	char address[TRANSPORT_ADDRESS_BYTES];
+	uint16_t port; /* at the address, once it is connected */
+	struct net_feel feel;
 	char error[CURL_ERROR_SIZE];
 	/* Not looked up and connected till then: given up; 0: libcurl's time-out is enough. */
 	int64_t connect_by_ms;
