@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "face/status.h"
+#include "source/net_open.h"
 
 /* A network process that ends at once, again and again, must not keep a core busy. */
 #define NET_RESPAWN_MS 20
@@ -112,6 +113,8 @@ static void fork_net(struct keeper *k)
 
 	k->net_since_ms = clock_ms();
 	k->net_not_before_ms = k->net_since_ms + NET_RESPAWN_SLOW_MS;
+	/* What has been opened by now no network process can take from the next. */
+	net_open_take(k->d->net);
 	const int fd = channel_renew(k->d->channel, ++k->generation);
 	if (fd < 0) {
 		log_error("keeper: socket for the network process: %s", strerror(-fd));
@@ -421,6 +424,7 @@ int keeper_run(struct daemon *d, int ready_fd)
 		log_error("keeper: signals: %s", strerror(errno));
 		return 1;
 	}
+	net_open_start(d->net);
 	if (fork_serve(&k) < 0)
 		return 1;
 	while (k.serve || k.wants_serve) {

@@ -169,7 +169,10 @@ void serve_status(struct serve *s, struct status *ret);
 
 /* Once a second and at each change: status.json, console lines while servers are away, progress. */
 void serve_tick(struct serve *s);
-/* A file "booted" in the run directory, which the initramfs's watcher makes, is as good as `trace --end`. */
+/*
+ * A file "booted" in the run directory, which the initramfs's watcher makes, is as good as
+ * `trace --end`: looked for in a boot, and while fill=boot waits.
+ */
 void serve_look_for_boot_end(struct serve *s);
 
 /* Into the timeline: what has come since the last call, and what waits. */

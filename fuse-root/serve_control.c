@@ -106,7 +106,11 @@ static void end_boot(struct serve *s)
 
 void serve_look_for_boot_end(struct serve *s)
 {
-	if (s->is_boot_over || faccessat(s->d->rundir_fd, "booted", F_OK, 0) < 0)
+	/* Nobody says so of what was attached by hand. */
+	const bool is_expected = s->d->is_boot || s->awaits_boot;
+
+	if (s->is_boot_over || !is_expected ||
+	    faccessat(s->d->rundir_fd, "booted", F_OK, 0) < 0)
 		return;
 	s->is_boot_over = true;
 	end_boot(s);

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "base/passfd.h"
 
 #define SYNC_MS 5000
 #define SEND_TRIES 500 /* 10 ms each: the keeper may be stopped for a while */
@@ -91,18 +92,6 @@ int hold_take(struct hold *h, enum hold_tag tag)
 	return fd;
 }
 
-/* The descriptor in a received message, or -1. */
-static int descriptor_of(struct msghdr *msg)
-{
-	const struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-	int fd = -1;
-
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof fd))
-		memcpy(&fd, CMSG_DATA(c), sizeof fd);
-	return fd;
-}
-
 static void drop_all(struct hold *h)
 {
 	for (enum hold_tag tag = 0; tag < HOLD_TAGS; tag++)
@@ -128,50 +117,25 @@ static void act_on(struct hold *h, const struct message *m, int fd)
 
 void hold_receive(struct hold *h)
 {
-	char room[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
 	struct message m;
+	ssize_t n;
+	int fd;
 
-	for (;;) {
-		struct iovec iov = {&m, sizeof m};
-		struct msghdr msg = {
-			.msg_iov = &iov,
-			.msg_iovlen = 1,
-			.msg_control = room,
-			.msg_controllen = sizeof room,
-		};
-		ssize_t n = recvmsg(h->keeper_fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return;
+	while ((n = passfd_recv(h->keeper_fd, &m, sizeof m, 0, &fd)) > 0) {
 		if (n == (ssize_t)sizeof m)
-			act_on(h, &m, descriptor_of(&msg));
+			act_on(h, &m, fd);
+		else if (fd >= 0)
+			close(fd);
 	}
 }
 
 static int send_message(const struct hold *h, struct message m, int fd)
 {
-	char room[CMSG_SPACE(sizeof fd)] __attribute__((aligned(8))) = {0};
-	struct iovec iov = {&m, sizeof m};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
-	if (fd >= 0) {
-		struct cmsghdr *c;
-
-		msg.msg_control = room;
-		msg.msg_controllen = sizeof room;
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof fd);
-		memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	}
 	for (int i = 0; i < SEND_TRIES; i++) {
-		if (sendmsg(h->serve_fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-			return 0;
-		if (errno != EINTR && errno != EAGAIN && errno != ENOBUFS)
-			return -errno;
+		const int err = passfd_send(h->serve_fd, &m, sizeof m, fd);
+
+		if (err != -EAGAIN && err != -ENOBUFS)
+			return err;
 		usleep(10000);
 	}
 	return -ETIMEDOUT;

@@ -301,23 +301,24 @@ static void note_trust(const struct openimage_trust *trust)
 
 #define NOBODY "no server answered in time"
 
-/* With what the first server that failed has said, which is more than that it took too long. */
+/*
+ * With what the first server that failed has said, which is more than that it took too long; or
+ * which one was silent till the end.
+ */
 static void explain_silence(struct attempt *a)
 {
 	cleanup_free struct source_status *status = malloc(sizeof *status);
+	unsigned i = 0;
 
 	if (!status || strcmp(a->why, NOBODY) != 0)
 		return;
 	source_status(a->source, status);
-	for (unsigned i = 0; i < status->n_servers; i++) {
-		const struct source_server_status *server = &status->servers[i];
-
-		if (!server->last_error[0])
-			continue;
-		snprintf(a->why, a->why_bytes, NOBODY ": %.100s: %s", server->url,
-			 server->last_error);
-		return;
-	}
+	while (i < status->n_servers && !status->servers[i].last_error[0])
+		i++;
+	const bool has_said = i < status->n_servers;
+	const struct source_server_status *server = &status->servers[has_said ? i : 0];
+	snprintf(a->why, a->why_bytes, NOBODY ": %.100s%s%s", server->url,
+		 has_said ? ": " : "", server->last_error);
 }
 
 int openimage_open(const struct openimage_config *config, struct openimage *ret,

@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "base/passfd.h"
+
 #define BUFFERS_BYTES ((size_t)TRANSPORT_SLOTS * SOURCE_REQUEST_BYTES_MAX)
 
 _Static_assert(SOURCE_REQUEST_BYTES_MAX % 4096 == 0, "buffers start on a page");
@@ -63,60 +65,16 @@ void channel_free(struct channel *ch)
 	errno = saved;
 }
 
-/* Room for one fd beside the message, aligned as the kernel wants it. */
-union one_fd {
-	struct cmsghdr head;
-	char bytes[CMSG_SPACE(sizeof(int))];
-};
-
-static int link_send(int link, uint32_t generation, int fd)
-{
-	union one_fd control = {0};
-	struct iovec iov = {.iov_base = &generation, .iov_len = sizeof generation};
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof control.bytes,
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-	ssize_t n;
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	do
-		n = sendmsg(link, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
-}
-
 /* fd, -EAGAIN, or -EPIPE.  The keeper is believed. */
 static int link_recv(int link, uint32_t *ret_generation)
 {
-	union one_fd control;
-	struct iovec iov = {.iov_base = ret_generation,
-			    .iov_len = sizeof *ret_generation};
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof control.bytes,
-	};
-	ssize_t n;
 	int fd;
+	const ssize_t n =
+		passfd_recv(link, ret_generation, sizeof *ret_generation, 0, &fd);
 
-	do
-		n = recvmsg(link, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return errno == EAGAIN ? -EAGAIN : -EPIPE;
-	const struct cmsghdr *c = n == 0 ? NULL : CMSG_FIRSTHDR(&msg);
-	if (!c || c->cmsg_type != SCM_RIGHTS)
-		return -EPIPE;
-	memcpy(&fd, CMSG_DATA(c), sizeof fd);
-	return fd;
+		return n == -EAGAIN ? -EAGAIN : -EPIPE;
+	return fd < 0 ? -EPIPE : fd;
 }
 
 int channel_take(const struct channel *ch, uint32_t *ret_generation)
@@ -147,7 +105,7 @@ int channel_renew(const struct channel *ch, uint32_t generation)
 		close(old);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
 		return -errno;
-	const int r = link_send(ch->keeper_end, generation, fds[0]);
+	const int r = passfd_send(ch->keeper_end, &generation, sizeof generation, fds[0]);
 	close(fds[0]);
 	if (r < 0)
 		close(fds[1]);
@@ -186,7 +144,7 @@ static bool is_request_sane(const struct channel_msg *m)
 {
 	return m->n_bytes > 0 && m->server <= SOURCE_SERVERS_MAX &&
 	       m->class <= SOURCE_FILL && m->may_end <= 1 && m->is_by_digest <= 1 &&
-	       m->is_probe <= 1 && m->is_sequential <= 1;
+	       m->probe_ms <= TRANSPORT_PROBE_MS && m->is_sequential <= 1;
 }
 
 static bool is_server_sane(const struct channel_msg *m)

@@ -47,7 +47,7 @@ struct channel_msg {
 	uint32_t fault;
 	uint32_t retry_after_ms;
 	uint32_t is_by_digest;
-	uint32_t is_probe;
+	uint32_t probe_ms;
 	uint32_t is_sequential; /* as in transport.h */
 	uint32_t unused;
 	uint8_t digest[IMG_DIGEST_BYTES];

@@ -18,12 +18,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "source/net_filter.h"
+#include "source/net_feel.h"
 #include "source/net_file.h"
+#include "source/net_open.h"
 #include "source/net_xfer.h"
 
 /* The serving process hears of new bytes at most each so many. */
 #define TELL_BYTES (64u * 1024)
 #define POLL_MAX_MS 10000
+#define FDS_MAX (1 + NET_FILES + TRANSPORT_SLOTS)
 
 struct slot {
 	struct net_xfer *xfer;
@@ -122,6 +125,7 @@ static void flush_slots(struct net *net)
 
 static void stop(struct net *net, struct net_xfer *x)
 {
+	net_feel_stop(x);
 	if (x->is_in_multi)
 		curl_multi_remove_handle(net->multi, x->easy);
 	x->is_active = x->is_in_multi = x->is_stream = false;
@@ -255,8 +259,8 @@ static void on_server(struct net *net, const struct channel_msg *msg)
 	if (!msg->may_end)
 		return;
 	net->config.urls[msg->server] = url;
-	/* A file would have to be opened by its path. */
-	net->config.files[msg->server] = (struct net_file){-1, -1};
+	net->config.files[net_file_number(msg->server, false)] = NET_FILE_NONE;
+	net->config.files[net_file_number(msg->server, true)] = NET_FILE_NONE;
 	net->names[msg->server] = (struct net_name){0};
 	if (net->parked->rq.server == msg->server)
 		stop(net, net->parked);
@@ -358,7 +362,7 @@ static void end_streams(struct net *net)
 
 static bool is_file_active(const struct net_xfer *x)
 {
-	return x->is_active && x->file_fd >= 0;
+	return x->is_active && x->file;
 }
 
 /* A piece of each file that is being read; the fill waits for demand here, too. */
@@ -375,13 +379,17 @@ static void turn_files(struct net *net)
 
 static int64_t deadline_of(const struct net_xfer *x)
 {
-	return is_file_active(x) ? net_file_deadline(x) : net_xfer_deadline(x);
+	if (is_file_active(x))
+		return net_file_deadline(x);
+	const int64_t feel_ms = net_feel_deadline(x), late_ms = net_xfer_deadline(x);
+	return feel_ms < late_ms ? feel_ms : late_ms;
 }
 
 static bool is_late(struct net_xfer *x, int64_t now_ms, struct httpcheck_verdict *ret)
 {
-	return is_file_active(x) ? net_file_is_late(x, now_ms, ret)
-				 : net_xfer_is_late(x, now_ms, ret);
+	if (is_file_active(x))
+		return net_file_is_late(x, now_ms, ret);
+	return net_xfer_is_late(x, now_ms, ret) || net_feel_turn(x, now_ms, ret);
 }
 
 static void end_late(struct net *net)
@@ -440,18 +448,41 @@ static int poll_ms(const struct net *net)
 	return next > POLL_MAX_MS ? POLL_MAX_MS : (int)next;
 }
 
+/* The channel's socket, those by which files come that are being opened, and second connections. */
+static unsigned list_fds(const struct net *net, struct curl_waitfd fds[FDS_MAX])
+{
+	unsigned n = 0;
+
+	fds[n++] = (struct curl_waitfd){
+		.fd = net->fd,
+		.events = CURL_WAIT_POLLIN | (net->is_blocked ? CURL_WAIT_POLLOUT : 0),
+	};
+	for (unsigned i = 0; i < NET_FILES; i++)
+		if (net->config.files[i].opening_fd >= 0)
+			fds[n++] = (struct curl_waitfd){
+				.fd = net->config.files[i].opening_fd,
+				.events = CURL_WAIT_POLLIN,
+			};
+	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++)
+		if (net->slots[i].xfer->feel.fd >= 0)
+			fds[n++] = (struct curl_waitfd){
+				.fd = net->slots[i].xfer->feel.fd,
+				.events = CURL_WAIT_POLLOUT,
+			};
+	return n;
+}
+
 static int loop(struct net *net)
 {
 	while (!net->is_over) {
-		struct curl_waitfd fd = {
-			.fd = net->fd,
-			.events = CURL_WAIT_POLLIN |
-				  (net->is_blocked ? CURL_WAIT_POLLOUT : 0),
-		};
+		struct curl_waitfd fds[FDS_MAX];
+		const unsigned n_fds = list_fds(net, fds);
 		int n_running;
 
-		if (curl_multi_poll(net->multi, &fd, 1, poll_ms(net), NULL) != CURLM_OK)
+		if (curl_multi_poll(net->multi, fds, n_fds, poll_ms(net), NULL) !=
+		    CURLM_OK)
 			return -EIO;
+		net_open_take(&net->config);
 		read_messages(net);
 		hold_fill(net);
 		if (curl_multi_perform(net->multi, &n_running) != CURLM_OK)
@@ -499,7 +530,7 @@ static void net_fini(struct net *net)
 
 /* File descriptors that stay open, ascending. */
 struct kept {
-	int fds[1 + 2 * (SOURCE_SERVERS_MAX + 1)];
+	int fds[1 + NET_FILES];
 	unsigned n;
 };
 
@@ -554,7 +585,7 @@ static int isolate(const struct net_config *cfg, int *fd)
 	keep(&kept, *fd);
 	for (unsigned i = 0; i < ARRAY_SIZE(cfg->files); i++) {
 		keep(&kept, cfg->files[i].fd);
-		keep(&kept, cfg->files[i].by_digest_fd);
+		keep(&kept, cfg->files[i].opening_fd);
 	}
 	return close_others(&kept);
 }

@@ -2,9 +2,9 @@
 /*
  * net.h - the network process: libcurl, TLS and name lookup, away from everything else
  *
- * The keeper calls net_prepare, net_config_init and, when it is root, net_root_new before the
- * first fork, and net_main in each child it forks, with a new socket each time.  The child may
- * be killed at any moment: the next one gets the unfinished requests again.
+ * The keeper calls net_prepare, net_config_init, net_open_start and, when it is root, net_root_new
+ * before the first fork, and net_main in each child it forks, with a new socket each time.  The
+ * child may be killed at any moment: the next one gets the unfinished requests again.
  */
 #ifndef SOURCE_NET_H
 #define SOURCE_NET_H
@@ -26,9 +26,21 @@ struct net_pem {
 	size_t n_bytes;
 };
 
+/* A file of a file: URL; see net_open.h. */
 struct net_file {
-	int fd, by_digest_fd; /* -1: there is none */
+	int fd; /* -1: it is not open */
+	int opening_fd; /* the socket that the descriptor comes by; -1: none comes any more */
+	char why[64]; /* it is not open and will not be */
 };
+
+/* Of each server, and of the hot pack: what its URL names, and by-digest/HEX.hri beside it. */
+#define NET_FILES (2u * (SOURCE_SERVERS_MAX + 1))
+#define NET_FILE_NONE                                                                    \
+	(struct net_file)                                                                \
+	{                                                                                \
+		.fd = -1, .opening_fd = -1,                                              \
+		.why = "only the start of the daemon opens files"                        \
+	}
 
 struct net_config {
 	const struct options *o; /* time-outs and more; outlives the process */
@@ -36,13 +48,18 @@ struct net_config {
 	const char *urls[SOURCE_SERVERS_MAX + 1];
 	struct net_pem ca, cert, cert_key;
 	struct credentials credentials;
-	struct net_file files[SOURCE_SERVERS_MAX + 1]; /* of file: URLs */
+	struct net_file files[NET_FILES]; /* by net_file_number */
 	int root_fd; /* of net_root_new; -1: stay where and who we are */
 	int proc_fd; /* /proc, to find the system's root later; -1: not kept */
 	int64_t lookup_age_ms; /* a name looked up so long ago is no longer believed; 0: 30 s */
 	bool has_filter; /* net_filter_enter is possible */
 	pid_t keeper; /* whose death ends the process; 0: nobody's */
 };
+
+static inline unsigned net_file_number(uint32_t server, bool is_by_digest)
+{
+	return 2 * server + is_by_digest;
+}
 
 /*
  * Load now what could not be loaded once the initramfs is gone: libraries, their configuration,
@@ -52,7 +69,7 @@ int net_prepare(void) _must_check_;
 
 /*
  * Reads and checks the CA bundle (o->ca, or the system's), the client certificate, its key and the
- * credentials; opens the files of file: URLs.  root_fd and proc_fd are -1 and keeper 0 after it.
+ * credentials.  root_fd and proc_fd are -1 and keeper 0 after it, and no file of a URL is open.
  * -errno with a message; net_config_fini is to be called all the same.
  */
 int net_config_init(struct net_config *cfg, const struct options *o) _must_check_;

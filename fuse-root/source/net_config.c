@@ -8,16 +8,13 @@
 #include "source/net.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
-#include "base/options_url.h"
 #include "source/net_filter.h"
 #include "source/readfile.h"
-#include "source/url.h"
 
 #define CA_BYTES_MAX (16u * 1024 * 1024)
 #define SECRET_BYTES_MAX (256u * 1024)
@@ -153,55 +150,13 @@ static int load_credentials(struct net_config *cfg)
 	return credentials_parse(&cfg->credentials, path, (char *)text, n);
 }
 
-/* -- file: servers ------------------------------------------------------------------------ */
-
-static int open_file(const char *url)
-{
-	const char *path = options_url_file(url);
-	struct stat st;
-	cleanup_fd int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
-
-	if (!path)
-		return -1;
-	if (fd < 0) {
-		log_warning("%s: %s", url, strerror(errno));
-		return -1;
-	}
-	if (fstat(fd, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))) {
-		log_warning("%s: neither a file nor a block device", url);
-		return -1;
-	}
-	return steal_fd(&fd);
-}
-
-static void open_files(struct net_config *cfg)
-{
-	char beside[OPTIONS_URL_BYTES + 128];
-
-	cfg->files[SOURCE_SERVERS_MAX].fd = open_file(cfg->o->pack.url);
-
-	for (unsigned i = 0; i < cfg->o->n_servers && i < SOURCE_SERVERS_MAX; i++) {
-		const char *url = cfg->o->servers[i];
-		const char *path;
-
-		cfg->files[i].fd = open_file(url);
-		/* Only where it is known by now: later nothing is opened by path. */
-		if (!cfg->o->has_digest || !options_url_file(url) ||
-		    !url_by_digest(url, cfg->o->digest, beside, sizeof beside))
-			continue;
-		path = options_url_file(beside);
-		if (path && access(path, R_OK) == 0)
-			cfg->files[i].by_digest_fd = open_file(beside);
-	}
-}
-
 /* -- all ---------------------------------------------------------------------------------- */
 
 int net_config_init(struct net_config *cfg, const struct options *o)
 {
 	*cfg = (struct net_config){.o = o, .root_fd = -1, .proc_fd = -1};
 	for (unsigned i = 0; i < ARRAY_SIZE(cfg->files); i++)
-		cfg->files[i].fd = cfg->files[i].by_digest_fd = -1;
+		cfg->files[i] = NET_FILE_NONE;
 	for (unsigned i = 0; i < o->n_servers && i < SOURCE_SERVERS_MAX; i++)
 		cfg->urls[i] = o->servers[i];
 	cfg->urls[SOURCE_SERVERS_MAX] = o->pack.url[0] ? o->pack.url : NULL;
@@ -212,11 +167,7 @@ int net_config_init(struct net_config *cfg, const struct options *o)
 	int r = load_ca(cfg);
 	if (r == 0)
 		r = load_cert(cfg);
-	if (r == 0)
-		r = load_credentials(cfg);
-	if (r == 0)
-		open_files(cfg);
-	return r;
+	return r < 0 ? r : load_credentials(cfg);
 }
 
 static void wipe(struct net_pem *pem)
@@ -241,7 +192,7 @@ void net_config_fini(struct net_config *cfg)
 	/* Without options it was never initialised. */
 	for (unsigned i = 0; cfg->o && i < ARRAY_SIZE(cfg->files); i++) {
 		close_if_open(cfg->files[i].fd);
-		close_if_open(cfg->files[i].by_digest_fd);
+		close_if_open(cfg->files[i].opening_fd);
 	}
 	close_if_open(cfg->root_fd);
 	close_if_open(cfg->proc_fd);

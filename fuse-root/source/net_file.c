@@ -179,13 +179,8 @@ static void set_state(struct net_file_reader *reader, enum piece_state state)
 bool net_file_begin(struct net_xfer *x, CURLM *multi, const struct channel_msg *rq,
 		    struct httpcheck_verdict *ret)
 {
-	const struct net_file *file = &x->cfg->files[rq->server];
-
 	net_xfer_reset(x, rq);
-	x->file_fd = rq->is_by_digest ? file->by_digest_fd : file->fd;
-	if (x->file_fd < 0)
-		return fail(ret, TRANSPORT_GONE,
-			    "it could not be opened when the daemon started");
+	x->file = &x->cfg->files[net_file_number(rq->server, rq->is_by_digest)];
 	if (!x->reader && reader_new(multi, &x->reader) < 0)
 		return fail(ret, TRANSPORT_LOCAL, "no thread to read the file with");
 	x->asked_ms = clock_ms();
@@ -232,11 +227,27 @@ static bool take_piece(struct net_xfer *x, struct httpcheck_verdict *ret)
 	return n == left;
 }
 
+static bool cannot_open(const struct net_xfer *x, struct httpcheck_verdict *ret)
+{
+	*ret = (struct httpcheck_verdict){.fault = TRANSPORT_GONE};
+	snprintf(ret->text, sizeof ret->text, "it cannot be opened: %s", x->file->why);
+	return true;
+}
+
+static bool is_opening(const struct net_xfer *x)
+{
+	return x->file->opening_fd >= 0;
+}
+
 bool net_file_turn(struct net_xfer *x, struct httpcheck_verdict *ret)
 {
 	struct net_file_reader *reader = x->reader;
 	const enum piece_state state = state_of(reader);
 
+	if (is_opening(x))
+		return false;
+	if (x->file->fd < 0)
+		return cannot_open(x, ret);
 	if (state == PIECE_WANTED)
 		return false;
 	const bool is_ours = state == PIECE_READ && !reader->is_stale;
@@ -248,21 +259,34 @@ bool net_file_turn(struct net_xfer *x, struct httpcheck_verdict *ret)
 	if (x->hold)
 		return false;
 	x->asked_ms = clock_ms();
-	reader->fd = x->file_fd;
+	reader->fd = x->file->fd;
 	reader->src_off = x->rq.src_off + x->n_have;
 	reader->n_bytes = (uint32_t)min_u64(x->rq.n_bytes - x->n_have, PIECE_BYTES);
 	set_state(reader, PIECE_WANTED);
 	return false;
 }
 
+/* Waiting again for a file that is being opened costs nothing, so a probe is soon over. */
+static int64_t limit_ms(const struct net_xfer *x)
+{
+	const int64_t timeout_ms = x->cfg->o->timeout_ms, probe_ms = x->rq.probe_ms;
+
+	return is_opening(x) && probe_ms && (!timeout_ms || probe_ms < timeout_ms)
+		       ? probe_ms
+		       : timeout_ms;
+}
+
 int64_t net_file_deadline(const struct net_xfer *x)
 {
-	const int64_t timeout_ms = x->cfg->o->timeout_ms;
 	const enum piece_state state = state_of(x->reader);
 
-	if (state == PIECE_READ || (state == PIECE_NONE && !x->hold))
-		return 0;
-	return state == PIECE_NONE || !timeout_ms ? INT64_MAX : x->asked_ms + timeout_ms;
+	if (!is_opening(x)) {
+		if (state == PIECE_READ || (state == PIECE_NONE && !x->hold))
+			return 0;
+		if (state == PIECE_NONE)
+			return INT64_MAX;
+	}
+	return limit_ms(x) ? x->asked_ms + limit_ms(x) : INT64_MAX;
 }
 
 bool net_file_is_late(const struct net_xfer *x, int64_t now_ms,
@@ -273,7 +297,8 @@ bool net_file_is_late(const struct net_xfer *x, int64_t now_ms,
 	if (deadline_ms == 0 || deadline_ms > now_ms)
 		return false;
 	*ret = (struct httpcheck_verdict){.fault = TRANSPORT_AWAY};
-	snprintf(ret->text, sizeof ret->text, "no byte of the file for %" PRId64 " ms",
-		 x->cfg->o->timeout_ms);
+	snprintf(ret->text, sizeof ret->text, "%s for %" PRId64 " ms",
+		 is_opening(x) ? "the file has not been opened" : "no byte of the file",
+		 limit_ms(x));
 	return true;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * net_file.h - a file: server: ranges of a file that was opened before the first fork
+ * net_file.h - a file: server: ranges of a file
  *
- * The network process cannot open it: it has another root and another user.  The file may lie on a
- * network filesystem whose server went away, where a read returns when that comes back and not
- * before.  So a transfer reads in a thread of its own, a piece at a time, and a read that does not
- * return is late like an answer that does not come: other transfers go on.
+ * It may lie on a network filesystem whose server went away, where a read returns when that comes
+ * back and not before.  So a transfer reads in a thread of its own, a piece at a time, and a read
+ * that does not return is late like an answer that does not come: other transfers go on.  So is a
+ * file that has not been opened yet (net_open.h).
  */
 #ifndef SOURCE_NET_FILE_H
 #define SOURCE_NET_FILE_H

@@ -18,11 +18,6 @@
 
 #define REDIRECTS_MAX 5L
 #define RECEIVE_BYTES (128L * 1024)
-/*
- * A server that was away is asked for a connection again and again: the kernel asks at 0,
- * 1, 3, 7 s, and a server that comes back after the second time would be noticed late.
- */
-#define PROBE_CONNECT_MS 1500
 /* Addresses are cached; when a server of that name fails they may have changed. */
 #define LOOKUP_AGE_MS 30000
 
@@ -131,12 +126,16 @@ static void note_connect_time(const struct net_xfer *x)
 		x->name->connect_ms = (connect_us - lookup_us) / 1000;
 }
 
-/* Twice as long as it took before, on a line that needs longer than others. */
+/*
+ * Twice as long as it took before, on a line that needs longer than others; how long it needs is
+ * not known before the first connection.
+ */
 static int64_t probe_connect_ms(const struct net_xfer *x)
 {
 	const int64_t twice_ms = 2 * x->name->connect_ms;
+	const int64_t ms = x->name->last_good[0] ? x->rq.probe_ms : TRANSPORT_PROBE_MS;
 
-	return twice_ms > PROBE_CONNECT_MS ? twice_ms : PROBE_CONNECT_MS;
+	return twice_ms > ms ? twice_ms : ms;
 }
 
 /* There is a connection, the request goes out now. */
@@ -146,9 +145,9 @@ static int on_connected(void *arg, char *ip, char *local_ip, int port, int local
 	long n_redirects = 0;
 
 	(void)local_ip;
-	(void)port;
 	(void)local_port;
 	snprintf(x->address, sizeof x->address, "%s", ip);
+	x->port = (uint16_t)port;
 	if (!x->asked_ms)
 		note_connect_time(x);
 	x->name->is_fresh = false;
@@ -184,13 +183,13 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
 	memcpy(x->address, address, sizeof x->address);
 	x->asked_ms = 0;
 	x->is_new_connection = true;
-	x->connect_by_ms = x->rq.is_probe ? clock_ms() + probe_connect_ms(x) : 0;
+	x->connect_by_ms = x->rq.probe_ms ? clock_ms() + probe_connect_ms(x) : 0;
 	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
 int net_xfer_init(struct net_xfer *x, const struct net_config *cfg)
 {
-	*x = (struct net_xfer){.cfg = cfg, .file_fd = -1};
+	*x = (struct net_xfer){.cfg = cfg, .feel = NET_FEEL_NONE};
 	x->easy = curl_easy_init();
 	return x->easy ? 0 : -ENOMEM;
 }
@@ -287,7 +286,7 @@ const char *net_xfer_url(const struct net_config *cfg, uint32_t server)
 void net_xfer_reset(struct net_xfer *x, const struct channel_msg *rq)
 {
 	x->rq = *rq;
-	x->file_fd = -1;
+	x->file = NULL;
 	x->http = (struct httpcheck){0};
 	x->verdict = (struct httpcheck_verdict){0};
 	x->is_judged = x->is_paused = x->hold = false;
@@ -318,8 +317,8 @@ void net_xfer_begin(struct net_xfer *x, const struct channel_msg *rq,
 	set_request(x, x->url);
 	set_resolve(x, x->url);
 	/* A name server may be away together with the server: there is an address to go on with. */
-	if (rq->is_probe && name->last_good[0] && net_xfer_needs_lookup(x))
-		x->connect_by_ms = clock_ms() + PROBE_CONNECT_MS;
+	if (rq->probe_ms && name->last_good[0] && net_xfer_needs_lookup(x))
+		x->connect_by_ms = clock_ms() + TRANSPORT_PROBE_MS;
 }
 
 bool net_xfer_can_continue(const struct net_xfer *x, const struct channel_msg *rq)
@@ -442,7 +441,7 @@ static bool is_connect_late(struct net_xfer *x, struct httpcheck_verdict *ret)
 	if (x->address[0])
 		net_blame_probe(x, probe_connect_ms(x), ret);
 	else
-		net_blame_lookup(x, PROBE_CONNECT_MS, ret);
+		net_blame_lookup(x, TRANSPORT_PROBE_MS, ret);
 	learn_from(x, ret);
 	return true;
 }

@@ -39,6 +39,15 @@ struct net_name {
 	int64_t connect_ms;
 };
 
+/* A second connection, see net_feel.h. */
+struct net_feel {
+	int fd; /* -1: none is being made */
+	int64_t next_ms; /* when it is time for another */
+	bool was_away; /* one did not come */
+};
+
+#define NET_FEEL_NONE ((struct net_feel){.fd = -1})
+
 struct net_xfer {
 	/* set once */
 	const struct net_config *cfg;
@@ -49,7 +58,7 @@ struct net_xfer {
 	bool is_in_multi; /* libcurl works on it */
 	bool is_paused;
 	uint8_t *slot_buffer;
-	int file_fd; /* of a file: server; -1: libcurl's business */
+	const struct net_file *file; /* of a file: server; NULL: libcurl's business */
 	struct net_file_reader *reader; /* net_file.c; made for the first file */
 	bool hold; /* pause when the next bytes come */
 	struct channel_msg rq;
@@ -67,6 +76,8 @@ struct net_xfer {
 	struct httpcheck_verdict verdict;
 	uint32_t n_have;
 	char address[TRANSPORT_ADDRESS_BYTES];
+	uint16_t port; /* at the address, once it is connected */
+	struct net_feel feel;
 	char error[CURL_ERROR_SIZE];
 	/* Not looked up and connected till then: given up; 0: libcurl's time-out is enough. */
 	int64_t connect_by_ms;

@@ -170,7 +170,16 @@ static uint32_t random_next(struct servers *sv)
 	return (uint32_t)(sv->random >> 32);
 }
 
-/* Among those whose ignores_range is as given; see servers_choose. */
+static int64_t due_since_ms(const struct servers *sv, int i)
+{
+	return sv->list[i].breaker.next_try_ms;
+}
+
+/*
+ * Among those whose ignores_range is as given; see servers_choose.  Of several that may be back the
+ * one that has waited for longest: by the order alone, two that are silent would keep a request
+ * from ever trying the third.
+ */
 static int choose_among(const struct servers *sv, uint32_t avoid, bool ignores_range,
 			enum source_class class, int64_t now_ms)
 {
@@ -184,13 +193,15 @@ static int choose_among(const struct servers *sv, uint32_t avoid, bool ignores_r
 		    !breaker_may_send(&s->breaker, now_ms))
 			continue;
 		if (!breaker_is_closed(&s->breaker)) {
-			probe = probe < 0 ? (int)i : probe;
+			if (probe < 0 ||
+			    due_since_ms(sv, (int)i) < due_since_ms(sv, probe))
+				probe = (int)i;
 			continue;
 		}
 		if (probe < 0)
 			return (int)i;
 		/* A better server is due for a probe: not at the cost of somebody who waits. */
-		const int64_t due_ms = now_ms - sv->list[probe].breaker.next_try_ms;
+		const int64_t due_ms = now_ms - due_since_ms(sv, probe);
 		return class != SOURCE_DEMAND || due_ms >= DEMAND_PROBE_MS ? probe
 									   : (int)i;
 	}
@@ -258,6 +269,15 @@ int64_t servers_next_try(const struct servers *sv, int64_t now_ms)
 			next = b->next_try_ms;
 	}
 	return next;
+}
+
+unsigned servers_n_failing(const struct servers *sv)
+{
+	unsigned n = 0;
+
+	for (unsigned k = 0; k < sv->n; k++)
+		n += sv->list[sv->order[k]].breaker.state == SERVER_FAILING;
+	return n;
 }
 
 uint32_t servers_sent(struct servers *sv, unsigned i)

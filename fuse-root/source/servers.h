@@ -125,6 +125,9 @@ bool servers_is_sequential(const struct servers *sv, int64_t now_ms);
 /* When the next breaker turns half open; INT64_MAX: none is waiting for its time. */
 int64_t servers_next_try(const struct servers *sv, int64_t now_ms);
 
+/* Those that are away and may be back at any moment. */
+unsigned servers_n_failing(const struct servers *sv);
+
 /* A request goes to server i; returns the epoch to hand back with its outcome. */
 uint32_t servers_sent(struct servers *sv, unsigned i);
 

@@ -27,6 +27,13 @@
 #define RESEND_MS 50
 #define EVENTS_MAX 16u
 
+/*
+ * With more servers away than reads wait, each is asked in its turn, and all of them in so long: so
+ * a read goes on within 2 s, whichever comes back.  But none is given less than a slow line needs.
+ */
+#define PROBE_ROUND_MS 1800u
+#define PROBE_LEAST_MS 300u
+
 /* A pack's place may fail so often to answer. */
 #define PACK_TRIES_MAX 2u
 
@@ -155,6 +162,33 @@ static int choose(struct failover *f, struct request *r, int64_t now_ms)
 	return servers_choose(&f->servers, ~avoid, r->rq.class, now_ms);
 }
 
+static bool is_demand(const struct request *r)
+{
+	return r->rq.class == SOURCE_DEMAND &&
+	       (r->state == REQUEST_WAITING || r->state == REQUEST_SENT);
+}
+
+static unsigned n_demand(const struct failover *f)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++)
+		n += is_demand(&f->requests[i]);
+	return n;
+}
+
+static uint32_t probe_ms(const struct failover *f)
+{
+	const unsigned side_by_side = (unsigned)min_u64(n_demand(f), f->connections);
+	const unsigned n_failing = servers_n_failing(&f->servers);
+
+	if (side_by_side == 0 || n_failing <= side_by_side)
+		return TRANSPORT_PROBE_MS;
+	const uint32_t ms =
+		PROBE_ROUND_MS / (uint32_t)div_round_up(n_failing, side_by_side);
+	return ms < PROBE_LEAST_MS ? PROBE_LEAST_MS : ms;
+}
+
 static void build_attempt(const struct failover *f, const struct request *r,
 			  unsigned server, struct transport_request *ret)
 {
@@ -171,7 +205,8 @@ static void build_attempt(const struct failover *f, const struct request *r,
 	};
 	memcpy(ret->etag, f->servers.list[server].etag, sizeof ret->etag);
 	ret->is_sequential = f->is_sequential;
-	ret->is_probe = !breaker_is_closed(&f->servers.list[server].breaker);
+	if (!breaker_is_closed(&f->servers.list[server].breaker))
+		ret->probe_ms = probe_ms(f);
 	ret->is_by_digest = f->servers.list[server].is_by_digest;
 	memcpy(ret->digest, f->servers.digest, sizeof ret->digest);
 }
@@ -225,18 +260,6 @@ static unsigned connections_now(const struct failover *f, int64_t now_ms)
 		       : f->connections;
 }
 
-static bool is_demand_waiting(const struct failover *f)
-{
-	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++) {
-		const struct request *r = &f->requests[i];
-
-		if (r->rq.class == SOURCE_DEMAND &&
-		    (r->state == REQUEST_WAITING || r->state == REQUEST_SENT))
-			return true;
-	}
-	return false;
-}
-
 static void try_send(struct failover *f, struct request *r, int64_t now_ms)
 {
 	if (now_ms < r->not_before_ms || now_ms < f->resend_ms)
@@ -245,7 +268,7 @@ static void try_send(struct failover *f, struct request *r, int64_t now_ms)
 	if (server < 0)
 		return;
 	/* It would be in the way of the next read, or be held back at once. */
-	if (r->rq.class == SOURCE_FILL && is_demand_waiting(f))
+	if (r->rq.class == SOURCE_FILL && n_demand(f) > 0)
 		return;
 	if (count(f, REQUEST_SENT) >= connections_now(f, now_ms) &&
 	    !preempt(f, r->rq.class))
@@ -298,7 +321,7 @@ static void dispatch(struct failover *f, int64_t now_ms)
 	struct request *r = NULL;
 
 	change_servers(f);
-	servers_await(&f->servers, is_demand_waiting(f), now_ms);
+	servers_await(&f->servers, n_demand(f) > 0, now_ms);
 	while ((r = next_waiting(f, r)))
 		try_send(f, r, now_ms);
 }
@@ -311,11 +334,27 @@ static struct request *attempt_of(struct failover *f, const struct transport_eve
 	return r->state == REQUEST_SENT && r->attempt == ev->id ? r : NULL;
 }
 
+/* It is back: reads that ask others whether they are take their bytes from it. */
+static void call_back_probes(struct failover *f, unsigned server)
+{
+	for (unsigned i = 0; i < TRANSPORT_SLOTS; i++) {
+		struct request *r = &f->requests[i];
+
+		if (r->state == REQUEST_SENT && is_demand(r) &&
+		    r->rq.file == SOURCE_IMAGE && r->server != server && !r->n_seen &&
+		    !(r->rq.avoid & UINT32_C(1) << server) &&
+		    !breaker_is_closed(&f->servers.list[r->server].breaker))
+			take_back(f, r);
+	}
+}
+
 /* Count what the attempt brought; false: from the wrong file, and the attempt is over. */
 static bool take_bytes(struct failover *f, struct request *r,
 		       const struct transport_event *ev, int64_t now_ms)
 {
 	const uint32_t n_new = ev->n_bytes - r->n_seen;
+	const struct breaker *breaker = &f->servers.list[r->server].breaker;
+	const bool was_away = !breaker_is_closed(breaker);
 
 	assert(ev->n_bytes >= r->n_seen && ev->n_bytes <= r->rq.n_bytes - r->n_base);
 	if (!servers_bytes(&f->servers, r->server, r->epoch, range_of(r), ev, n_new,
@@ -327,6 +366,8 @@ static bool take_bytes(struct failover *f, struct request *r,
 		}
 		return false;
 	}
+	if (was_away && breaker_is_closed(breaker) && r->server < SERVERS_PACK)
+		call_back_probes(f, r->server);
 	r->n_seen = ev->n_bytes;
 	r->n_have = r->n_base + r->n_seen;
 	return true;

@@ -157,7 +157,7 @@ static int net_submit(struct transport *t, const struct transport_request *rq)
 		.class = rq->class,
 		.may_end = rq->may_end,
 		.is_by_digest = rq->is_by_digest,
-		.is_probe = rq->is_probe,
+		.probe_ms = rq->probe_ms,
 		.is_sequential = rq->is_sequential,
 	};
 

@@ -19,6 +19,8 @@
 #define TRANSPORT_ETAG_BYTES 128u
 #define TRANSPORT_TEXT_BYTES 240u
 #define TRANSPORT_ADDRESS_BYTES 64u
+/* The most that a probe is given: the kernel asks at 0, 1 and 3 s for the connection. */
+#define TRANSPORT_PROBE_MS 1500u
 
 struct transport_request {
 	uint64_t id; /* never used twice */
@@ -31,7 +33,11 @@ struct transport_request {
 	bool may_end;
 	uint64_t file_bytes; /* the file must have this length; 0: not known */
 	char etag[TRANSPORT_ETAG_BYTES]; /* and this ETag; "": not known */
-	bool is_probe; /* the server was away: a connection that does not come is given up early */
+	/*
+	 * The server was away: a connection that has not come by then is given up, unless they
+	 * took longer before.  0: it was not, a connection may take as long as any.
+	 */
+	uint32_t probe_ms;
 	bool is_sequential; /* the answer may be the whole file: see source_allow_sequential */
 	bool is_by_digest; /* ask for by-digest/HEX.hri beside the server's URL */
 	uint8_t digest[IMG_DIGEST_BYTES]; /* HEX */

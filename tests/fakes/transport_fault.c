@@ -21,6 +21,16 @@ static unsigned count_active(const struct transport_fake *f)
 	return n;
 }
 
+/* When its first event is due. */
+static int64_t due_ms(const struct transport_fake *f, const struct transport_request *rq)
+{
+	const struct transport_fault_server *server = &f->servers[rq->server];
+
+	if (server->mode != FAKE_DEAF)
+		return f->now_ms + server->delay_ms;
+	return f->now_ms + (rq->probe_ms ? rq->probe_ms : TRANSPORT_FAULT_CONNECT_MS);
+}
+
 static int fake_submit(struct transport *t, const struct transport_request *rq)
 {
 	struct transport_fake *f = fake_of(t);
@@ -32,7 +42,8 @@ static int fake_submit(struct transport *t, const struct transport_request *rq)
 	f->attempts[rq->slot] = (struct transport_fault_attempt){
 		.is_active = true,
 		.rq = *rq,
-		.due_ms = f->now_ms + server->delay_ms,
+		.due_ms = due_ms(f, rq),
+		.is_lost = server->mode == FAKE_DEAF,
 	};
 	server->n_submits++;
 	server->n_by_digest += rq->is_by_digest;
@@ -92,6 +103,8 @@ static uint32_t bytes_to_come(const struct transport_fake *f,
 
 	if (is_missing(server, a) || (server->ignores_range && !a->rq.is_sequential))
 		return 0;
+	if (a->is_lost)
+		return 0;
 	if (server->mode == FAKE_FAILS && n > server->good_bytes)
 		n = server->good_bytes;
 	return n;
@@ -142,7 +155,7 @@ static void build_event(struct transport_fake *f, struct transport_fault_attempt
 		ret->is_sequential = false;
 		return;
 	}
-	if (server->mode != FAKE_FAILS)
+	if (server->mode != FAKE_FAILS && !a->is_lost)
 		return;
 	ret->kind = TRANSPORT_FAILED;
 	ret->fault = server->fault;

@@ -15,6 +15,7 @@ enum transport_fault_mode {
 	FAKE_ANSWERS,
 	FAKE_FAILS, /* FAILED with `fault` after `good_bytes` of the attempt */
 	FAKE_HANGS,
+	FAKE_DEAF, /* no connection comes: FAILED when the time for one is over */
 };
 
 /* May be changed at any time between calls; decides when an attempt's time has come. */
@@ -42,6 +43,7 @@ struct transport_fault_attempt {
 	bool is_active;
 	struct transport_request rq;
 	int64_t due_ms;
+	bool is_lost; /* sent while the server was FAKE_DEAF */
 	uint32_t n_have;
 };
 
@@ -61,6 +63,9 @@ struct transport_fake {
 	struct transport_fault_attempt attempts[TRANSPORT_SLOTS];
 	uint8_t *buffers;
 };
+
+/* How long a connection may take that is no probe's. */
+#define TRANSPORT_FAULT_CONNECT_MS 5000
 
 /* All servers answer with the whole of `file` and ETag "e". */
 struct transport_fake *transport_fault_new(const uint8_t *file, uint64_t file_bytes);

@@ -49,3 +49,10 @@ for ended in mark handover; do
 	fi
 	hydroot detach fbt
 done
+
+note "a boot that nobody waits for"
+attach fbt --fill=manual "$(nginx_url web test.hri)"
+dd if="$device" iflag=direct bs=4096 count=1 status=none of=/dev/null
+say_booted fbt
+sleep 2.5
+assert_equal "the trace has not ended" null "$(status_key fbt .trace.ended)"

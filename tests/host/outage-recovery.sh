@@ -4,7 +4,7 @@
 # timeout: 300
 # alone: recovery takes two seconds at most
 # A read waits for a server that is away, with its port closed or with its host down, where every packet
-# is lost: it is answered within 2 s of the server's return, each time.
+# is lost: it is answered within 2 s of the server's return, each time, also when its transfer was under way before.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 requires root fuse loop zram nginx jq ip hydrootd
@@ -66,3 +66,28 @@ attach back2 --fill=manual --timeout=2s "http://$net.2:$port/test.hri"
 for _ in 1 2 3; do
 	recovers back2 host_down host_up "^no connection to $net.2 within"
 done
+
+# A transfer stands still with its host: by itself TCP goes on only when it sends again, after as long as the outage was.
+NGINX_PREFIX="ip netns exec $ns" NGINX_LISTEN=$net.2 start_nginx slow "$served" "$((port + 1))" 200k
+attach back3 --fill=manual --timeout=60s "http://$net.2:$((port + 1))/test.hri"
+tests/chunks.sh "$image" | awk -v c="$chunk_bytes" '$3 > 0.9 * c { print $1 * c }' >"$T/large"
+for nth in 20 40; do
+	sed -n "${nth}p" "$T/large" >"$T/offsets"
+	io readers "/dev/hydroot/back3" "$T/got" "$T/offsets" >"$T/reader" 2>&1 &
+	reader=$!
+	defer end_process $reader
+	sleep 0.5
+	host_down
+	sleep 7
+	assert "the read still waits" kill -0 $reader
+	host_up
+	start=$(now_ms)
+	wait $reader || fail "the read failed: $(cat "$T/reader")"
+	ms=$(($(now_ms) - start))
+	note "back3: answered $ms ms after the server's return"
+	expected_blocks "$raw" "$T/offsets" >"$T/want"
+	assert "the block is the image's" cmp "$T/got" "$T/want"
+	# What is left of the chunk takes less than the time that is added.
+	assert_below "ms from the server's return" $((bound_ms + 1500)) "$ms"
+done
+assert_contains "why the transfer ended" "$net.2 was away and is back: a new connection to it" <(daemon_log back3)

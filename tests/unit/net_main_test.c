@@ -22,7 +22,9 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/passfd.h"
 #include "source/net.h"
+#include "source/net_open.h"
 #include "source/source_failover.h"
 #include "source/source_net.h"
 #include "tests/fakes/httpd.h"
@@ -694,20 +696,32 @@ static void use_file(const char *path)
 		putc(httpd_byte(i), f);
 }
 
-static void file_is_a_server(void **state)
+/* Nothing is opened, and nobody forked yet. */
+static void use_url(const char *url)
 {
-	char path[] = "/tmp/net_main_test.XXXXXX";
-
-	(void)state;
-	close(mkstemp(path));
-	use_file(path);
-	snprintf(options.servers[0], sizeof options.servers[0], "file://%s", path);
+	snprintf(options.servers[0], sizeof options.servers[0], "%s", url);
 	net_config_fini(&cfg);
 	assert_int_equal(net_config_init(&cfg, &options), 0);
 	cfg.keeper = getpid();
 	cfg.root_fd = geteuid() == 0 ? net_root_new() : -1;
-	unlink(path);
 	restart_source();
+	memset(&st, 0, sizeof st);
+}
+
+static void file_is_a_server(void **state)
+{
+	char url[] = "file:///tmp/net_main_test.XXXXXX";
+	char *path = url + strlen("file://");
+
+	(void)state;
+	close(mkstemp(path));
+	use_file(path);
+	use_url(url);
+	net_open_start(&cfg);
+	/* In a keeper nobody waits for it. */
+	for (; cfg.files[0].fd < 0; usleep(1000))
+		net_open_take(&cfg);
+	unlink(path);
 	fork_net();
 	fetch(0, 4096);
 	fetch(5, 900000);
@@ -716,6 +730,83 @@ static void file_is_a_server(void **state)
 	assert_int_equal(st.file_bytes, HTTPD_FILE_BYTES);
 	assert_int_equal(st.servers[0].n_errors, 0);
 	assert_int_equal(atomic_load(&httpd.shared->n_requests), 0);
+}
+
+/* The keeper has one end of this pair's, who is to open the file the other. */
+static int file_that_is_being_opened(void)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	use_url("file:///it/hangs");
+	cfg.files[0].opening_fd = pair[0];
+	return pair[1];
+}
+
+/* Its filesystem hangs: it is a server that does not answer, and when it comes it is the file. */
+static void file_that_opens_late(void **state)
+{
+	const struct {
+		char why[sizeof cfg.files[0].why];
+	} opened = {""};
+	char path[] = "/tmp/net_main_test.XXXXXX";
+	const int sock = file_that_is_being_opened();
+	uint32_t n;
+
+	(void)state;
+	options.timeout_ms = 100;
+	fork_net();
+	submit(1, 5, 4096, SOURCE_DEMAND);
+	for (unsigned i = 0; i < 100 && st.servers[0].n_errors < 2; i++) {
+		assert_false(finish(1, 5, 100, &n));
+		source_status(s, &st);
+	}
+	assert_string_equal(st.servers[0].last_error,
+			    "the file has not been opened for 100 ms");
+	/* It comes to a network process that waits, and to each one after it. */
+	const int fd = mkstemp(path);
+	use_file(path);
+	unlink(path);
+	kill_net();
+	fork_net();
+	assert_int_equal(passfd_send(sock, &opened, sizeof opened, fd), 0);
+	close(sock);
+	close(fd);
+	assert_true(finish(1, 5, 5000, &n));
+	kill_net();
+	fork_net();
+	fetch(HTTPD_FILE_BYTES - 10, 4096);
+	kill_net();
+	net_open_take(&cfg);
+	assert_true(cfg.files[0].fd >= 0 && cfg.files[0].opening_fd < 0);
+	fork_net();
+	fetch(4096, 4096);
+}
+
+static void fails_to_open(const char *url, const char *why)
+{
+	uint32_t n;
+
+	use_url(url);
+	net_open_start(&cfg);
+	fork_net();
+	submit(1, 0, 4096, SOURCE_DEMAND);
+	for (unsigned i = 0; i < 100 && !st.servers[0].n_errors; i++) {
+		assert_false(finish(1, 0, 50, &n));
+		source_status(s, &st);
+	}
+	assert_string_equal(st.servers[0].last_error, why);
+	source_release(s, 1);
+	kill_net();
+}
+
+static void file_that_does_not_open(void **state)
+{
+	(void)state;
+	fails_to_open("file:///does/not/exist",
+		      "it cannot be opened: No such file or directory");
+	fails_to_open("file:///dev",
+		      "it cannot be opened: neither a file nor a block device");
 }
 
 static void hung_process_is_replaced(void **state)
@@ -1204,6 +1295,10 @@ int main(void)
 		TEST(s3_requests_are_signed),
 		TEST(hung_process_is_replaced),
 		cmocka_unit_test_setup_teardown(file_is_a_server, setup_silent, teardown),
+		cmocka_unit_test_setup_teardown(file_that_opens_late, setup_silent,
+						teardown),
+		cmocka_unit_test_setup_teardown(file_that_does_not_open, setup_silent,
+						teardown),
 		cmocka_unit_test_setup_teardown(names_follow_the_system, setup_silent,
 						teardown),
 		cmocka_unit_test_setup_teardown(name_servers_follow_the_system,

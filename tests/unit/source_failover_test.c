@@ -172,6 +172,83 @@ static void outage_of_all_backs_off_and_recovers(void **state)
 	assert_int_equal(t->n_active_max, 4);
 }
 
+/* Longest time between two attempts at a server, and all of them, until `end_ms`. */
+static int64_t longest_pause(unsigned n_servers, int64_t end_ms)
+{
+	unsigned n_submits[SOURCE_SERVERS_MAX];
+	int64_t last_ms[SOURCE_SERVERS_MAX], longest = 0;
+	struct source_event ev;
+
+	for (unsigned i = 0; i < n_servers; i++) {
+		n_submits[i] = t->servers[i].n_submits;
+		last_ms[i] = t->now_ms;
+	}
+	while (t->now_ms < end_ms) {
+		assert_int_equal(source_wait(s, 1, &ev, 1), 0);
+		for (unsigned i = 0; i < n_servers; i++) {
+			if (t->now_ms - last_ms[i] > longest)
+				longest = t->now_ms - last_ms[i];
+			if (t->servers[i].n_submits != n_submits[i])
+				last_ms[i] = t->now_ms;
+			n_submits[i] = t->servers[i].n_submits;
+		}
+	}
+	return longest;
+}
+
+/*
+ * The servers' hosts are away for five minutes, so that every packet is lost, and reads wait.  When
+ * one comes back, whichever and whenever, all reads go on within 2 s.
+ */
+static void outage_of_hosts(unsigned n_servers, unsigned n_reads)
+{
+	struct source_event ev[8];
+
+	make(n_servers, 4);
+	for (unsigned i = 0; i < n_servers; i++)
+		t->servers[i].mode = FAKE_DEAF;
+	for (uint64_t id = 1; id <= n_reads; id++)
+		submit(id, id * 4096, 4096);
+	/* The first attempts have the time of any connection. */
+	(void)longest_pause(n_servers, t->now_ms + 30000);
+	assert_in_range(longest_pause(n_servers, t->now_ms + 300000), 1, 2000);
+	for (unsigned k = 0; k < 60; k++) {
+		const unsigned back = k % n_servers;
+		(void)longest_pause(n_servers, t->now_ms + 10000 + 37 * k);
+		const int64_t start_ms = t->now_ms;
+		unsigned n_done = 0;
+
+		t->servers[back].mode = FAKE_ANSWERS;
+		while (n_done < n_reads && t->now_ms - start_ms < 10000) {
+			const int n = source_wait(s, 100, ev, 8);
+
+			for (int i = 0; i < n; i++)
+				n_done += ev[i].kind == SOURCE_DONE;
+		}
+		assert_int_equal(n_done, n_reads);
+		assert_in_range(t->now_ms - start_ms, 0, 2000);
+		t->servers[back].mode = FAKE_DEAF;
+		for (uint64_t id = 1; id <= n_reads; id++) {
+			source_release(s, id);
+			submit(id, id * 4096, 4096);
+		}
+	}
+}
+
+static void outage_of_hosts_recovers(void **state)
+{
+	(void)state;
+	outage_of_hosts(1, 4);
+	source_free(s);
+	outage_of_hosts(3, 4);
+	source_free(s);
+	outage_of_hosts(2, 1);
+	source_free(s);
+	outage_of_hosts(3, 1);
+	source_free(s);
+	outage_of_hosts(6, 2);
+}
+
 /* Nobody waits: the server is asked less often, until somebody does. */
 static void outage_without_reads(void **state)
 {
@@ -185,7 +262,7 @@ static void outage_without_reads(void **state)
 	assert_false(done_within(1, 4096, 600000, &ev));
 	/* At a mean of 1 s. */
 	assert_in_range(t->servers[0].n_submits, 400, 900);
-	assert_true(t->servers[0].last.is_probe);
+	assert_true(t->servers[0].last.probe_ms > 0);
 	n_before = t->servers[0].n_submits;
 	submit(2, 8192, 4096);
 	assert_false(done_within(2, 8192, 501, &ev));
@@ -194,7 +271,7 @@ static void outage_without_reads(void **state)
 	assert_true(done_within(2, 8192, 501, &ev));
 	submit(3, 16384, 4096);
 	assert_true(done_within(3, 16384, 501, &ev));
-	assert_false(t->servers[0].last.is_probe);
+	assert_false(t->servers[0].last.probe_ms > 0);
 	for (uint64_t id = 1; id <= 3; id++)
 		source_release(s, id);
 }
@@ -1020,6 +1097,7 @@ int main(void)
 		TEST(bytes_then_done),
 		TEST(next_server_continues_behind_the_bytes_there),
 		TEST(outage_of_all_backs_off_and_recovers),
+		TEST(outage_of_hosts_recovers),
 		TEST(outage_without_reads),
 		TEST(half_open_sends_one_probe),
 		TEST(retry_after_is_kept),
