@@ -87,3 +87,8 @@ dd if="$device" iflag=direct bs=1M status=none | cmp - "$raw" || fail "the devic
 note "nothing of those that gave up is left"
 no_process() { [ -z "$(daemon_pids late1)" ]; }
 wait_for 10 "the end of what was to open the file" no_process
+
+# In this order, each when nobody has the one before any more.
+expect_exit 0 hydroot detach late2
+wait_for 10 "the end of who has the file open" umount "$T/mnt"
+expect_exit 0 hydroot detach late0
