@@ -49,7 +49,7 @@ builder_packages()
 	dracut) printf '%s\n' dracut dracut-network systemd-sysv dbus iputils-arping iproute2 ;;
 	esac
 	# What dracut's network-legacy asks by; newer dracut has systemd-networkd only.
-	[ "$suite-$builder" != bookworm-dracut ] || echo isc-dhcp-client
+	[ "$suite-$builder" != bookworm-dracut ] || printf '%s\n' procps isc-dhcp-client
 }
 
 make_tree() # from $packages
@@ -160,7 +160,8 @@ build_initramfs() # OUTPUT [OPTION...]
 make_initramfs()
 {
 	local options=()
-	[ "$variant" != shell ] || options=(--omit "systemd systemd-initrd systemd-networkd dracut-systemd")
+	[ "$variant" != shell ] ||
+		options=(--omit "systemd systemd-initrd systemd-networkd dracut-systemd" --add network-legacy)
 	root=$work/root
 	say "building an initramfs: $name"
 	cp -a "$tree/root" "$root"
