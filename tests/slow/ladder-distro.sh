@@ -20,10 +20,11 @@ bad=$web/debian.hri#sha256:$(printf '%064d' 1)
 declare -A end_line=([reboot]='onfail=reboot: in 0 s' [poweroff]='onfail=poweroff'
 	[rescue]='onfail=rescue: waiting for someone')
 
-# boot NAME BUILDER FALLBACK ONFAIL: as far as the second rung
+# boot NAME BUILDER FALLBACK ONFAIL SECONDS: as far as the second rung.  So long the daemon goes on asking for what is
+# not there; a good root has to be mounted in that time, too, by an emulator.
 boot()
 {
-	start_guest "$1" "$IMAGES/bookworm-$2/initrd.img" "rw $GUEST_IP rd.hydroot.attach-timeout=5s \
+	start_guest "$1" "$IMAGES/bookworm-$2/initrd.img" "rw $GUEST_IP rd.hydroot.attach-timeout=$5s \
 		rd.hydroot.onfail=$4 rd.hydroot.fallback=$3 root=hydroot:$web/absent.hri"
 	wait_console "$1" "$GUEST_BOOT_SECONDS" \
 		'hydroot: image: http://[^ ]*/absent\.hri: cannot be used: attach: .*no server answered in time: .*HTTP 404'
@@ -33,14 +34,14 @@ boot()
 # ends_in BUILDER ONFAIL
 ends_in()
 {
-	boot "$1-$2" "$1" "$bad" "$2"
+	boot "$1-$2" "$1" "$bad" "$2" 5
 	wait_console "$1-$2" 60 'hydroot: failed: fallback: attach: .*refused'
 	wait_console "$1-$2" 20 "hydroot: ${end_line[$2]}"
 	note "$1: $2"
 }
 
 for builder in dracut initramfs-tools; do
-	boot "$builder" "$builder" "$good" poweroff
+	boot "$builder" "$builder" "$good" poweroff 40
 	wait_console "$builder" 60 'hydroot: warning: fallback: booting http://[^ ]*/debian\.hri'
 	wait_login "$builder"
 	stop_guest "$builder"
