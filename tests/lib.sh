@@ -337,6 +337,16 @@ serve_pid()
 	return 1
 }
 
+# kill_serve KEEPER: and wait until there is another one; the dead one is there until the keeper has seen it
+kill_serve()
+{
+	local pid
+	pid=$(serve_pid "$1")
+	kill -9 "$pid"
+	wait_for 10 "another serving process" has_other_serve "$1" "$pid"
+}
+has_other_serve() { local pid; pid=$(serve_pid "$1") && [ "$pid" != "$2" ]; }
+
 # One may end with another before its turn comes.
 kill_daemons()
 {

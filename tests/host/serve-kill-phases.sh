@@ -13,14 +13,6 @@ start_nginx web "$served"
 # shellcheck disable=SC2034 # for lib.sh
 net_may_die=yes
 
-kill_serve() # KEEPER: and wait until there is another one
-{
-	local pid
-	pid=$(serve_pid "$1")
-	kill -9 "$pid"
-	another() { local p; p=$(serve_pid "$1") && [ "$p" != "$pid" ]; }
-	wait_for 10 "another serving process" another "$1"
-}
 same_as_image() { cmp <(dd if="$device" bs=1M iflag=direct status=none) "$raw"; }
 
 attach ph1 --rate=20M "$(nginx_url web test.hri)"

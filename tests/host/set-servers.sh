@@ -64,7 +64,7 @@ read_some 20
 
 note "a new serving process knows it"
 keeper=$(keeper_pid set3)
-kill -9 "$(serve_pid "$keeper")"
+kill_serve "$keeper"
 read_some 10
 assert_equal "servers" "$b" "$(urls)"
 

@@ -16,9 +16,8 @@ kill_some() # KEEPER N PID: while the process PID goes on
 	local i
 	for ((i = 0; i < $2; i++)); do
 		sleep "0.$((RANDOM % 50 + 10))"
-		kill -9 "$(serve_pid "$1")"
+		kill_serve "$1"
 		kill -0 "$3" 2>/dev/null || fail "the load ended after kill $i: $(cat "$T/load.log")"
-		wait_for 10 "another serving process" serve_pid "$1"
 	done
 }
 nothing_lost() # NAME
@@ -112,9 +111,8 @@ keeper=$(keeper_pid skfile)
 dd if="$device" bs=1M iflag=direct of="$T/copy" status=none &
 load=$!
 defer end_process $load
-kill_serve() { local pid; pid=$(serve_pid "$keeper") && kill -9 "$pid"; }
 for ((i = 0; i < 3; i++)); do
-	wait_for 10 "a serving process" kill_serve
+	kill_serve "$keeper"
 	sleep 0.3
 done
 wait $load || fail "the device could not be read"
