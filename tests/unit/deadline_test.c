@@ -6,6 +6,7 @@
 #include "tests/unit/rig.h"
 
 #define DEADLINE_MS 300
+#define LONG_DEADLINE_MS 2000 /* enough to do something before it on a busy machine */
 #define TIMEOUT_MS 200
 
 static const struct rig_options options = {
@@ -65,6 +66,11 @@ static void it_was_mounted_in_time(void **state _unused_)
 {
 	struct rig_reply before, after;
 
+	rig_fini(&g);
+	rig_init(&g, &(struct rig_options){.n_chunks = 40,
+					   .no_fill = true,
+					   .deadline_in_ms = LONG_DEADLINE_MS});
+	source_fault_hold(g.source, true);
 	rig_start(&g);
 	rig_reply_init(&before, NULL);
 	rig_reply_init(&after, NULL);
