@@ -71,8 +71,10 @@ start_guest()
 	kvm) accel=("${qemu_kvm[@]}") ;;
 	tcg)
 		accel=("${qemu_tcg[@]}")
-		# A soft lockup is two minutes then, as is a hung task: less can be the emulator's.
-		append="watchdog_thresh=60 $append"
+		# A soft lockup is two minutes then, as is a hung task: less can be the emulator's.  It translates code for
+		# each address that this is mapped at, and where that is another in each of a thousand processes it
+		# takes minutes to clear the pages of the initramfs later: hence no random ones.
+		append="watchdog_thresh=60 norandmaps $append"
 		;;
 	*) fail "accelerator '$which': tcg or kvm is needed; see HYDROOT_ACCEL and build/accel" ;;
 	esac
