@@ -14,6 +14,10 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
+# What one test mounts is not in the mount namespace that another makes meanwhile: there it would stay mounted.
+own_mounts=()
+if [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null; then own_mounts=(unshare --mount); fi
+
 time_limit() # TEST
 {
 	local limit
@@ -38,7 +42,7 @@ run_one() # TEST
 	export UBSAN_OPTIONS="log_path=$out/sanitizer:print_stacktrace=1"
 	export TSAN_OPTIONS="log_path=$out/sanitizer:second_deadlock_stack=1"
 	chmod 1777 "$out"
-	timeout -k 30 "$(time_limit "$1")" "$1" >"$out/output" 2>&1 </dev/null
+	timeout -k 30 "$(time_limit "$1")" "${own_mounts[@]}" "$1" >"$out/output" 2>&1 </dev/null
 	status=$?
 	ms=$(((${EPOCHREALTIME//[.,]/} - start) / 1000))
 	case $status in

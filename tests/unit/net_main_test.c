@@ -259,7 +259,7 @@ static void killed_process_loses_nothing(void **state)
 	httpd_misbehave(&httpd, HTTPD_SLOW, 100);
 	submit(1, 77, 900000, SOURCE_DEMAND);
 	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(source_wait(s, 1000, &ev, 1), 1);
+		assert_int_equal(source_wait(s, 10000, &ev, 1), 1);
 		assert_int_equal(ev.kind, SOURCE_BYTES);
 		kill_net();
 		fork_net();
@@ -474,7 +474,7 @@ static void fill_stands_still_for_demand(void **state)
 	(void)state;
 	httpd_misbehave(&httpd, HTTPD_SLOW, 1);
 	submit(1, 0, HTTPD_FILE_BYTES, SOURCE_FILL);
-	assert_int_equal(source_wait(s, 1000, &ev, 1), 1);
+	assert_int_equal(source_wait(s, 10000, &ev, 1), 1);
 	/* Demand that the server holds back: less than its time-out, more than the fill needs. */
 	httpd_misbehave(&httpd, HTTPD_STALL, 1);
 	submit(2, 0, 4096, SOURCE_DEMAND);
@@ -485,7 +485,7 @@ static void fill_stands_still_for_demand(void **state)
 	assert_true(before < HTTPD_FILE_BYTES / 2);
 	source_release(s, 2);
 	while (ev.kind != SOURCE_DONE)
-		assert_int_equal(source_wait(s, 1000, &ev, 1), 1);
+		assert_int_equal(source_wait(s, 10000, &ev, 1), 1);
 	check_bytes(&ev, 0);
 }
 
@@ -559,7 +559,7 @@ static void released_stream_goes_on(void **state)
 	(void)state;
 	allow_sequential_of(HTTPD_WHOLE);
 	submit(1, 0, 900000, SOURCE_FILL);
-	assert_int_equal(source_wait(s, 1000, &ev, 1), 1);
+	assert_int_equal(source_wait(s, 10000, &ev, 1), 1);
 	source_release(s, 1);
 	fetch(950000, 4096);
 	assert_int_equal(atomic_load(&httpd.shared->n_requests), 1);
