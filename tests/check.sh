@@ -41,21 +41,17 @@ run() # JOBS TEST...
 	[ $# = 0 ] || tests/run.sh -j "$n" "$@"
 }
 
-# side_by_side JOBS TEST...: so many at a time, with the patience that this needs, but for those that say "# alone: WHY",
-# which follow one by one
+# side_by_side TEST...: several at a time, with twice the patience, but for those that say "# alone: WHY", which follow
+# one by one
 side_by_side()
 {
-	local jobs=$1 alone together
-	shift
+	local alone together
 	[ $# != 0 ] || return 0
 	mapfile -t alone < <(grep -ls '^# alone: ' "$@")
 	mapfile -t together < <(grep -Ls '^# alone: ' "$@")
-	HYDROOT_SLOWER=$((${HYDROOT_SLOWER:-1} * (1 + jobs / $(nproc)))) run "$jobs" "${together[@]}"
+	HYDROOT_SLOWER=$((${HYDROOT_SLOWER:-1} * 2)) run "$(nproc)" "${together[@]}"
 	run 1 "${alone[@]}"
 }
-
-# Tests of the host wait for time limits more than they compute.
-host_jobs=$(($(nproc) * 2))
 
 title() { printf '\n--- %s\n' "$*"; }
 
@@ -86,7 +82,7 @@ stage_host()
 {
 	build check-programs || return
 	mapfile -t list < <(tests_in host)
-	side_by_side "$host_jobs" "${list[@]}"
+	side_by_side "${list[@]}"
 }
 
 stage_boot()
@@ -95,7 +91,7 @@ stage_boot()
 	mapfile -t list < <(tests_in boot; tests/matrix.sh --list check)
 	tests/matrix.sh --forget
 	run 1 tests/boot-image.sh
-	side_by_side "$(nproc)" "${list[@]}"
+	side_by_side "${list[@]}"
 }
 
 # The other rows of the table of boots, after the stage boot.
@@ -103,7 +99,7 @@ stage_matrix()
 {
 	build check-programs || return
 	mapfile -t list < <(tests/matrix.sh --rest; tests_in matrix)
-	side_by_side "$(nproc)" "${list[@]}"
+	side_by_side "${list[@]}"
 }
 
 # Each target for a few seconds; 60 in the slow stage.
@@ -164,7 +160,7 @@ sanitized()
 	mapfile -t list < <(sanitized_unit_tests "$1" "$folder")
 	HYDROOT_LABEL=$1 BUILD=$folder HYDROOT_SLOWER=3 run "$(nproc)" "${list[@]}"
 	mapfile -t list < <(sanitized_host_tests "$1")
-	HYDROOT_LABEL=$1 BUILD=$folder HYDROOT_SLOWER=3 side_by_side "$host_jobs" "${list[@]}"
+	HYDROOT_LABEL=$1 BUILD=$folder HYDROOT_SLOWER=3 side_by_side "${list[@]}"
 }
 
 stage_asan() { sanitized asan address,undefined; }
