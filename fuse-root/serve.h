@@ -66,7 +66,10 @@ struct serve {
 	struct openimage image;
 	struct store *store;
 	bool store_is_slotted; /* smaller than the image: it can never be handed over */
-	char store_device[64]; /* of the zram under it, or "" */
+	struct {
+		char device[64];
+		uint64_t diskseq;
+	} zram; /* under it, also under slots; "" and 0: none */
 	struct recheck *recheck; /* of a persistent store, or NULL */
 	struct chunkmap *cm;
 	struct cache *cache; /* over the store; everybody reads and writes through it */

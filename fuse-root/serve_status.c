@@ -59,7 +59,8 @@ static void fill_store(struct serve *s, struct status *st)
 	snprintf(st->store.kind, sizeof st->store.kind, "%s", s->store->ops->kind);
 	/* A store of slots has no device to show for itself. */
 	snprintf(st->store.device, sizeof st->store.device, "%s",
-		 s->store->device[0] ? s->store->device : s->store_device);
+		 s->store->device[0] ? s->store->device : s->zram.device);
+	st->store.diskseq = s->zram.diskseq;
 	st->store.used_bytes = usage.used_bytes;
 	st->store.limit_bytes = usage.limit_bytes;
 }

@@ -40,6 +40,13 @@ static int put_slots_over(struct serve *s)
 	return err;
 }
 
+/* Before anything is put over it. */
+static void note_zram(struct serve *s)
+{
+	snprintf(s->zram.device, sizeof s->zram.device, "%s", s->store->device);
+	s->zram.diskseq = store_zram_diskseq(s->store);
+}
+
 static int open_zram(struct serve *s)
 {
 	const struct img_info *info = img_info(s->image.img);
@@ -63,11 +70,11 @@ static int open_zram(struct serve *s)
 			s->o->zram_algorithm, store_zram_algorithms(s->store));
 	s->record->zram_bytes = n_bytes;
 	s->record->zram_entry_bytes = store_zram_entry_bytes(s->store);
-	snprintf(s->store_device, sizeof s->store_device, "%s", s->store->device);
+	note_zram(s);
 	if (!s->store_is_slotted)
 		return 0;
 	log_notice("%s: holds %" PRIu64 " MiB of the image's %" PRIu64 " at a time",
-		   s->store_device, n_bytes >> 20, info->image_bytes >> 20);
+		   s->zram.device, n_bytes >> 20, info->image_bytes >> 20);
 	return put_slots_over(s);
 }
 
@@ -80,7 +87,7 @@ static int take_zram(struct serve *s)
 
 	if (err < 0)
 		return err;
-	snprintf(s->store_device, sizeof s->store_device, "%s", s->store->device);
+	note_zram(s);
 	s->store_is_slotted = r->zram_bytes < img_info(s->image.img)->image_bytes;
 	return s->store_is_slotted ? put_slots_over(s) : 0;
 }

@@ -364,6 +364,9 @@ status_key() # NAME JQ-PATH
 
 status_is() { [ "$(status_key "$1" "$2")" = "$3" ]; } # NAME JQ-PATH VALUE
 
+# No two devices ever have the same, while names of devices that are gone come again.
+diskseq() { cat "/sys/block/${1#/dev/}/diskseq" 2>/dev/null || true; } # DEVICE
+
 fuse_connections() { find /sys/fs/fuse/connections -mindepth 1 -maxdepth 1 2>/dev/null | wc -l; }
 
 # --- images for host tests ------------------------------------------------------------------------

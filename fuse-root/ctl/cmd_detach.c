@@ -21,6 +21,7 @@
 #include "base/rundir.h"
 #include "ctl/peer.h"
 #include "ctl/ctl.h"
+#include "ctl/ours.h"
 #include "ctl/users.h"
 #include "face/blockdev.h"
 #include "store/zram.h"
@@ -28,11 +29,10 @@
 #define GONE_MS 60000
 #define SILENT_MS 20000
 #define POLL_MS 100
-#define KERNEL_NAME_BYTES 32u
 
 /*
  * What /dev/hydroot/NAME leads to; without the link what the status says; 0 when neither
- * is there.
+ * is there, or both are no more than a number.
  */
 static dev_t device_of(const struct peer *a, const json_t *status)
 {
@@ -40,33 +40,15 @@ static dev_t device_of(const struct peer *a, const json_t *status)
 	struct stat st;
 
 	snprintf(link, sizeof link, "/dev/hydroot/%s", a->name);
-	if (stat(link, &st) == 0 && S_ISBLK(st.st_mode))
-		return st.st_rdev;
-	if (stat(status_text(status, "block_device"), &st) == 0 && S_ISBLK(st.st_mode))
-		return st.st_rdev;
-	return 0;
-}
-
-/* "dm-0", "loop3": the kernel's name of a device. */
-static int kernel_name(dev_t device, char ret[KERNEL_NAME_BYTES])
-{
-	char path[64], target[256];
-	const char *slash;
-	ssize_t n;
-
-	snprintf(path, sizeof path, "/sys/dev/block/%u:%u", major(device), minor(device));
-	n = readlink(path, target, sizeof target - 1);
-	if (n < 0)
-		return -errno;
-	target[n] = '\0';
-	slash = strrchr(target, '/');
-	snprintf(ret, KERNEL_NAME_BYTES, "%.*s", (int)KERNEL_NAME_BYTES - 1,
-		 slash ? slash + 1 : target);
-	return 0;
+	if ((stat(link, &st) < 0 || !S_ISBLK(st.st_mode)) &&
+	    (stat(status_text(status, "block_device"), &st) < 0 || !S_ISBLK(st.st_mode)))
+		return 0;
+	return ours_is(a->name, st.st_rdev, status) ? st.st_rdev : 0;
 }
 
 /* The first device under `name` whose name starts with `kind`, or "". */
-static void find_under(const char *name, const char *kind, char ret[KERNEL_NAME_BYTES])
+static void find_under(const char *name, const char *kind,
+		       char ret[OURS_KERNEL_NAME_BYTES])
 {
 	char path[96];
 	struct dirent *entry;
@@ -77,8 +59,8 @@ static void find_under(const char *name, const char *kind, char ret[KERNEL_NAME_
 	dir = opendir(path);
 	while (dir && !ret[0] && (entry = readdir(dir))) {
 		if (strncmp(entry->d_name, kind, strlen(kind)) == 0)
-			snprintf(ret, KERNEL_NAME_BYTES, "%.*s",
-				 (int)KERNEL_NAME_BYTES - 1, entry->d_name);
+			snprintf(ret, OURS_KERNEL_NAME_BYTES, "%.*s",
+				 (int)OURS_KERNEL_NAME_BYTES - 1, entry->d_name);
 	}
 	if (dir)
 		closedir(dir);
@@ -118,7 +100,7 @@ static int remove_loop(const char *name, const char *loop_name)
  */
 static int check_unclaimed(const char *name, const char *top)
 {
-	char path[KERNEL_NAME_BYTES + 8];
+	char path[OURS_KERNEL_NAME_BYTES + 8];
 
 	snprintf(path, sizeof path, "/dev/%s", top);
 	if (blockdev_check_unused(path) != -EBUSY)
@@ -131,10 +113,10 @@ static int check_unclaimed(const char *name, const char *top)
 /* The device that carries the image and what is under it, down to the store. */
 static int remove_device(const struct peer *a, dev_t device)
 {
-	char top[KERNEL_NAME_BYTES], loop[KERNEL_NAME_BYTES];
+	char top[OURS_KERNEL_NAME_BYTES], loop[OURS_KERNEL_NAME_BYTES];
 	int err;
 
-	if (!device || kernel_name(device, top))
+	if (!device || ours_kernel_name(device, top))
 		return 0; /* gone already */
 	err = check_unclaimed(a->name, top);
 	if (err)
@@ -163,7 +145,7 @@ static int remove_store(const struct peer *a, const json_t *status)
 	    sscanf(path, "/dev/zram%u%n", &id, &n) != 1 || path[n] != '\0')
 		return 0;
 	for (unsigned i = 0; err == -EBUSY && i < BLOCKDEV_TRIES; i++)
-		err = zram_remove(id);
+		err = zram_remove(id, status_number(status, "store.diskseq"));
 	if (err && err != -ENOENT && err != -ENODEV) {
 		log_error("%s: %s: remove: %s", a->name, path, strerror(-err));
 		return err;

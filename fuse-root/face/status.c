@@ -282,6 +282,7 @@ static json_t *store_new(const struct status *st)
 
 	put(&b, "kind", text_new(st->store.kind));
 	put(&b, "device", text_new(st->store.device));
+	put(&b, "diskseq", number_new(st->store.diskseq));
 	put(&b, "used_bytes", number_new(st->store.used_bytes));
 	put(&b, "limit_bytes", number_new(st->store.limit_bytes));
 	return builder_end(&b);

@@ -69,6 +69,7 @@ struct status {
 	struct {
 		char kind[16];
 		char device[64]; /* "" when none */
+		uint64_t diskseq; /* of a zram device, see zram_diskseq; 0: none */
 		uint64_t used_bytes, limit_bytes;
 	} store;
 	bool handover_done;

@@ -79,13 +79,13 @@ static int zram_store_compact(struct store *s)
 static void zram_store_free(struct store *s)
 {
 	struct store_zram *z = self(s);
-	unsigned id = z->zram.id;
+	const struct zram gone = z->zram;
 	int err;
 
 	aio_free(z->aio);
 	zram_close(&z->zram);
 	if (!z->leave_device) {
-		err = zram_remove(id);
+		err = zram_remove(gone.id, gone.diskseq);
 		if (err < 0)
 			log_warning("%s: remove: %s", z->store.device, strerror(-err));
 	}
@@ -168,6 +168,11 @@ const char *store_zram_algorithms(const struct store *s)
 bool store_zram_has_algorithm(const struct store *s, const char *algorithm)
 {
 	return zram_has_algorithm(&((const struct store_zram *)s)->zram, algorithm);
+}
+
+uint64_t store_zram_diskseq(const struct store *s)
+{
+	return ((const struct store_zram *)s)->zram.diskseq;
 }
 
 unsigned store_zram_entry_bytes(const struct store *s)

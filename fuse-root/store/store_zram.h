@@ -29,5 +29,7 @@ int store_zram_adopt(struct hold *hold, uint64_t n_bytes, uint64_t limit_bytes,
  * always be seen later.
  */
 unsigned store_zram_entry_bytes(const struct store *s);
+/* zram_diskseq of the device. */
+uint64_t store_zram_diskseq(const struct store *s);
 
 #endif

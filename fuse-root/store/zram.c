@@ -51,6 +51,14 @@ static int read_at(int dirfd, const char *file, char *buf, size_t n_bytes)
 	return 0;
 }
 
+/* 0 when it cannot be read. */
+static uint64_t read_number_at(int dirfd, const char *file)
+{
+	char text[32];
+
+	return read_at(dirfd, file, text, sizeof text) < 0 ? 0 : strtoull(text, NULL, 10);
+}
+
 static int hot_add(unsigned *ret_id)
 {
 	char text[32];
@@ -187,6 +195,8 @@ int zram_create(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
 	z.sysfs_fd = open(sysfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (z.sysfs_fd < 0)
 		err = -errno;
+	else
+		z.diskseq = read_number_at(z.sysfs_fd, "diskseq");
 	if (err == 0)
 		err = choose_algorithm(&z, algorithm);
 	if (err == 0)
@@ -197,7 +207,7 @@ int zram_create(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
 		log_error("%s: set up with %" PRIu64 " bytes: %s", z.path, n_bytes,
 			  strerror(-err));
 		zram_close(&z);
-		(void)!zram_remove(z.id);
+		(void)!zram_remove(z.id, z.diskseq);
 		return err;
 	}
 	z.compact_fd = openat(z.sysfs_fd, "compact", O_WRONLY | O_CLOEXEC);
@@ -223,6 +233,7 @@ int zram_adopt(int fd, int sysfs_fd, unsigned table_bytes_per_page, struct zram 
 	z.major = major(st.st_rdev);
 	/* The driver gives device N the minor number N. */
 	z.minor = z.id = minor(st.st_rdev);
+	z.diskseq = read_number_at(sysfs_fd, "diskseq");
 	snprintf(z.path, sizeof z.path, "/dev/zram%u", z.id);
 	z.compact_fd = openat(sysfs_fd, "compact", O_WRONLY | O_CLOEXEC);
 	*ret = z;
@@ -240,11 +251,21 @@ void zram_close(struct zram *z)
 	z->fd = z->sysfs_fd = z->compact_fd = -1;
 }
 
-int zram_remove(unsigned id)
+uint64_t zram_diskseq(unsigned id)
+{
+	char file[64];
+
+	snprintf(file, sizeof file, "/sys/block/zram%u/diskseq", id);
+	return read_number_at(AT_FDCWD, file);
+}
+
+int zram_remove(unsigned id, uint64_t diskseq)
 {
 	char text[32], file[64];
 	int err;
 
+	if (diskseq && zram_diskseq(id) != diskseq)
+		return -ENODEV;
 	snprintf(file, sizeof file, "/sys/block/zram%u/reset", id);
 	err = write_at(AT_FDCWD, file, "1");
 	for (int i = 0; err == -EBUSY && i < 20; i++) {

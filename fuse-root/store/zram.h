@@ -16,6 +16,7 @@ struct zram {
 	unsigned id;
 	char path[32]; /* "/dev/zram1" */
 	uint32_t major, minor;
+	uint64_t diskseq; /* see zram_diskseq */
 	int fd; /* O_RDWR|O_DIRECT, or -1 */
 	int sysfs_fd; /* of /sys/block/zramN, or -1 */
 	int compact_fd; /* of its file `compact`, or -1 */
@@ -41,8 +42,17 @@ int zram_adopt(int fd, int sysfs_fd, unsigned table_bytes_per_page,
 	       struct zram *ret) _must_check_;
 /* Close our fds; the device stays. */
 void zram_close(struct zram *z);
-/* Reset and hot_remove by id.  -EBUSY while it is open or mounted. */
-int zram_remove(unsigned id) _must_check_;
+/*
+ * What the kernel has numbered this device with, and never another one (Documentation/ABI/stable/
+ * sysfs-block), unlike its id, which is free again as soon as it is gone.  0: there is no
+ * device with this id, or the kernel is older than 5.15.
+ */
+uint64_t zram_diskseq(unsigned id);
+/*
+ * Reset and hot_remove by id.  -EBUSY while it is open or mounted; -ENODEV: there is none,
+ * or only one with another diskseq, which somebody else has made since.
+ */
+int zram_remove(unsigned id, uint64_t diskseq) _must_check_;
 /* Change mem_limit; 0: none. */
 int zram_set_limit(const struct zram *z, uint64_t limit_bytes) _must_check_;
 /* mem_used_total of mm_stat: what mem_limit is about. */

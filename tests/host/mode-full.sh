@@ -87,9 +87,10 @@ dd if="$T/block" of="$device" oflag=direct bs=4096 seek=77 conv=notrunc status=n
 dd if="$device" iflag=direct bs=4096 skip=77 count=1 status=none | cmp - "$T/block" ||
 	fail "what was written is not there"
 target=$(readlink -f "$device")
+bound_diskseq=$(diskseq "$target")
 expect_exit 0 hydroot detach whole5
 refute "the device is still there" test -e "$device"
-refute "$target is still bound" test -e "/sys/block/${target#/dev/}/loop"
+refute "$target is still bound" test "$(diskseq "$target")" = "$bound_diskseq"
 
 # A file: read-only it is left alone, writable the daemon notes what is written.
 attach whole6 --mode=full --store="$T/cache" --read-only "$(nginx_url web test.hri)"

@@ -93,6 +93,7 @@ static void all_documented_keys_are_there(void **state _unused_)
 		"servers",
 		"store.kind",
 		"store.device",
+		"store.diskseq",
 		"store.used_bytes",
 		"store.limit_bytes",
 		"handover.done",
