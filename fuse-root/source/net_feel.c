@@ -6,8 +6,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <poll.h>
 
+#include "source/connecting.h"
 #include "source/net_blame.h"
 
 #define SILENT_MS 2000
@@ -51,14 +51,10 @@ static int begin_connect(const struct net_xfer *x)
 /* Whether there is a connection; false also while nobody knows. */
 static bool has_come(struct net_feel *feel)
 {
-	struct pollfd pollfd = {.fd = feel->fd, .events = POLLOUT};
-	socklen_t n = sizeof(int);
-	int err = 0;
+	const int err = feel->fd < 0 ? -EINPROGRESS : connecting_result(feel->fd);
 
-	if (feel->fd < 0 || poll(&pollfd, 1, 0) <= 0)
+	if (err == -EINPROGRESS)
 		return false;
-	if (getsockopt(feel->fd, SOL_SOCKET, SO_ERROR, &err, &n) < 0)
-		err = errno;
 	let_go(feel);
 	feel->was_away |= err != 0;
 	return err == 0;

@@ -211,8 +211,8 @@ void net_xfer_fini(struct net_xfer *x)
 static void set_resolve(struct net_xfer *x, const char *url)
 {
 	struct net_name *name = x->name;
-	char host[256], entry[400];
-	unsigned port;
+	struct url_place place;
+	char entry[400];
 
 	curl_slist_free_all(x->resolve);
 	x->resolve = NULL;
@@ -220,14 +220,16 @@ static void set_resolve(struct net_xfer *x, const char *url)
 		name->lookup_ms = clock_ms();
 	if (!name->flush && !name->use_last_good)
 		return;
-	if (!url_host_port(url, host, sizeof host, &port))
+	url_place(url, NULL, &place);
+	/* An IPv6 address is nothing that is looked up. */
+	if (!place.host[0] || strchr(place.host, ':'))
 		return;
 	const char *brackets = strchr(name->last_good, ':') ? "[]" : "";
 	if (name->use_last_good && name->last_good[0])
-		snprintf(entry, sizeof entry, "+%s:%u:%.1s%s%s", host, port, brackets,
-			 name->last_good, brackets[0] ? brackets + 1 : "");
+		snprintf(entry, sizeof entry, "+%s:%u:%.1s%s%s", place.host, place.port,
+			 brackets, name->last_good, brackets[0] ? brackets + 1 : "");
 	else
-		snprintf(entry, sizeof entry, "-%s:%u", host, port);
+		snprintf(entry, sizeof entry, "-%s:%u", place.host, place.port);
 	x->resolve = curl_slist_append(NULL, entry);
 	curl_easy_setopt(x->easy, CURLOPT_RESOLVE, x->resolve);
 }

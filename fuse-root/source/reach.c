@@ -13,73 +13,46 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "source/connecting.h"
+#include "source/url.h"
 
 #define TRIES_MAX 32u
 
 /* -- URLs --------------------------------------------------------------------------------- */
 
-static const char *port_of_scheme(const char *url, size_t n)
+/* What libcurl does not know by itself.  1080 is what it takes for a proxy without a port. */
+static unsigned port_of_scheme(const char *scheme)
 {
 	static const struct {
-		const char *scheme, *port;
+		const char *scheme;
+		unsigned port;
 	} known[] = {
-		{"http", "80"},	    {"https", "443"},	{"nfs", "2049"},
-		{"socks4", "1080"}, {"socks5", "1080"}, {"socks5h", "1080"},
+		{"nfs", 2049},
+		{"socks4", 1080},
+		{"socks5", 1080},
+		{"socks5h", 1080},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (strlen(known[i].scheme) == n &&
-		    strncasecmp(known[i].scheme, url, n) == 0)
+		if (strcmp(known[i].scheme, scheme) == 0)
 			return known[i].port;
-	return NULL;
-}
-
-/* HOST[:PORT], an IPv6 address in brackets. */
-static bool parse_authority(const char *text, size_t n, struct reach_where *ret)
-{
-	const char *end = text + n, *close, *colon;
-	const bool in_brackets = n > 0 && *text == '[';
-
-	close = in_brackets ? memchr(text, ']', n) : NULL;
-	if (in_brackets && !close)
-		return false;
-	text += in_brackets;
-	colon = close ? close + 1 : memchr(text, ':', (size_t)(end - text));
-	if (colon && colon < end && *colon == ':')
-		snprintf(ret->port, sizeof ret->port, "%.*s", (int)(end - colon - 1),
-			 colon + 1);
-	if (!close)
-		close = colon ? colon : end;
-	snprintf(ret->host, sizeof ret->host, "%.*s", (int)(close - text), text);
-	return *ret->host && *ret->port;
+	return 0;
 }
 
 bool reach_parse(const char *url, struct reach_where *ret)
 {
-	const char *scheme_end = strstr(url, "://");
-	/* As libcurl takes a proxy without scheme and port. */
-	const char *port = "1080", *host = url, *at;
-	size_t n;
+	struct url_place place;
+	unsigned port;
 
-	if (scheme_end) {
-		port = port_of_scheme(url, (size_t)(scheme_end - url));
-		host = scheme_end + 3;
-	}
-	if (!port)
-		return false;
-	snprintf(ret->port, sizeof ret->port, "%s", port);
-	n = strcspn(host, "/?#");
-	at = memrchr(host, '@', n);
-	if (at) {
-		n -= (size_t)(at + 1 - host);
-		host = at + 1;
-	}
-	return parse_authority(host, n, ret);
+	url_place(url, "socks5", &place);
+	port = place.port ? place.port : port_of_scheme(place.scheme);
+	snprintf(ret->host, sizeof ret->host, "%s", place.host);
+	snprintf(ret->port, sizeof ret->port, "%u", port);
+	return place.host[0] && port;
 }
 
 /* -- connections -------------------------------------------------------------------------- */
@@ -136,13 +109,15 @@ static bool start_all(struct tries *t, const char *interface,
 static bool is_one_connected(struct tries *t)
 {
 	for (nfds_t i = 0; i < t->n; i++) {
-		int err = 0;
-		socklen_t n = sizeof err;
+		int err;
 
 		if (t->fds[i].fd < 0 || !t->fds[i].revents)
 			continue;
-		if (getsockopt(t->fds[i].fd, SOL_SOCKET, SO_ERROR, &err, &n) == 0 && !err)
+		err = connecting_result(t->fds[i].fd);
+		if (err == 0)
 			return true;
+		if (err == -EINPROGRESS)
+			continue;
 		close(t->fds[i].fd);
 		t->fds[i].fd = -1;
 	}

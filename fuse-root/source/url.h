@@ -9,13 +9,6 @@
 
 #include "imgfmt/imgfmt.h"
 
-/*
- * Host and port of an http or https URL; false when it is none, does not fit, or is an IPv6
- * address in brackets, which nobody looks up.
- */
-bool url_host_port(const char *url, char *ret_host, size_t host_bytes,
-		   unsigned *ret_port);
-
 /* What libcurl takes a URL for: "" and 0 when it cannot read it. */
 struct url_place {
 	char scheme[16];

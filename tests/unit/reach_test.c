@@ -38,11 +38,12 @@ static void urls_lead_to_hosts(void **state)
 	leads_to("p:3128", "p", "3128");
 	leads_to("p", "p", "1080");
 	leads_to("http://h?x", "h", "80");
+	leads_to("http://h:/i", "h", "80");
+	leads_to("socks5h://p", "p", "1080");
 	assert_false(reach_parse("file:///i.hri", &where));
 	assert_false(reach_parse("glusterfs://g/v/i.hri", &where));
 	assert_false(reach_parse("http://[::1/i", &where));
-	assert_false(reach_parse("http:///i", &where));
-	assert_false(reach_parse("http://h:/i", &where));
+	assert_false(reach_parse("http://h:65536/i", &where));
 }
 
 /* A port of the loopback interface, where somebody listens. */

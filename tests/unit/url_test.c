@@ -13,35 +13,6 @@
 
 static const uint8_t digest[IMG_DIGEST_BYTES] = {0xab};
 
-static void hosts_and_ports(void **state _unused_)
-{
-	static const struct {
-		const char *url, *host;
-		unsigned port;
-	} cases[] = {
-		{"http://h/x", "h", 80},
-		{"HTTPS://h.example", "h.example", 443},
-		{"http://u:p@h:8080/x", "h", 8080},
-		{"http://h:0/", NULL, 0},
-		{"http://h:65536/", NULL, 0},
-		{"http://[::1]:80/", NULL, 0},
-		{"http:///x", NULL, 0},
-		{"file:///x", NULL, 0},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		char host[32] = "";
-		unsigned port = 0;
-		bool ok = url_host_port(cases[i].url, host, sizeof host, &port);
-
-		assert_int_equal(ok, cases[i].host != NULL);
-		if (!ok)
-			continue;
-		assert_string_equal(host, cases[i].host);
-		assert_int_equal(port, cases[i].port);
-	}
-}
-
 static void beside_the_image(void **state _unused_)
 {
 	static const char *const cases[][2] = {
@@ -88,6 +59,9 @@ static void places(void **state _unused_)
 		{"http://a#@b/x", NULL, "http", "a", 80, false},
 		{"p:3128", "http", "http", "p", 3128, false},
 		{"u:p@p:3128", "http", "http", "p", 3128, true},
+		{"http://h", NULL, "http", "h", 80, false},
+		{"http://h:65536/", NULL, "", "", 0, false},
+		{"nfs://s/e/x", NULL, "nfs", "s", 0, false},
 		{"file:///x", NULL, "file", "", 0, false},
 		{"http://", NULL, "", "", 0, false},
 	};
@@ -106,7 +80,6 @@ static void places(void **state _unused_)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hosts_and_ports),
 		cmocka_unit_test(beside_the_image),
 		cmocka_unit_test(too_long),
 		cmocka_unit_test(places),
