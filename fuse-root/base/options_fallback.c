@@ -15,12 +15,12 @@
 static int fallback_parse(struct options *o, const struct option_key *k _unused_,
 			  const char *text)
 {
-	struct options_pin pin = {0};
-	int err = strcmp(text, "0") == 0 ? 0 : option_pin_parse(text, &pin);
+	struct options_pin pin;
+	int err = option_pin_parse(text, &pin);
 
 	if (err)
 		return err;
-	if (strcmp(text, "0") != 0 && !options_url_is_valid(pin.url) &&
+	if (*pin.url && !options_url_is_valid(pin.url) &&
 	    !(o->takes_foreign && options_url_is_foreign(pin.url)))
 		return -EINVAL;
 	o->fallback = pin;

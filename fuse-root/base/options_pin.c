@@ -18,6 +18,12 @@ int option_pin_parse(const char *text, struct options_pin *ret)
 	const size_t n = hash ? (size_t)(hash - text) : strlen(text);
 	struct options_pin pin = {.has_digest = hash != NULL};
 
+	if (strcmp(text, "0") == 0) {
+		*ret = (struct options_pin){0};
+		return 0;
+	}
+	if (n == 0)
+		return -EINVAL;
 	if (n >= sizeof pin.url)
 		return -E2BIG;
 	if (hash && (strncmp(hash + 1, DIGEST_PREFIX, strlen(DIGEST_PREFIX)) != 0 ||

@@ -94,7 +94,8 @@ void option_keep_fallback(struct options *o, const struct option_trust *floor);
 void option_keep_pack(struct options *o, const struct option_trust *floor);
 
 /*
- * URL#sha256:HEX, or the URL alone; the URL is not looked at.  -EINVAL, -E2BIG as of a type.
+ * URL#sha256:HEX, or the URL alone, which is not looked at but is not empty; "0" is none.
+ * -EINVAL, -E2BIG as of a type.
  * option_pin_print is for a type.  Two without a digest have the same.
  */
 int option_pin_parse(const char *text, struct options_pin *ret) _must_check_;
