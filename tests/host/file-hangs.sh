@@ -6,30 +6,16 @@
 # server, and the network process does not hang.  The filesystem here is one of ours, whose own server is away.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/hangs.sh
+. "$(dirname "$0")/../hangs.sh"
 requires root fuse loop zram nginx jq hydrootd mke2fs
 host_image
 
-mkdir -p "$T/tree" "$T/outer" "$T/mnt"
-cp "$image" "$T/tree/test.hri"
-mke2fs -q -t ext4 -b 4096 -m 0 -E lazy_itable_init=0,lazy_journal_init=0 -d "$T/tree" "$T/outer.ext4" 192M
-"$TOP/build/hydroot-image" build "$T/outer.ext4" "$T/outer/outer.hri" >/dev/null
-rm -r "$T/tree" "$T/outer.ext4"
-start_nginx outer "$T/outer"
 start_nginx web "$served"
-attach hangs1 --fill=manual --store=memory "$(nginx_url outer outer.hri)"
-mount -o ro,noload "$device" "$T/mnt"
-defer umount -l "$T/mnt"
+mount_hanging hangs1
 
 attach hangs2 --fill=manual --store=memory --timeout=2s --server="$(nginx_url web test.hri)" "file://$T/mnt/test.hri"
 data_offsets 60 7 >"$T/offsets"
-blocks_are_right() # FROM TO
-{
-	local off
-	sed -n "$1,$2p" "$T/offsets" | while read -r off; do
-		cmp -s <(dd if="$device" iflag=direct bs=4096 skip=$((off / 4096)) count=1 status=none) \
-			<(dd if="$raw" bs=4096 skip=$((off / 4096)) count=1 status=none) || fail "the block at $off differs"
-	done
-}
 blocks_are_right 1 10
 assert_equal "requests by HTTP while the file answers" 0 "$(nginx_bytes "$(nginx_log web)")"
 
@@ -42,7 +28,7 @@ assert_equal "network processes replaced" 0 "$(status_key hangs2 .net_restarts)"
 assert "bytes came by HTTP" test "$(nginx_bytes "$(nginx_log web)")" -gt 0
 
 note "it answers again"
-restart_nginx outer
+answers
 expect_exit 0 hydroot resume hangs2
 expect_exit 0 hydroot wait hangs2 --for=resident --timeout=60s
 dd if="$device" iflag=direct bs=1M status=none | cmp - "$raw" || fail "the device differs"

@@ -6,21 +6,13 @@
 # waits for that file nor hangs with it, and the file is used when it can be opened.  The filesystem here is one of ours.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/hangs.sh
+. "$(dirname "$0")/../hangs.sh"
 requires root fuse loop zram nginx jq hydrootd mke2fs
 host_image
 
-mkdir -p "$T/tree" "$T/outer" "$T/mnt"
-cp "$image" "$T/tree/test.hri"
-mke2fs -q -t ext4 -b 4096 -m 0 -E lazy_itable_init=0,lazy_journal_init=0 -d "$T/tree" "$T/outer.ext4" 192M
-"$TOP/build/hydroot-image" build "$T/outer.ext4" "$T/outer/outer.hri" >/dev/null
-rm -r "$T/tree" "$T/outer.ext4"
-start_nginx outer "$T/outer"
 start_nginx web "$served"
-attach late0 --fill=manual --store=memory "$(nginx_url outer outer.hri)"
-mount -o ro,noload "$device" "$T/mnt"
-defer umount -l "$T/mnt"
-answers() { [ -n "${nginx_pid[outer]}" ] || restart_nginx outer; }
-defer answers
+mount_hanging late0
 url=file://$T/mnt/test.hri
 
 # Nothing of the folder has been read yet, so looking into it has to ask the server.
@@ -54,14 +46,6 @@ start_ms=$(now_ms)
 attach late2 --fill=manual --store=memory --timeout=1s --server="$(nginx_url web test.hri)" "$url"
 assert_below "milliseconds until the device is there" $((8000 * ${HYDROOT_SLOWER:-1})) $(($(now_ms) - start_ms))
 data_offsets 40 7 >"$T/offsets"
-blocks_are_right() # FROM TO
-{
-	local off
-	sed -n "$1,$2p" "$T/offsets" | while read -r off; do
-		cmp -s <(dd if="$device" iflag=direct bs=4096 skip=$((off / 4096)) count=1 status=none) \
-			<(dd if="$raw" bs=4096 skip=$((off / 4096)) count=1 status=none) || fail "the block at $off differs"
-	done
-}
 blocks_are_right 1 10
 assert_equal "network processes replaced" 0 "$(status_key late2 .net_restarts)"
 assert "the file's server fails" test "$(status_key late2 '.servers[0].errors')" -gt 0

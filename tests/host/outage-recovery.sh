@@ -29,31 +29,44 @@ NGINX_PREFIX="ip netns exec $ns" NGINX_LISTEN=$net.2 start_nginx far "$served" "
 start_nginx near "$served"
 
 data_offsets "$n_chunks" 11 | awk -v c="$chunk_bytes" '$1 >= 4 * c' >"$T/all"
+# starts_reading NAME: what $T/offsets says; sets $reader
+starts_reading()
+{
+	io readers "/dev/hydroot/$1" "$T/got" "$T/offsets" >"$T/reader" 2>&1 &
+	reader=$!
+	defer end_process $reader
+}
+
+# is_answered NAME MS: the server has come back this moment
+is_answered()
+{
+	local start ms
+	start=$(now_ms)
+	wait "$reader" || fail "the read failed: $(cat "$T/reader")"
+	ms=$(($(now_ms) - start))
+	note "$1: answered $ms ms after the server's return"
+	expected_blocks "$raw" "$T/offsets" >"$T/want"
+	assert "the block is the image's" cmp "$T/got" "$T/want"
+	assert_below "ms from the server's return" "$2" "$ms"
+}
+
 next=0
 # recovers NAME DOWN UP ERROR: a read of a missing chunk begins while the server is away
 recovers()
 {
-	local name=$1 down=$2 up=$3 error=$4 offset reader start ms
+	local name=$1 down=$2 up=$3 error=$4 offset
 	next=$((next + 1))
 	offset=$(sed -n "${next}p" "$T/all")
 	$down
 	echo "$offset" >"$T/offsets"
-	io readers "/dev/hydroot/$name" "$T/got" "$T/offsets" >"$T/reader" 2>&1 &
-	reader=$!
-	defer end_process $reader
+	starts_reading "$name"
 	failed() { status_key "$name" '.servers[0].last_error' | grep -qE "$error"; }
 	wait_for 30 "the error '$error'" failed
 	# At a moment that nobody chose, when the backoff is as long as it gets.
 	sleep "$((4 + RANDOM % 3)).$((RANDOM % 10))"
-	assert "the read still waits" kill -0 $reader
+	assert "the read still waits" kill -0 "$reader"
 	$up
-	start=$(now_ms)
-	wait $reader || fail "the read failed: $(cat "$T/reader")"
-	ms=$(($(now_ms) - start))
-	note "$name: answered $ms ms after the server's return"
-	expected_blocks "$raw" "$T/offsets" >"$T/want"
-	assert "the block is the image's" cmp "$T/got" "$T/want"
-	assert_below "ms from the server's return" "$bound_ms" "$ms"
+	is_answered "$name" "$bound_ms"
 }
 
 attach back1 --fill=manual --timeout=2s "$(nginx_url near test.hri)"
@@ -74,21 +87,13 @@ attach back3 --fill=manual --timeout=60s "http://$net.2:$((port + 1))/test.hri"
 tests/chunks.sh "$image" | awk -v c="$chunk_bytes" '$3 > 0.9 * c { print $1 * c }' >"$T/large"
 for nth in 20 40; do
 	sed -n "${nth}p" "$T/large" >"$T/offsets"
-	io readers "/dev/hydroot/back3" "$T/got" "$T/offsets" >"$T/reader" 2>&1 &
-	reader=$!
-	defer end_process $reader
+	starts_reading back3
 	sleep 0.5
 	host_down
 	sleep 9
-	assert "the read still waits" kill -0 $reader
+	assert "the read still waits" kill -0 "$reader"
 	host_up
-	start=$(now_ms)
-	wait $reader || fail "the read failed: $(cat "$T/reader")"
-	ms=$(($(now_ms) - start))
-	note "back3: answered $ms ms after the server's return"
-	expected_blocks "$raw" "$T/offsets" >"$T/want"
-	assert "the block is the image's" cmp "$T/got" "$T/want"
 	# What is left of the chunk takes less than the time that is added.
-	assert_below "ms from the server's return" $((bound_ms + 1500)) "$ms"
+	is_answered back3 $((bound_ms + 1500))
 done
 assert_contains "why the transfer ended" "$net.2 was away and is back: a new connection to it" <(daemon_log back3)

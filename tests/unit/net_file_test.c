@@ -187,14 +187,20 @@ static void pieces_of_a_file(void **state)
 	ends_with(5000, 400000);
 }
 
-/* The next request is there when the read of the one before it returns. */
-static void late_bytes_are_nobodys(void **state)
+/* Of 4096 bytes at 0, which return when the test says so. */
+static void give_up_a_read(void)
 {
-	(void)state;
 	begin(0, 0, 4096);
 	assert_false(net_file_turn(&x, &outcome));
 	is_read_at(0);
 	is_given_up();
+}
+
+/* The next request is there when the read of the one before it returns. */
+static void late_bytes_are_nobodys(void **state)
+{
+	(void)state;
+	give_up_a_read();
 	begin(1, 65536, 8192);
 	assert_false(net_file_turn(&x, &outcome));
 	returns(0);
@@ -209,10 +215,7 @@ static void late_bytes_are_nobodys(void **state)
 static void late_bytes_without_a_request(void **state)
 {
 	(void)state;
-	begin(0, 0, 4096);
-	assert_false(net_file_turn(&x, &outcome));
-	is_read_at(0);
-	is_given_up();
+	give_up_a_read();
 	returns(0);
 	begin(0, 65536, 4096);
 	assert_false(net_file_turn(&x, &outcome));
@@ -225,10 +228,7 @@ static void late_bytes_without_a_request(void **state)
 static void late_error_is_nobodys(void **state)
 {
 	(void)state;
-	begin(0, 0, 4096);
-	assert_false(net_file_turn(&x, &outcome));
-	is_read_at(0);
-	is_given_up();
+	give_up_a_read();
 	begin(1, 65536, 4096);
 	returns(EIO);
 	assert_false(net_file_turn(&x, &outcome));
@@ -241,10 +241,7 @@ static void late_error_is_nobodys(void **state)
 static void late_by_two_requests(void **state)
 {
 	(void)state;
-	begin(0, 0, 4096);
-	assert_false(net_file_turn(&x, &outcome));
-	is_read_at(0);
-	is_given_up();
+	give_up_a_read();
 	begin(1, 65536, 4096);
 	assert_false(net_file_turn(&x, &outcome));
 	is_given_up();

@@ -124,15 +124,20 @@ static void not_signed(void **state _unused_)
 	end();
 }
 
-/* Its own digest stands behind the bytes that it is of. */
+/* It stands behind the bytes that it is of. */
+static void read_pack_digest(const struct rig_options *o, uint8_t ret[IMG_DIGEST_BYTES])
+{
+	start(o);
+	memcpy(ret, pack + IMG_SIGNED_BYTES, IMG_DIGEST_BYTES);
+	end();
+}
+
 static void of_the_right_digest(void **state _unused_)
 {
 	struct rig_options o = pack_options(true, true);
 	uint8_t digest[IMG_DIGEST_BYTES];
 
-	start(&o);
-	memcpy(digest, pack + IMG_SIGNED_BYTES, sizeof digest);
-	end();
+	read_pack_digest(&o, digest);
 	o.pack_digest = digest;
 	start(&o);
 	assert_memory_equal(digest, pack + IMG_SIGNED_BYTES, sizeof digest);
@@ -163,9 +168,7 @@ static void of_the_right_digest_and_not_signed(void **state _unused_)
 	struct rig_options o = pack_options(true, true);
 	uint8_t digest[IMG_DIGEST_BYTES];
 
-	start(&o);
-	memcpy(digest, pack + IMG_SIGNED_BYTES, sizeof digest);
-	end();
+	read_pack_digest(&o, digest);
 	o.pack_digest = digest;
 	o.pack_key = public_key;
 	start(&o);
