@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <sys/stat.h>
 
@@ -200,7 +201,7 @@ static int part_path(const char *kernel_name, char *ret, size_t n_bytes)
 	return n < 0 || (size_t)n >= n_bytes ? -ENAMETOOLONG : 0;
 }
 
-void rundir_part_add(const char *kernel_name)
+void rundir_part_add(const char *kernel_name, uint64_t diskseq)
 {
 	char path[PATH_MAX];
 	int fd;
@@ -210,16 +211,28 @@ void rundir_part_add(const char *kernel_name)
 	path[strlen(path) - 1] = '\0';
 	if (make_with_parents(path) < 0 || part_path(kernel_name, path, sizeof path) < 0)
 		return;
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-	if (fd >= 0)
-		close(fd);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return;
+	if (diskseq)
+		dprintf(fd, "%" PRIu64 "\n", diskseq);
+	close(fd);
 }
 
-void rundir_part_remove(const char *kernel_name)
+static bool is_marked_with(const char *path, uint64_t diskseq)
+{
+	cleanup_file FILE *f = fopen(path, "re");
+	uint64_t marked;
+
+	return f && fscanf(f, "%" SCNu64, &marked) == 1 && marked == diskseq;
+}
+
+void rundir_part_remove(const char *kernel_name, uint64_t diskseq)
 {
 	char path[PATH_MAX];
 
-	if (part_path(kernel_name, path, sizeof path) < 0)
+	if (part_path(kernel_name, path, sizeof path) < 0 ||
+	    (diskseq && !is_marked_with(path, diskseq)))
 		return;
 	unlink(path);
 	/* The last one takes the folder along. */

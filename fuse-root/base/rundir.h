@@ -34,10 +34,12 @@ int rundir_names(char ***ret_names) _must_check_;
 /*
  * A block device ("zram1", "loop0") that is part of an attachment and not the attachment itself is
  * marked by a file in .devices/, for the udev rules to keep it out of /dev/disk.  To be marked
- * before the kernel announces it.  Best effort.
+ * before the kernel announces it.  Where the name may have become another device's, the
+ * kernel's diskseq tells whose mark it is: with one, only a mark that was made with the same
+ * is removed.  0: not known, any.  Best effort.
  */
-void rundir_part_add(const char *kernel_name);
-void rundir_part_remove(const char *kernel_name);
+void rundir_part_add(const char *kernel_name, uint64_t diskseq);
+void rundir_part_remove(const char *kernel_name, uint64_t diskseq);
 
 /*
  * The file that an initramfs has until its root is mounted.  fd, or -errno: there is

@@ -94,7 +94,7 @@ static int use_device(struct attachment *a, const struct blockdev *target)
 		log_error("%s: %s", target->path, strerror(errno));
 		return -errno;
 	}
-	rundir_part_remove(strrchr(target->path, '/') + 1);
+	rundir_part_remove(strrchr(target->path, '/') + 1, 0);
 	a->loop = *target;
 	a->loop.fd = -1;
 	return 0;

@@ -129,7 +129,7 @@ static int attach(const struct backing *b, struct blockdev *ret)
 
 		err = open_free(control, &loop);
 		if (err == 0 && b->is_part)
-			rundir_part_add(kernel_name(&loop));
+			rundir_part_add(kernel_name(&loop), 0);
 		if (err == 0)
 			err = configure(&loop, b);
 		if (err == 0) {
@@ -139,7 +139,7 @@ static int attach(const struct backing *b, struct blockdev *ret)
 			return 0;
 		}
 		if (loop.fd >= 0) {
-			rundir_part_remove(kernel_name(&loop));
+			rundir_part_remove(kernel_name(&loop), 0);
 			close(loop.fd);
 		}
 		if (err != -EBUSY && err != -ENOENT && err != -ENXIO)
@@ -220,7 +220,7 @@ void loop_forget(struct blockdev *loop)
 {
 	close(loop->fd);
 	loop->fd = -1;
-	rundir_part_remove(kernel_name(loop));
+	rundir_part_remove(kernel_name(loop), 0);
 	/* Only tidiness: devices that the module made at the start stay. */
 	for (int i = 0;
 	     i < 10 && ioctl(loop_control(), LOOP_CTL_REMOVE, loop->minor) < 0 &&

@@ -190,13 +190,12 @@ int zram_create(uint64_t n_bytes, const char *algorithm, uint64_t limit_bytes,
 	if (err < 0)
 		return err;
 	snprintf(z.path, sizeof z.path, "/dev/zram%u", z.id);
-	rundir_part_add(strrchr(z.path, '/') + 1);
+	z.diskseq = zram_diskseq(z.id);
+	rundir_part_add(strrchr(z.path, '/') + 1, z.diskseq);
 	snprintf(sysfs, sizeof sysfs, "/sys/block/zram%u", z.id);
 	z.sysfs_fd = open(sysfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (z.sysfs_fd < 0)
 		err = -errno;
-	else
-		z.diskseq = read_number_at(z.sysfs_fd, "diskseq");
 	if (err == 0)
 		err = choose_algorithm(&z, algorithm);
 	if (err == 0)
@@ -264,8 +263,11 @@ int zram_remove(unsigned id, uint64_t diskseq)
 	char text[32], file[64];
 	int err;
 
-	if (diskseq && zram_diskseq(id) != diskseq)
+	snprintf(text, sizeof text, "zram%u", id);
+	if (diskseq && zram_diskseq(id) != diskseq) {
+		rundir_part_remove(text, diskseq);
 		return -ENODEV;
+	}
 	snprintf(file, sizeof file, "/sys/block/zram%u/reset", id);
 	err = write_at(AT_FDCWD, file, "1");
 	for (int i = 0; err == -EBUSY && i < 20; i++) {
@@ -274,8 +276,7 @@ int zram_remove(unsigned id, uint64_t diskseq)
 	}
 	if (err < 0)
 		return err;
-	snprintf(text, sizeof text, "zram%u", id);
-	rundir_part_remove(text);
+	rundir_part_remove(text, diskseq);
 	snprintf(text, sizeof text, "%u", id);
 	return write_at(AT_FDCWD, CONTROL "/hot_remove", text);
 }

@@ -103,12 +103,12 @@ static void names_are_listed(void **state _unused_)
 	cleanup_fd int b = rundir_create("b"), a = rundir_create("a");
 	cleanup_free char **names = NULL, **none = NULL;
 
-	rundir_part_add("zram7");
+	rundir_part_add("zram7", 0);
 	assert_true(a >= 0 && b >= 0);
 	assert_int_equal(rundir_names(&names), 2);
 	assert_string_equal(names[0], "a");
 	assert_string_equal(names[1], "b");
-	rundir_part_remove("zram7");
+	rundir_part_remove("zram7", 0);
 	assert_int_equal(rundir_remove("a"), 0);
 	assert_int_equal(rundir_remove("b"), 0);
 	assert_int_equal(rmdir(run), 0);
@@ -122,12 +122,27 @@ static void parts_are_marked_and_unmarked(void **state)
 
 	(void)state;
 	snprintf(path, sizeof path, "%s/.devices/zram7", getenv("HYDROOT_RUN_DIR"));
-	rundir_part_add("zram7");
-	rundir_part_add("zram7");
+	rundir_part_add("zram7", 0);
+	rundir_part_add("zram7", 0);
 	assert_int_equal(access(path, F_OK), 0);
-	rundir_part_remove("zram7");
+	rundir_part_remove("zram7", 0);
 	assert_int_equal(access(path, F_OK), -1);
-	rundir_part_remove("zram7");
+	rundir_part_remove("zram7", 0);
+}
+
+static void a_mark_of_a_later_device_stays(void **state)
+{
+	char path[256];
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/.devices/zram7", getenv("HYDROOT_RUN_DIR"));
+	rundir_part_add("zram7", 41);
+	rundir_part_add("zram7", 42);
+	rundir_part_remove("zram7", 41);
+	assert_int_equal(access(path, F_OK), 0);
+	rundir_part_remove("zram7", 42);
+	assert_int_equal(access(path, F_OK), -1);
+	rundir_part_remove("zram7", 42);
 }
 
 static void removal_is_seen_without_a_path(void **state _unused_)
@@ -156,6 +171,7 @@ int main(void)
 		TEST(links_are_not_followed),
 		TEST(names_are_listed),
 		TEST(parts_are_marked_and_unmarked),
+		TEST(a_mark_of_a_later_device_stays),
 		TEST(removal_is_seen_without_a_path),
 	};
 
