@@ -205,9 +205,9 @@ static int await_end(const struct peer *a, struct bar *bar)
 
 /*
  * The daemon has agreed: it takes its devices down and ends.  Its run directory goes
- * last, when the memory is free; one that dies before that leaves it to us.
+ * last, when the memory is free; one that dies before that leaves the rest to us.
  */
-static int detach_live(const struct peer *a)
+static int detach_live(const struct peer *a, const json_t *status)
 {
 	int err = peer_command(a, "detach");
 	struct bar bar;
@@ -218,7 +218,7 @@ static int detach_live(const struct peer *a)
 	err = await_end(a, &bar);
 	bar_stop(&bar);
 	if (err == -ENODATA)
-		return remove_names(a);
+		return detach_left_behind(a, status, device_of(a, status));
 	if (err)
 		log_error("%s: the daemon agreed to detach but is still there", a->name);
 	return err;
@@ -241,7 +241,7 @@ static int detach(const struct peer *a)
 	if (device && users_report(a->name, device) > 0)
 		err = -EBUSY;
 	else if (is_live)
-		err = detach_live(a);
+		err = detach_live(a, status);
 	else
 		err = detach_left_behind(a, status, device);
 	json_decref(status);

@@ -50,9 +50,10 @@ remove_zram() { echo 1 >"/sys/block/zram$1/reset" && echo "$1" >/sys/class/zram-
 remove_zram "$id"
 assert_equal "the id that is given again" "$id" "$(cat /sys/class/zram-control/hot_add)"
 defer remove_zram "$id"
+foreign=$(diskseq "$zram")
 echo 8M >"/sys/block/zram$id/disksize"
 wait_for 5 "$zram" test -b "$zram"
 mke2fs -q -t ext4 "$zram"
 mount "$zram" "$T/mnt"
 is_left_alone again2 "$zram"
-assert "$zram is still somebody else's" test -n "$(diskseq "$zram")"
+assert_equal "$zram, which is somebody else's" "$foreign" "$(diskseq "$zram")"

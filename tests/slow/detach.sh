@@ -12,7 +12,7 @@ tests/image.sh all
 
 mkdir -p "$T/www" "$T/tree"
 ln -s "$IMAGES/served/good/debian.hri" "$T/www/debian.hri"
-tools_for_guest "$T/www" hydrootd hydroot
+tools_for_guest "$T/www" hydrootd hydroot dmsetup
 head -c 20000000 /dev/urandom >"$T/tree/file"
 mke2fs -q -t ext4 -b 4096 -m 0 -d "$T/tree" "$T/small.ext4" 64M
 "$TOP/build/hydroot-image" build "$T/small.ext4" "$T/www/small.hri" 2>/dev/null
@@ -75,6 +75,17 @@ if tool 60 detach mounted >"$T/out" 2>&1; then fail "what is mounted was taken d
 assert_contains "why it stays" 'in use' "$T/out"
 guest g 30 'cat /run/mounted/file >/dev/null && umount /run/mounted' || fail "it is of no use any more"
 detach_in_guest mounted
+
+# The table is taken away by hand, and the number that it had is somebody else's, in use: that one is left alone.
+attach_in_guest reused --fill=manual
+guest_dmsetup() { guest g 30 "cd /run/tools && LD_LIBRARY_PATH=/run/tools/lib ./dmsetup --noudevsync $*"; }
+minor=$(guest g 30 'n=$(readlink -f /dev/hydroot/reused); n=${n##*/}; cat "/sys/class/block/$n/dev"')
+guest_dmsetup remove hydroot-reused || fail "the table cannot be removed by hand"
+guest_dmsetup "create foreign --major ${minor%:*} --minor ${minor#*:} --table '0 131072 zero'" || fail "no table with that number"
+guest g 30 '(sleep 300 <"/dev/dm-'"${minor#*:}"'") >/dev/null 2>&1 &' || fail "the foreign device cannot be used"
+tool 60 detach reused >"$T/out" 2>&1 || fail "reused: detach: $(cat "$T/out")"
+assert "the foreign table" guest g 10 "test -e /sys/dev/block/$minor/dm/name && grep -qx foreign /sys/dev/block/$minor/dm/name"
+note "a table with the number of ours is left alone"
 
 assert_no_io_errors g
 guest g 5 'systemctl poweroff' || true
