@@ -53,22 +53,28 @@ static bool is_file_new(const struct options *now, const char *url)
 	return true;
 }
 
-static int set_servers(struct serve *s, const struct options *next, char *why,
-		       size_t why_bytes)
+static int check_servers(const struct options *now, const struct options *next, char *why,
+			 size_t why_bytes)
+{
+	for (unsigned i = 0; i < next->n_servers; i++) {
+		if (!is_file_new(now, next->servers[i]))
+			continue;
+		snprintf(why, why_bytes,
+			 "server: %.200s: files cannot be opened any more: attach "
+			 "anew with --server",
+			 next->servers[i]);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static int set_servers(struct serve *s, const struct options *next, char *why _unused_,
+		       size_t why_bytes _unused_)
 {
 	const char *urls[OPTIONS_SERVERS_MAX];
 
-	for (unsigned i = 0; i < next->n_servers; i++) {
-		if (is_file_new(s->o, next->servers[i])) {
-			snprintf(
-				why, why_bytes,
-				"server: %.200s: files cannot be opened any more: attach "
-				"anew with --server",
-				next->servers[i]);
-			return -EOPNOTSUPP;
-		}
+	for (unsigned i = 0; i < next->n_servers; i++)
 		urls[i] = next->servers[i];
-	}
 	source_set_servers(s->source, urls, next->n_servers);
 	if (net_needs_names(next))
 		daemon_tell(s->d->serve_end, KEEPER_NAMES, "");
@@ -84,11 +90,11 @@ static int set_rate(struct serve *s, const struct options *next, char *why _unus
 
 /*
  * The cache before the mode that uses it, or that would begin with a budget which was not
- * meant.  What cannot fail comes last.
+ * meant.  What cannot fail comes last: a server that was let go would come back as a new one.
  */
 static const struct setter setters[] = {
-	{CHANGE_CACHE, set_cache},    {CHANGE_RESERVE, set_reserve},
-	{CHANGE_SERVER, set_servers}, {CHANGE_MODE, set_mode},
+	{CHANGE_CACHE, set_cache}, {CHANGE_RESERVE, set_reserve},
+	{CHANGE_MODE, set_mode},   {CHANGE_SERVER, set_servers},
 	{CHANGE_RATE, set_rate},
 };
 
@@ -112,6 +118,8 @@ static int apply(struct serve *s, const struct options *next, unsigned changed, 
 {
 	static struct options before; /* large; the main thread's alone */
 
+	if (changed & CHANGE_SERVER && check_servers(s->o, next, why, why_bytes) < 0)
+		return -EOPNOTSUPP;
 	/* A setter may change s->o itself. */
 	before = *s->o;
 	for (unsigned i = 0; i < ARRAY_SIZE(setters); i++) {

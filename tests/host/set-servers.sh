@@ -92,3 +92,22 @@ read_some 5
 expect_exit 0 hydroot set set3 rate=0
 expect_exit 0 hydroot wait set3 --for=resident --timeout=90s
 dd if="$device" iflag=direct bs=1M status=none | cmp - "$raw" || fail "the device differs"
+hydroot detach set3
+
+note "refused with another key: no server has changed, not even for a moment"
+attach set4 --mode=stream --cache=64M --store=memory --reserve=100% "file://$image"
+device=/dev/hydroot/set4
+read_from_file() # CHUNK
+{
+	local skip=$(($1 * chunk_bytes / 4096))
+	timeout 20 dd if="$device" iflag=direct bs=4096 skip=$skip count=1 status=none of="$T/got" ||
+		fail "the file is not read any more"
+	cmp -s "$T/got" <(dd if="$raw" bs=4096 skip=$skip count=1 status=none) || fail "chunk $1 differs"
+}
+read_from_file 10
+for ((i = 20; i < 60; i++)); do
+	expect_exit 1 hydroot set set4 server="$a" server="-file://$image" mode=hybrid
+	assert_equal "servers" "file://$image" "$(status_key set4 '.servers[].url')"
+	read_from_file $i
+done
+assert_equal "errors of the file" 0 "$(status_key set4 '.servers[0].errors')"
