@@ -269,6 +269,8 @@ bool serve_can_stream(struct serve *s);
 bool serve_would_fit(struct serve *s, char *why, size_t why_bytes) _must_check_;
 /* After is_paused or is_held has changed. */
 void serve_pause_fill(struct serve *s);
+/* In a process that takes over: of a hold only a warning is left. */
+void serve_forget_hold(struct serve *s);
 /* Once a second: below the reserve the fill stops, and low-memory decides. */
 void serve_watch_memory(struct serve *s);
 /*

@@ -22,6 +22,8 @@
 #define RESERVE_AGAIN_PERCENT 125u
 /* A server that failed so often is not waited for when another has the image, but no ranges. */
 #define RANGES_TRIES 3u
+/* What a warning that the fill is held says. */
+#define RESTS ": the fill rests until there is more"
 
 void serve_warn(struct serve *s, const char *fmt, ...)
 {
@@ -44,14 +46,14 @@ void serve_keep_warning(struct serve *s, const char *text)
 	serve_record_warnings(s);
 }
 
-/* What a warning that begins so was about is over. */
-static void drop_warning(struct serve *s, const char *start)
+/* What warnings with this in them were about is over. */
+static void drop_warnings(struct serve *s, const char *part)
 {
 	struct options *o = &s->d->options;
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < o->n_warnings; i++)
-		if (strncmp(o->warnings[i], start, strlen(start)) != 0)
+		if (!strstr(o->warnings[i], part))
 			memmove(o->warnings[n++], o->warnings[i], OPTIONS_WARNING_BYTES);
 	o->n_warnings = n;
 	serve_record_warnings(s);
@@ -225,6 +227,12 @@ void serve_pause_fill(struct serve *s)
 	engine_pause(s->engine, s->is_paused || s->is_held);
 }
 
+/* It begins without a hold, and says so again if there still is one. */
+void serve_forget_hold(struct serve *s)
+{
+	drop_warnings(s, RESTS);
+}
+
 /* Too little is left, as held_reason says: stop, or keep only what is used. */
 static void run_low(struct serve *s)
 {
@@ -233,20 +241,19 @@ static void run_low(struct serve *s)
 	s->is_held = true;
 	serve_pause_fill(s);
 	if (s->o->low_memory != LOW_MEMORY_STREAM || !serve_can_stream(s)) {
-		serve_warn(s, "%s: the fill rests until there is more", s->held_reason);
+		serve_warn(s, "%s" RESTS, s->held_reason);
 		return;
 	}
 	if (serve_set_mode(s, MODE_STREAM, why, sizeof why) == 0)
 		serve_warn(s, "%s: going on in mode stream", s->held_reason);
 	else
-		serve_warn(s, "%s: the fill rests until there is more: %s",
-			   s->held_reason, why);
+		serve_warn(s, "%s" RESTS ": %s", s->held_reason, why);
 }
 
 static void run_again(struct serve *s)
 {
 	s->is_held = false;
-	drop_warning(s, s->held_reason);
+	drop_warnings(s, s->held_reason);
 	s->held_reason[0] = '\0';
 	serve_pause_fill(s);
 	log_notice("memory: there is enough again: the fill %s",

@@ -95,6 +95,7 @@ static void take_settings(struct serve *s)
 	s->awaits_boot = settings->awaits_boot;
 	o->n_warnings = (unsigned)s->record->n_warnings;
 	memcpy(o->warnings, s->record->warnings, sizeof o->warnings);
+	serve_forget_hold(s);
 }
 
 static int give_up(int err, const char *what)

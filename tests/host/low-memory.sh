@@ -42,6 +42,11 @@ assert_contains "the warning" 'less than the reserve' <(status_key low2 '.warnin
 assert_equal "chunks after a resume" "$before" "$(chunks)"
 expect_exit 0 hydroot pause low2
 expect_exit 1 hydroot resume low2
+# Another process says it once, too.
+kill_serve "$(keeper_pid low2)"
+rests() { status_key low2 '.warnings[]' | grep -c 'the fill rests until there is more'; }
+said_again() { [ "$(rests)" = 1 ] && grep -c 'the fill rests' /run/hydroot/low2/log | grep -qx 2; }
+wait_for 15 "the warning of the other process, alone" said_again
 hydroot set low2 reserve=64M
 expect_exit 0 hydroot wait low2 --for=resident --timeout=60s
 assert_equal "warnings of what is over" '' "$(status_key low2 '.warnings[]' | grep 'less than the reserve')"
@@ -69,6 +74,11 @@ hydroot set low3 reserve=64M
 same
 assert "it may grow again" is_above 30
 hydroot detach low3
+
+attach low6 --low-memory=stream --reserve=100% "$(nginx_url web test.hri)"
+assert_equal "the mode of an image that does not fit" stream "$(status_key low6 .mode)"
+assert_contains "it was said" 'mode stream instead of hybrid' <(status_key low6 '.warnings[]')
+hydroot detach low6
 
 # Mode full, too, becomes stream, whether it is known before that the image does not fit or comes out while it is copied.
 attach low4 --mode=full --low-memory=stream --reserve=100% "$(nginx_url web test.hri)"
