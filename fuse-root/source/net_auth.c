@@ -39,13 +39,13 @@ static void set_s3(struct net_auth *a, CURL *easy, const struct credential *c)
 }
 
 static const struct credential *find(const struct net_config *cfg, const char *url,
-				     const char *scheme)
+				     bool is_proxy)
 {
 	struct url_place place;
 
 	if (cfg->credentials.n == 0)
 		return NULL;
-	url_place(url, scheme, &place);
+	url_place(url, is_proxy, &place);
 	/* What stands in the URL itself was given for it. */
 	return place.has_user ? NULL
 			      : credentials_find(&cfg->credentials, place.scheme,
@@ -61,7 +61,7 @@ static void set_proxy(CURL *easy, const struct net_config *cfg)
 	curl_easy_setopt(easy, CURLOPT_PROXY, proxy);
 	/* It was named for the image: no_proxy of somebody's shell is not about that. */
 	curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
-	const struct credential *c = find(cfg, proxy, "http");
+	const struct credential *c = find(cfg, proxy, true);
 	if (!c || c->kind != CREDENTIAL_BASIC)
 		return;
 	curl_easy_setopt(easy, CURLOPT_PROXYAUTH, CURLAUTH_BASIC);
@@ -72,7 +72,7 @@ static void set_proxy(CURL *easy, const struct net_config *cfg)
 void net_auth_set(struct net_auth *a, CURL *easy, const struct net_config *cfg,
 		  const char *url)
 {
-	const struct credential *c = find(cfg, url, NULL);
+	const struct credential *c = find(cfg, url, false);
 
 	net_auth_fini(a);
 	a->headers = curl_slist_append(NULL, "Accept-Encoding: identity");

@@ -45,8 +45,8 @@ static bool is_elsewhere(const struct net_xfer *x, struct url_place *ret)
 	curl_easy_getinfo(x->easy, CURLINFO_EFFECTIVE_URL, &url);
 	if (!url)
 		return false;
-	url_place(x->url, NULL, &asked);
-	url_place(url, NULL, ret);
+	url_place(x->url, false, &asked);
+	url_place(url, false, ret);
 	return strcasecmp(asked.host, ret->host) != 0;
 }
 
@@ -152,7 +152,7 @@ static void blame_tls(const struct net_xfer *x, struct httpcheck_verdict *ret)
 	struct url_place place;
 
 	if (!is_elsewhere(x, &place))
-		url_place(x->url, NULL, &place);
+		url_place(x->url, false, &place);
 	ret->fault = TRANSPORT_AWAY;
 	if (!x->cfg->ca.data)
 		net_blame(

@@ -197,8 +197,7 @@ static const struct {
 	{SCMP_SYS(fcntl), SCMP_ACT_ALLOW, 1, UINT32_MAX, F_SETFL},
 	{SCMP_SYS(fcntl), SCMP_ACT_ALLOW, 1, UINT32_MAX, F_DUPFD_CLOEXEC},
 	{SCMP_SYS(prctl), SCMP_ACT_ALLOW, 0, UINT32_MAX, PR_SET_NAME},
-	/* libcurl wakes itself by a pair; the C library asks for nscd, which is not here. */
-	{SCMP_SYS(socketpair), SCMP_ACT_ALLOW, 0, UINT32_MAX, AF_UNIX},
+	/* The C library asks for nscd, which is not here. */
 	{SCMP_SYS(socket), SCMP_ACT_ERRNO(EAFNOSUPPORT), 0, UINT32_MAX, AF_UNIX},
 };
 
@@ -236,6 +235,12 @@ static int add_sockets(scmp_filter_ctx ctx)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
 				     SCMP_A0_32(SCMP_CMP_EQ, AF_NETLINK),
 				     SCMP_A2_32(SCMP_CMP_EQ, NETLINK_ROUTE));
+	/* libcurl wakes itself by a pair.  One of datagrams could be led to any local socket. */
+	if (r == 0)
+		r = seccomp_rule_add(
+			ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 2,
+			SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX),
+			SCMP_A1_32(SCMP_CMP_MASKED_EQ, TYPE_MASK, SOCK_STREAM));
 	return r;
 }
 

@@ -178,11 +178,11 @@ int net_root_update(int root_fd, int system_fd)
 bool net_needs_names(const struct options *o)
 {
 	if (o->proxy[0])
-		return url_has_name(o->proxy, "http");
+		return url_has_name(o->proxy, true);
 	for (unsigned i = 0; i < o->n_servers; i++)
-		if (url_has_name(o->servers[i], NULL))
+		if (url_has_name(o->servers[i], false))
 			return true;
-	return o->pack.url[0] && url_has_name(o->pack.url, NULL);
+	return o->pack.url[0] && url_has_name(o->pack.url, false);
 }
 
 int net_root_refresh(const struct net_config *cfg)

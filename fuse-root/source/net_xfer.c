@@ -220,7 +220,7 @@ static void set_resolve(struct net_xfer *x, const char *url)
 		name->lookup_ms = clock_ms();
 	if (!name->flush && !name->use_last_good)
 		return;
-	url_place(url, NULL, &place);
+	url_place(url, false, &place);
 	/* An IPv6 address is nothing that is looked up. */
 	if (!place.host[0] || strchr(place.host, ':'))
 		return;

@@ -17,39 +17,23 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/options_url.h"
 #include "source/connecting.h"
 #include "source/url.h"
 
 #define TRIES_MAX 32u
+#define NFS_PORT 2049u /* RFC 7530, 3.1 */
 
 /* -- URLs --------------------------------------------------------------------------------- */
-
-/* What libcurl does not know by itself.  1080 is what it takes for a proxy without a port. */
-static unsigned port_of_scheme(const char *scheme)
-{
-	static const struct {
-		const char *scheme;
-		unsigned port;
-	} known[] = {
-		{"nfs", 2049},
-		{"socks4", 1080},
-		{"socks5", 1080},
-		{"socks5h", 1080},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (strcmp(known[i].scheme, scheme) == 0)
-			return known[i].port;
-	return 0;
-}
 
 bool reach_parse(const char *url, struct reach_where *ret)
 {
 	struct url_place place;
 	unsigned port;
 
-	url_place(url, "socks5", &place);
-	port = place.port ? place.port : port_of_scheme(place.scheme);
+	/* Unlike a proxy, a server's URL names a file there. */
+	url_place(url, options_url_is_proxy(url), &place);
+	port = strcmp(place.scheme, "nfs") == 0 && !place.port ? NFS_PORT : place.port;
 	snprintf(ret->host, sizeof ret->host, "%s", place.host);
 	snprintf(ret->port, sizeof ret->port, "%u", port);
 	return place.host[0] && port;

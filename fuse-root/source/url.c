@@ -10,13 +10,12 @@
 #include <curl/curl.h>
 
 /* The part as text, or "". */
-static void take_part(CURLU *u, CURLUPart part, char *ret, size_t n_bytes)
+static void take_part(CURLU *u, CURLUPart part, unsigned flags, char *ret, size_t n_bytes)
 {
 	char *text = NULL;
 
 	ret[0] = '\0';
-	if (curl_url_get(u, part, &text, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-	    strlen(text) < n_bytes)
+	if (curl_url_get(u, part, &text, flags) == CURLUE_OK && strlen(text) < n_bytes)
 		memcpy(ret, text, strlen(text) + 1);
 	curl_free(text);
 }
@@ -32,35 +31,44 @@ static void strip_brackets(char *host)
 	host[n - 2] = '\0';
 }
 
-void url_place(const char *url, const char *scheme, struct url_place *ret)
+/* Without one in its URL: see CURLOPT_PROXY(3). */
+static unsigned proxy_port(const struct url_place *proxy)
+{
+	return strcmp(proxy->scheme, "https") == 0 ? 443 : 1080;
+}
+
+void url_place(const char *url, bool is_proxy, struct url_place *ret)
 {
 	CURLU *u = curl_url();
 	char port[8] = "", full[1100];
 
 	*ret = (struct url_place){.scheme = ""};
-	snprintf(full, sizeof full, "%s%s%s", scheme && !strstr(url, "://") ? scheme : "",
-		 scheme && !strstr(url, "://") ? "://" : "", url);
+	snprintf(full, sizeof full, "%s%s",
+		 is_proxy && !strstr(url, "://") ? "http://" : "", url);
 	if (u &&
 	    curl_url_set(u, CURLUPART_URL, full, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK) {
 		char *text = NULL;
 
-		take_part(u, CURLUPART_SCHEME, ret->scheme, sizeof ret->scheme);
-		take_part(u, CURLUPART_HOST, ret->host, sizeof ret->host);
-		take_part(u, CURLUPART_PORT, port, sizeof port);
+		take_part(u, CURLUPART_SCHEME, 0, ret->scheme, sizeof ret->scheme);
+		take_part(u, CURLUPART_HOST, 0, ret->host, sizeof ret->host);
+		take_part(u, CURLUPART_PORT, is_proxy ? 0 : CURLU_DEFAULT_PORT, port,
+			  sizeof port);
 		ret->has_user = curl_url_get(u, CURLUPART_USER, &text, 0) == CURLUE_OK;
 		curl_free(text);
 		ret->port = (unsigned)strtoul(port, NULL, 10);
+		if (is_proxy && !port[0])
+			ret->port = proxy_port(ret);
 		strip_brackets(ret->host);
 	}
 	curl_url_cleanup(u);
 }
 
-bool url_has_name(const char *url, const char *scheme)
+bool url_has_name(const char *url, bool is_proxy)
 {
 	struct url_place place;
 	uint8_t address[16];
 
-	url_place(url, scheme, &place);
+	url_place(url, is_proxy, &place);
 	return place.host[0] && inet_pton(AF_INET, place.host, address) != 1 &&
 	       inet_pton(AF_INET6, place.host, address) != 1;
 }

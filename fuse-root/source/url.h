@@ -13,15 +13,15 @@
 struct url_place {
 	char scheme[16];
 	char host[256]; /* an IPv6 address without brackets */
-	unsigned port; /* that of the scheme where the URL has none */
+	unsigned port; /* the usual one where the URL has none; 0: libcurl knows none */
 	bool has_user; /* a user name is in the URL itself */
 };
 
-/* `scheme` is for a URL that may come without one (a proxy); NULL: it has to have one. */
-void url_place(const char *url, const char *scheme, struct url_place *ret);
+/* A proxy may come without a scheme, and has other usual ports than a server. */
+void url_place(const char *url, bool is_proxy, struct url_place *ret);
 
-/* Whether its host has to be looked up; `scheme` as for url_place. */
-bool url_has_name(const char *url, const char *scheme);
+/* Whether its host has to be looked up. */
+bool url_has_name(const char *url, bool is_proxy);
 
 /*
  * Where `hydroot-image publish` puts the image with this digest: by-digest/HEX.hri in the folder of

@@ -145,6 +145,32 @@ static int socket_errno(int f, int t, int p)
 	return WEXITSTATUS(status);
 }
 
+static int try_pair(void)
+{
+	int pair[2];
+
+	return ERRNO_OF(socketpair(family, type, protocol, pair));
+}
+
+static int pair_errno(int t)
+{
+	family = AF_UNIX;
+	type = t;
+	protocol = 0;
+	const int status = status_of(try_pair);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* One of datagrams could be connected to any local socket of the machine. */
+static void only_pairs_that_stay_pairs(void **state)
+{
+	(void)state;
+	assert_int_equal(pair_errno(SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK), 0);
+	assert_int_equal(pair_errno(SOCK_DGRAM), EPERM);
+	assert_int_equal(pair_errno(SOCK_SEQPACKET), EPERM);
+}
+
 static void only_families_it_needs(void **state)
 {
 	static const int refused[] = {AF_PACKET, AF_KEY,  AF_ALG,  AF_VSOCK,
@@ -334,6 +360,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(intruders_are_ended),
 		cmocka_unit_test(only_families_it_needs),
+		cmocka_unit_test(only_pairs_that_stay_pairs),
 		cmocka_unit_test(the_rest_fails),
 		cmocka_unit_test(what_it_needs_works),
 	};

@@ -37,6 +37,9 @@ static void urls_lead_to_hosts(void **state)
 	leads_to("http://p:3128", "p", "3128");
 	leads_to("p:3128", "p", "3128");
 	leads_to("p", "p", "1080");
+	leads_to("http://p", "p", "1080");
+	leads_to("http://u:p@p/", "p", "1080");
+	leads_to("https://p", "p", "443");
 	leads_to("http://h?x", "h", "80");
 	leads_to("http://h:/i", "h", "80");
 	leads_to("socks5h://p", "p", "1080");

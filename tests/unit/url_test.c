@@ -47,29 +47,34 @@ static void too_long(void **state _unused_)
 static void places(void **state _unused_)
 {
 	static const struct {
-		const char *url, *given, *scheme, *host;
+		const char *url;
+		bool is_proxy;
+		const char *scheme, *host;
 		unsigned port;
 		bool has_user;
 	} cases[] = {
-		{"http://h/x", NULL, "http", "h", 80, false},
-		{"HTTPS://H.example:8443/x", NULL, "https", "H.example", 8443, false},
-		{"http://u:p@h/x", NULL, "http", "h", 80, true},
-		{"http://[::1]:81/x", NULL, "http", "::1", 81, false},
+		{"http://h/x", false, "http", "h", 80, false},
+		{"HTTPS://H.example:8443/x", false, "https", "H.example", 8443, false},
+		{"http://u:p@h/x", false, "http", "h", 80, true},
+		{"http://[::1]:81/x", false, "http", "::1", 81, false},
 		/* What looks like the host of one parser and is that of another. */
-		{"http://a#@b/x", NULL, "http", "a", 80, false},
-		{"p:3128", "http", "http", "p", 3128, false},
-		{"u:p@p:3128", "http", "http", "p", 3128, true},
-		{"http://h", NULL, "http", "h", 80, false},
-		{"http://h:65536/", NULL, "", "", 0, false},
-		{"nfs://s/e/x", NULL, "nfs", "s", 0, false},
-		{"file:///x", NULL, "file", "", 0, false},
-		{"http://", NULL, "", "", 0, false},
+		{"http://a#@b/x", false, "http", "a", 80, false},
+		{"p:3128", true, "http", "p", 3128, false},
+		{"u:p@p:3128", true, "http", "p", 3128, true},
+		{"http://h", false, "http", "h", 80, false},
+		{"http://h:65536/", false, "", "", 0, false},
+		{"nfs://s/e/x", false, "nfs", "s", 0, false},
+		{"http://p", true, "http", "p", 1080, false},
+		{"https://p/", true, "https", "p", 443, false},
+		{"socks5h://p", true, "socks5h", "p", 1080, false},
+		{"file:///x", false, "file", "", 0, false},
+		{"http://", false, "", "", 0, false},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct url_place place;
 
-		url_place(cases[i].url, cases[i].given, &place);
+		url_place(cases[i].url, cases[i].is_proxy, &place);
 		assert_string_equal(place.scheme, cases[i].scheme);
 		assert_string_equal(place.host, cases[i].host);
 		assert_int_equal(place.port, cases[i].port);
