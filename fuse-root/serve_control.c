@@ -5,6 +5,7 @@
 #include "serve.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -80,7 +81,10 @@ void serve_hold_fill(struct serve *s)
 		return;
 	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
 		random = (uint32_t)clock_ns();
-	engine_hold_fill(s->engine, random % FILL_JITTER_MS);
+	random %= FILL_JITTER_MS;
+	log_debug("fill: held for %" PRIu32 " ms, as other nodes may boot now, too",
+		  random);
+	engine_hold_fill(s->engine, random);
 }
 
 /* With fill=boot this is what the fill has waited for. */
