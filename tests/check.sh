@@ -41,15 +41,15 @@ run() # JOBS TEST...
 	[ $# = 0 ] || tests/run.sh -j "$n" "$@"
 }
 
-# side_by_side TEST...: several at a time, with twice the patience, but for those that say "# alone: WHY", which follow
-# one by one
+# side_by_side N TEST...: N at a time, with twice the patience, but for those that say "# alone: WHY", which follow one by one
 side_by_side()
 {
-	local alone together
+	local alone together n=$1
+	shift
 	[ $# != 0 ] || return 0
 	mapfile -t alone < <(grep -ls '^# alone: ' "$@")
 	mapfile -t together < <(grep -Ls '^# alone: ' "$@")
-	HYDROOT_SLOWER=$((${HYDROOT_SLOWER:-1} * 2)) run "$(nproc)" "${together[@]}"
+	HYDROOT_SLOWER=$((${HYDROOT_SLOWER:-1} * 2)) run "$n" "${together[@]}"
 	run 1 "${alone[@]}"
 }
 
@@ -78,11 +78,12 @@ stage_long()
 	run "$(nproc)" "${list[@]}"
 }
 
+# One more than there are processors: half of their time they wait.
 stage_host()
 {
 	build check-programs || return
 	mapfile -t list < <(tests_in host)
-	side_by_side "${list[@]}"
+	side_by_side "$(($(nproc) + 1))" "${list[@]}"
 }
 
 stage_boot()
@@ -91,7 +92,7 @@ stage_boot()
 	mapfile -t list < <(tests_in boot; tests/matrix.sh --list check)
 	tests/matrix.sh --forget
 	run 1 tests/boot-image.sh
-	side_by_side "${list[@]}"
+	side_by_side "$(nproc)" "${list[@]}"
 }
 
 # The other rows of the table of boots, after the stage boot.
@@ -99,7 +100,7 @@ stage_matrix()
 {
 	build check-programs || return
 	mapfile -t list < <(tests/matrix.sh --rest; tests_in matrix)
-	side_by_side "${list[@]}"
+	side_by_side "$(nproc)" "${list[@]}"
 }
 
 # Each target for a few seconds; 60 in the slow stage.
@@ -160,7 +161,7 @@ sanitized()
 	mapfile -t list < <(sanitized_unit_tests "$1" "$folder")
 	HYDROOT_LABEL=$1 BUILD=$folder HYDROOT_SLOWER=3 run "$(nproc)" "${list[@]}"
 	mapfile -t list < <(sanitized_host_tests "$1")
-	HYDROOT_LABEL=$1 BUILD=$folder HYDROOT_SLOWER=3 side_by_side "${list[@]}"
+	HYDROOT_LABEL=$1 BUILD=$folder HYDROOT_SLOWER=3 side_by_side "$(nproc)" "${list[@]}"
 }
 
 stage_asan() { sanitized asan address,undefined; }

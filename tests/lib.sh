@@ -367,6 +367,14 @@ status_is() { [ "$(status_key "$1" "$2")" = "$3" ]; } # NAME JQ-PATH VALUE
 # No two devices ever have the same, while names of devices that are gone come again.
 diskseq() { cat "/sys/block/${1#/dev/}/diskseq" 2>/dev/null || true; } # DEVICE
 
+# attach_loop FILE: sets $loop, a loop device that is let go when the test ends, whoever has its number by then
+attach_loop()
+{
+	loop=$(losetup --find --show "$@") || skip "no free loop device"
+	defer detach_loop "$loop" "$(diskseq "$loop")"
+}
+detach_loop() { [ "$(diskseq "$1")" != "$2" ] || losetup --detach "$1"; } # DEVICE DISKSEQ
+
 fuse_connections() { find /sys/fs/fuse/connections -mindepth 1 -maxdepth 1 2>/dev/null | wc -l; }
 
 # --- images for host tests ------------------------------------------------------------------------

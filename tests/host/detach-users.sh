@@ -15,8 +15,7 @@ is_whole() { dd if="$1" iflag=direct bs=1M status=none | cmp - "$raw"; }
 refuses_loop() # NAME
 {
 	local loop
-	loop=$(losetup --find --show "/dev/hydroot/$1")
-	defer losetup --detach "$loop"
+	attach_loop "/dev/hydroot/$1"
 	expect_exit 1 hydroot detach "$1"
 	assert_contains "the refusal of $1 names the loop device" "$1: in use: .*$loop" "$T/out"
 	sleep 0.5
@@ -42,8 +41,7 @@ refuses_loop use3
 
 # SIGTERM is a request to detach, too, and the daemon alone has to see who is there.
 attach use4 --fill=manual "$(nginx_url web test.hri)"
-loop=$(losetup --find --show "$device")
-defer losetup --detach "$loop"
+attach_loop "$device"
 kill -TERM "$(keeper_pid use4)"
 told() { grep -q "asked to end, but the device is in use: .*$loop" /run/hydroot/use4/log; }
 wait_for 10 "the refusal in the log" told

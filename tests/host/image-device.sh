@@ -13,12 +13,7 @@ printf 'label: gpt\nsize=24M\nsize=8M\n' | sfdisk -q "$T/disk" >/dev/null
 dd if="$T/fs" of="$T/disk" bs=1M seek=1 conv=notrunc,sparse status=none
 hydroot-image build "$T/fs" "$T/want.hri" 2>/dev/null
 
-loop_of() # FILE
-{
-	loop=$(losetup --find --show "$1") || skip "no free loop device"
-	defer losetup --detach "$loop"
-}
-loop_of "$T/fs"
+attach_loop "$T/fs"
 expect_exit 0 hydroot-image build "$loop" "$T/x.hri"
 assert 'a filesystem on a device' cmp "$T/want.hri" "$T/x.hri"
 mount -o ro "$loop" "$T/mnt"
@@ -26,7 +21,7 @@ defer umount "$T/mnt"
 expect_exit 0 hydroot-image build "$loop" "$T/x.hri"
 assert_contains 'mounted' 'is mounted or in use' "$T/out"
 
-loop_of "$T/disk"
+attach_loop "$T/disk"
 expect_exit 0 hydroot-image build --partition=auto "$loop" "$T/x.hri"
 assert_contains 'says which' 'partition 1, 24.0 MiB, ext4' "$T/out"
 assert 'a partition of a device' cmp "$T/want.hri" "$T/x.hri"

@@ -28,8 +28,7 @@ fill() # ARGUMENT...
 }
 
 truncate -s 300M "$T/disk"
-loop=$(losetup -f --show "$T/disk")
-defer losetup -d "$loop"
+attach_loop "$T/disk"
 
 note "a filesystem is left alone"
 mke2fs -q -t ext4 "$loop"
@@ -64,10 +63,9 @@ expect_exit 0 hydroot detach storedev
 
 note "too small, a partition table, a label"
 truncate -s 100M "$T/small"
-small=$(losetup -f --show "$T/small")
-defer losetup -d "$small"
-refused 'too small: it has 104857600 bytes, the image needs [0-9]+' --store="$small" "$url"
 losetup -d "$loop"
+attach_loop "$T/small"
+refused 'too small: it has 104857600 bytes, the image needs [0-9]+' --store="$loop" "$url"
 truncate -s 0 "$T/disk"
 truncate -s 320M "$T/disk"
 sfdisk -q "$T/disk" <<-'END'
@@ -75,8 +73,7 @@ sfdisk -q "$T/disk" <<-'END'
 	size=8MiB, name="first"
 	name="hydroot-cache-test"
 END
-loop=$(losetup -P -f --show "$T/disk")
-defer losetup -d "$loop"
+attach_loop --partscan "$T/disk"
 # A kernel that cannot read the table is told.
 [ -b "${loop}p2" ] || partx -a "$loop"
 defer partx -d "$loop"

@@ -15,8 +15,7 @@ truncate -s 300M "$T/disk"
 # Noise where the image has zeros: the kernel must not see it afterwards.
 dd if=/dev/zero bs=1M count=290 status=none | tr '\000' 'n' |
 	dd of="$T/disk" bs=1M seek=8 conv=notrunc iflag=fullblock status=none
-loop=$(losetup -f --show "$T/disk")
-defer losetup -d "$loop"
+attach_loop "$T/disk"
 
 once() # STORE
 {
