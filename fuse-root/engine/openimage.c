@@ -24,6 +24,7 @@ struct attempt {
 	uint64_t next_id;
 	uint32_t moved; /* servers that were asked for the image by its digest */
 	bool is_other; /* refused because it is not the image that was pinned */
+	uint64_t part_off; /* of the part of the file that is being checked */
 	char *why;
 	size_t why_bytes;
 };
@@ -92,8 +93,8 @@ static int refuse(struct attempt *a, const char *part, int img_err)
 {
 	const bool is_ours = img_err_is_ours(img_err);
 
-	snprintf(a->why, a->why_bytes, "%s: %s: %s", part,
-		 is_ours ? "not verified: this node failed" : "refused",
+	snprintf(a->why, a->why_bytes, "%s at offset %" PRIu64 ": %s: %s", part,
+		 a->part_off, is_ours ? "not verified: this node failed" : "refused",
 		 img_strerror(img_err));
 	if (is_ours)
 		return img_err == IMG_ERR_MEMORY ? -ENOMEM : -EIO;
@@ -210,6 +211,7 @@ static int check_meta_and_table(struct attempt *a, struct openimage *o,
 	const struct img_info *info = img_info(o->img);
 	int err = img_check_meta(o->img, meta, info->meta_bytes);
 
+	a->part_off = info->meta_off;
 	if (err < 0)
 		return refuse(a, "META", err);
 	err = check_architecture(a, meta, info->meta_bytes);
@@ -217,8 +219,9 @@ static int check_meta_and_table(struct attempt *a, struct openimage *o,
 		err = check_kernel(a, meta, info->meta_bytes);
 	if (err < 0)
 		return err;
+	a->part_off = info->table_off;
 	err = img_set_table(o->img, table, info->table_bytes);
-	return err < 0 ? refuse(a, "page table", err) : 0;
+	return err < 0 ? refuse(a, "PAGE TABLE", err) : 0;
 }
 
 /* For openimage_again; after all checks, so that no refused image is kept. */
@@ -260,6 +263,7 @@ static int try_once(struct attempt *a, struct openimage *o)
 	if (n < 0)
 		return (int)n;
 	o->n_first = (size_t)n;
+	a->part_off = 0;
 	err = img_new(o->first, o->n_first, &o->img);
 	if (err < 0)
 		return refuse(a, "HEAD", err);
@@ -353,7 +357,7 @@ int openimage_open(const struct openimage_config *config, struct openimage *ret,
 			err = 0;
 			continue;
 		}
-		source_reject(a.source, a.server, 0, why);
+		source_reject(a.source, a.server, a.part_off, why);
 		a.avoid |= UINT32_C(1) << a.server;
 		if ((a.avoid & everybody) != everybody)
 			err = 0;

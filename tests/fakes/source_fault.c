@@ -330,11 +330,12 @@ static void fault_reject(struct source *s, unsigned server, uint64_t src_off,
 {
 	struct source_fault *f = fault_of(s);
 
-	(void)src_off;
-	(void)what;
 	pthread_mutex_lock(&f->lock);
 	f->counts.n_rejects++;
 	f->counts.last_reject_server = server;
+	f->counts.last_reject_off = src_off;
+	snprintf(f->counts.last_reject_what, sizeof f->counts.last_reject_what, "%s",
+		 what);
 	pthread_mutex_unlock(&f->lock);
 }
 

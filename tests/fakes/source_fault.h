@@ -55,6 +55,8 @@ struct source_fault_counts {
 	unsigned n_outstanding; /* submitted and not released */
 	unsigned n_outstanding_max;
 	unsigned last_reject_server;
+	uint64_t last_reject_off;
+	char last_reject_what[160];
 	struct source_request last; /* the last accepted submit */
 };
 

@@ -68,8 +68,10 @@ refused 'HEAD: refused: version number 5 is lower than min-version 6' x.hri --mi
 refused 'META: refused: the image is for pdp11, this machine is ' pdp.hri
 refused 'public-key .*good.key: not an Ed25519 public key' x.hri --public-key="$T/good.key"
 flipped 300
-refused 'HEAD: refused: the head is damaged' flipped.hri
-flipped 4110
-refused 'META: refused: wrong SHA-256' flipped.hri
-flipped $(($("$tool" info --json "$www/x.hri" | jq .sections.page_table.offset) + 9))
-refused 'page table: refused: wrong SHA-256' flipped.hri
+refused 'HEAD at offset 0: refused: the head is damaged' flipped.hri
+offset=$("$tool" info --json "$www/x.hri" | jq .sections.meta.offset)
+flipped $((offset + 6))
+refused "META at offset $offset: refused: wrong SHA-256" flipped.hri
+offset=$("$tool" info --json "$www/x.hri" | jq .sections.page_table.offset)
+flipped $((offset + 9))
+refused "PAGE TABLE at offset $offset: refused: wrong SHA-256" flipped.hri

@@ -33,24 +33,24 @@ flip() # OFFSET: a copy with that byte turned round
 	printf "\\$(printf %03o $((255 - byte)))" | dd of="$T/bad/x.hri" bs=1 seek="$1" conv=notrunc status=none
 }
 
-# refused SECTION OFFSET...
+# refused SECTION PLACE OFFSET...
 refused()
 {
-	local section=$1 offset
-	shift
+	local section=$1 place=$2 offset
+	shift 2
 	for offset; do
 		flip "$offset"
 		defer end_attachment flips0
 		if hydroot attach --name=flips0 --fill=manual --attach-timeout=2s "$(nginx_url bad x.hri)" >"$T/out" 2>&1; then
 			fail "attached with byte $offset of $section flipped"
 		fi
-		assert_contains "byte $offset" "$section: refused|HEAD: .*(magic|damaged|hydroot image)" "$T/out"
+		assert_contains "byte $offset" "not attached: $section at offset $place: refused: " "$T/out"
 	done
 	note "$section: refused"
 }
-refused HEAD 0 9 33 200 511 1000 4095
-refused META "$(at meta)" $(($(at meta) + $(bytes meta) - 1))
-refused 'page table' "$(at page_table)" $(($(at page_table) + $(bytes page_table) / 2)) \
+refused HEAD 0 0 9 33 200 511 1000 4095
+refused META "$(at meta)" "$(at meta)" $(($(at meta) + $(bytes meta) - 1))
+refused 'PAGE TABLE' "$(at page_table)" "$(at page_table)" $(($(at page_table) + $(bytes page_table) / 2)) \
 	$(($(at page_table) + $(bytes page_table) - 1))
 
 # at_first_use WHAT OFFSET PATTERN SERVER...: the image's bytes, and which part was wrong is in the log

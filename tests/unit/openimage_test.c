@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* openimage_test.c - which images are opened, from which server, and what is said otherwise */
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
 #include <setjmp.h>
@@ -138,23 +139,39 @@ static void an_old_version(void **state _unused_)
 	openimage_close(&opened);
 }
 
-/* A byte of HEAD, META and page table: the other server's image is taken. */
+/*
+ * A byte of HEAD, META and page table: the other server's image is taken, and what was wrong is
+ * named with its place.
+ */
 static void the_other_server_has_a_good_one(void **state _unused_)
 {
-	const uint64_t bad[] = {5, 100, image.info->meta_off + 3,
-				image.info->table_off + 9};
+	const struct {
+		const char *part;
+		uint64_t off, bad;
+	} parts[] = {
+		{"HEAD", 0, 5},
+		{"HEAD", 0, 100},
+		{"META", image.info->meta_off, image.info->meta_off + 3},
+		{"PAGE TABLE", image.info->table_off, image.info->table_off + 9},
+	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		struct source_fault_counts before, after;
+		char start[64];
 
 		source_fault_counts(source, &before);
-		source_fault_corrupt(source, bad[i], UINT_MAX);
+		source_fault_corrupt(source, parts[i].bad, UINT_MAX);
 		assert_int_equal(open_within(1, 1000), -EKEYREJECTED);
+		snprintf(start, sizeof start,
+			 "%s at offset %" PRIu64 ": refused: ", parts[i].part,
+			 parts[i].off);
+		assert_memory_equal(why, start, strlen(start));
 		assert_int_equal(open_within(2, 1000), 0);
 		openimage_close(&opened);
 		source_fault_counts(source, &after);
 		assert_int_equal(after.n_rejects, before.n_rejects + 2);
 		assert_int_equal(after.last_reject_server, 0);
+		assert_int_equal(after.last_reject_off, parts[i].off);
 		/* Only the length of an image that verified is held against other servers. */
 		assert_int_equal(after.n_pins, before.n_pins + 1);
 	}
@@ -266,7 +283,8 @@ static void the_node_fails_and_not_the_server(void **state _unused_)
 	err = open_within(2, 1000);
 	json_set_alloc_funcs(malloc, free);
 	assert_int_equal(err, -ENOMEM);
-	assert_string_equal(why, "META: not verified: this node failed: out of memory");
+	assert_non_null(strstr(why, "META at offset "));
+	assert_non_null(strstr(why, ": not verified: this node failed: out of memory"));
 	source_fault_counts(source, &counts);
 	assert_int_equal(counts.n_rejects, 0);
 	assert_int_equal(counts.n_requests, 1);
@@ -279,7 +297,7 @@ static void not_an_image(void **state _unused_)
 	source_free(source);
 	source = source_fault_new(page, sizeof page);
 	assert_int_equal(open_within(1, 1000), -EKEYREJECTED);
-	assert_non_null(strstr(why, "HEAD: refused: "));
+	assert_non_null(strstr(why, "HEAD at offset 0: refused: too few bytes"));
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
