@@ -127,12 +127,15 @@ static int check_name(const struct image_file *f, const char *name)
 			       "that nodes may be reading; publish it too, or move it");
 }
 
-/* Is what lies under its digest already whole?  What is not is replaced, with a word. */
-static bool is_whole(const char *path)
+/*
+ * Is what lies under its digest already that image, and whole?  What is not is replaced, with a
+ * word.
+ */
+static bool is_whole(const char *path, const uint8_t digest[IMG_DIGEST_BYTES])
 {
-	const struct image_trust none = {.digest = NULL};
+	const struct image_trust trust = {.digest = digest};
 	struct image_file there;
-	int r = image_open(path, &none, &there);
+	int r = image_open(path, &trust, &there);
 
 	if (r == EXIT_DONE) {
 		r = verify_all(&there, ring_default_jobs());
@@ -161,7 +164,7 @@ static int merge_head(const struct image_file *f, const char *path,
 	if (fd < 0 || fstat(fd, &st) < 0 || fstat(f->fd, &ours_st) < 0)
 		return tool_fail_errno(path, "cannot open");
 	*ret_is_there = is_same_file(&st, &ours_st);
-	if (*ret_is_there || !is_whole(path))
+	if (*ret_is_there || !is_whole(path, img_info(f->img)->digest))
 		return EXIT_DONE;
 	if (pread(fd, theirs, sizeof theirs, 0) != (ssize_t)sizeof theirs)
 		return tool_fail_errno(path, "cannot read");

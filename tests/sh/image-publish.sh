@@ -66,6 +66,15 @@ printf X | dd of="$tmp/www/by-digest/$one.hri" bs=1 seek=9000 conv=notrunc statu
 expect 0 'is damaged, and is replaced' "$tool" publish "$tmp/1/node.hri" "$tmp/www"
 expect 0 '' "$tool" verify "$tmp/www/node.hri"
 
+# So is another image, whole and signed, that somebody put under the digest: its signatures are not of this one.
+cp "$tmp/2/node.hri" "$tmp/other.hri"
+"$tool" keygen "$tmp/foreign"
+"$tool" sign --key="$tmp/foreign.key" "$tmp/other.hri"
+cp "$tmp/other.hri" "$tmp/www/by-digest/$one.hri"
+expect 0 "is not the one that was asked for, sha256:$one" "$tool" publish "$tmp/1/node.hri" "$tmp/www"
+grep -q 'is damaged, and is replaced' "$tmp/err" || fail "said: $(cat "$tmp/err")"
+cmp "$tmp/www/node.hri" "$tmp/1/node.hri" || fail "published with what the other image had"
+
 # --keep: the newest, and what any name points to.
 cp "$tmp/1/node.hri" "$tmp/old.hri"
 expect 0 '' "$tool" publish "$tmp/old.hri" "$tmp/www"
