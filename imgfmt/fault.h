@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fault.h - everything that can be wrong with an image, one code and one text for each
+ * fault.h - everything that can be wrong with an image or a hot pack, one code and one text for each
  *
  * X(name, kind, text): IMG_FAULT_<name> is the code, kind is the enum img_err that it is one of.
  * The text says which field and where in its section; callers say where the section is.  Bytes
@@ -130,7 +130,14 @@
 	X(PACK_RESERVED_20, RESERVED, "byte 20: a reserved field is not zero")           \
 	X(PACK_RESERVED_128, RESERVED, "bytes 128 to 511: a reserved byte is not zero")  \
 	X(PACK_HOT_OFF, FIELD, "byte 72: the hot pack's offset is not 4104")             \
-	X(PACK_FILE_BYTES, FIELD, "byte 64: file_bytes is not the end of the hot pack")
+	X(PACK_FILE_BYTES, FIELD, "byte 64: file_bytes is not the end of the hot pack")  \
+	X(PACK_NO_FRAME, MAGIC, "not a hot pack: byte 0 begins no skippable frame")      \
+	X(PACK_NO_MAGIC, MAGIC, "not a hot pack: byte 8 has another magic")              \
+	X(PACK_FEATURE, FEATURE,                                                         \
+	  "the hot pack needs a feature that this program does not know")                \
+	X(PACK_UNSIGNED, UNSIGNED, "the hot pack is not signed")                         \
+	X(PACK_SIGNATURE, SIGNATURE,                                                     \
+	  "no signature of the hot pack verifies with the public key")
 
 #define IMG_FAULTS(X)                                                                    \
 	IMG_FAULTS_IDENTITY(X)                                                           \

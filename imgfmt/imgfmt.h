@@ -342,7 +342,7 @@ void img_pack_free(struct img_pack *pack);
 const struct img_pack_info *img_pack_info(const struct img_pack *pack);
 
 /*
- * Any of its signatures must verify with the PEM public key.  Errors: UNSIGNED SIGNATURE
+ * Any of its signatures must verify with the PEM public key.  Errors (kinds): UNSIGNED SIGNATURE
  * KEY INTERNAL.
  */
 int img_pack_check_signature(const struct img_pack *pack, const char *pem,

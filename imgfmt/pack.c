@@ -48,6 +48,24 @@ static int decode(const struct disk_pack *h, struct img_pack_info *info)
 	return r;
 }
 
+/* What it shares with an image is called by its own name. */
+static int of_pack(int err)
+{
+	switch (err) {
+	case IMG_FAULT_NO_FRAME:
+		return IMG_FAULT_PACK_NO_FRAME;
+	case IMG_FAULT_NO_MAGIC:
+		return IMG_FAULT_PACK_NO_MAGIC;
+	case IMG_ERR_FEATURE:
+		return IMG_FAULT_PACK_FEATURE;
+	case IMG_ERR_UNSIGNED:
+		return IMG_FAULT_PACK_UNSIGNED;
+	case IMG_ERR_SIGNATURE:
+		return IMG_FAULT_PACK_SIGNATURE;
+	}
+	return err;
+}
+
 int img_pack_new(const void *head, size_t n_bytes, struct img_pack **ret)
 {
 	struct img_pack *pack;
@@ -70,7 +88,7 @@ int img_pack_new(const void *head, size_t n_bytes, struct img_pack **ret)
 		r = decode(&pack->head, &pack->info);
 	if (r < 0) {
 		img_pack_free(pack);
-		return r;
+		return of_pack(r);
 	}
 	*ret = pack;
 	return 0;
@@ -112,7 +130,7 @@ int img_pack_check_signature(const struct img_pack *pack, const char *pem, size_
 	for (uint32_t i = 0; i < n && r == IMG_ERR_SIGNATURE; i++)
 		r = img_key_verify(key, &pack->head.slots[i], &pack->head);
 	EVP_PKEY_free(key);
-	return r;
+	return of_pack(r);
 }
 
 int img_pack_front(const uint8_t image_digest[IMG_DIGEST_BYTES], const void *table,

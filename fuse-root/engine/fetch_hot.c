@@ -155,17 +155,19 @@ void fetch_hot_promote(struct fetcher *f)
 
 /* -- what comes back ---------------------------------------------------------------------- */
 
-/* As with frames: whose bytes were wrong goes to the log. */
+/* As with frames: it is an error of the server. */
 static void take_table(struct fetcher *f, const void *table,
 		       const struct source_event *ev)
 {
+	const uint64_t src_off = f->hot.hot_off;
 	int err = hot_take_table(&f->hot, table, ev->n_bytes, ev->server);
 	char what[160];
 
 	if (err == 0)
 		return;
-	snprintf(what, sizeof what, "table of the hot pack: %s", img_strerror(err));
-	source_reject(f->config.source, ev->server, f->hot.hot_off, what);
+	snprintf(what, sizeof what, "table of the hot pack at offset %" PRIu64 ": %s",
+		 src_off, img_strerror(err));
+	source_reject(f->config.source, ev->server, src_off, what);
 }
 
 void fetch_hot_arrived(struct fetcher *f, struct fetch *fetch,
@@ -225,18 +227,25 @@ void fetch_hot_lost(struct fetcher *f, struct fetch *fetch, const char *why)
 	fetch_end_if_done(f, fetch);
 }
 
-/* Whose bytes were wrong goes to the log; nothing else is lost when another server has it right. */
+/* An error of the server of the image, whether or not another one has it right. */
+static void reject_frame(struct fetcher *f, const struct fetch *fetch,
+			 const struct worker_result *r)
+{
+	const uint64_t src_off = f->hot.hot_off + fetch->hot->frames[r->frame].hot_off;
+	char what[160];
+
+	snprintf(what, sizeof what,
+		 "frame %" PRIu32 " of the hot pack at offset %" PRIu64 ": %s", r->frame,
+		 src_off, img_strerror(r->img_err));
+	source_reject(f->config.source, r->server, src_off, what);
+}
+
 static void frame_refused(struct fetcher *f, const struct fetch *fetch,
 			  const struct worker_result *r)
 {
-	char what[160];
-
-	if (!hot_frame_refused(&f->hot, fetch->hot, r->frame, r->server, r->img_err))
-		return;
-	snprintf(what, sizeof what, "frame %" PRIu32 " of the hot pack: %s", r->frame,
-		 img_strerror(r->img_err));
-	source_reject(f->config.source, r->server,
-		      f->hot.hot_off + fetch->hot->frames[r->frame].hot_off, what);
+	if (fetch->file == SOURCE_IMAGE)
+		reject_frame(f, fetch, r);
+	hot_frame_refused(&f->hot, fetch->hot, r->frame, r->server, r->img_err);
 }
 
 void fetch_hot_result(struct fetcher *f, const struct worker_result *r)

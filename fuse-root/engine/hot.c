@@ -7,8 +7,9 @@
 #include <inttypes.h>
 
 #include "base/log.h"
+#include "engine/signers.h"
 
-#define HOT_WHY_BYTES 160
+#define HOT_WHY_BYTES 256
 
 /* The pack in the image, if there is one. */
 static void use_image_pack(struct hot *h)
@@ -68,6 +69,19 @@ struct img_range hot_table_range(const struct hot *h)
 
 /* -- head and table ----------------------------------------------------------------------- */
 
+static const char *fault_of_key(const struct hot *h, int err, char why[HOT_WHY_BYTES])
+{
+	uint8_t ids[IMG_SIGNATURES_MAX][IMG_KEY_ID_BYTES];
+	char keys[SIGNERS_TEXT_BYTES];
+	uint32_t n = 0;
+
+	while (n < IMG_SIGNATURES_MAX && img_pack_key_id(h->head, n, ids[n]))
+		n++;
+	signers_text(h->config.public_key, h->config.public_key_bytes, ids, n, keys);
+	snprintf(why, HOT_WHY_BYTES, "%s, %s", img_strerror(err), keys);
+	return why;
+}
+
 /* Why it is not to be used, or NULL; `why` has room for it. */
 static const char *fault_of_head(const struct hot *h, char why[HOT_WHY_BYTES])
 {
@@ -85,10 +99,9 @@ static const char *fault_of_head(const struct hot *h, char why[HOT_WHY_BYTES])
 	if (h->config.public_key)
 		err = img_pack_check_signature(h->head, h->config.public_key,
 					       h->config.public_key_bytes);
-	if (err == IMG_ERR_UNSIGNED)
-		return "it is not signed";
 	if (err < 0)
-		return img_strerror(err);
+		return img_err_is_ours(err) ? img_strerror(err)
+					    : fault_of_key(h, err, why);
 	return memcmp(info->image_digest, img_info(h->img)->digest, IMG_DIGEST_BYTES) == 0
 		       ? NULL
 		       : "it is of another image";
@@ -137,19 +150,19 @@ static void abandon_at_table(struct hot *h, int err)
 
 int hot_take_table(struct hot *h, const void *table, size_t n_bytes, unsigned server)
 {
-	int err = h->file == SOURCE_PACK
-			  ? img_pack_hot_new(h->head, h->img, table, n_bytes, &h->table)
-			  : img_hot_new(h->img, table, n_bytes, &h->table);
+	const bool is_of_image = h->file == SOURCE_IMAGE;
+	int err = is_of_image
+			  ? img_hot_new(h->img, table, n_bytes, &h->table)
+			  : img_pack_hot_new(h->head, h->img, table, n_bytes, &h->table);
 
 	h->state = HOT_FRAMES;
 	if (err == 0)
 		return 0;
-	if (!img_err_is_ours(err) && may_ask_others(h, &h->table_avoid, server)) {
+	if (!img_err_is_ours(err) && may_ask_others(h, &h->table_avoid, server))
 		h->state = HOT_TABLE;
-		return err;
-	}
-	abandon_at_table(h, err);
-	return 0;
+	else
+		abandon_at_table(h, err);
+	return is_of_image && !img_err_is_ours(err) ? err : 0;
 }
 
 /* -- frames ------------------------------------------------------------------------------- */
@@ -280,7 +293,7 @@ void hot_frame_done(struct hot *h, const struct img_hot *table, uint32_t frame)
 		x->in_use = false;
 }
 
-bool hot_frame_refused(struct hot *h, const struct img_hot *table, uint32_t frame,
+void hot_frame_refused(struct hot *h, const struct img_hot *table, uint32_t frame,
 		       unsigned server, int img_err)
 {
 	struct hot_again *x = table == h->table ? find_again(h, frame) : NULL;
@@ -291,15 +304,16 @@ bool hot_frame_refused(struct hot *h, const struct img_hot *table, uint32_t fram
 	if (x && may_ask_others(h, &x->avoid, server)) {
 		x->in_use = true;
 		x->is_under_way = false;
-		return true;
+		return;
 	}
 	if (x)
 		x->in_use = false;
 	hot_frame_failed(h, table, frame);
-	snprintf(why, sizeof why, "frame %" PRIu32 ": %s", frame, img_strerror(img_err));
-	if (table == h->table)
-		hot_abandon(h, why);
-	return false;
+	if (table != h->table)
+		return;
+	snprintf(why, sizeof why, "frame %" PRIu32 " at offset %" PRIu64 ": %s", frame,
+		 h->hot_off + table->frames[frame].hot_off, img_strerror(img_err));
+	hot_abandon(h, why);
 }
 
 /* Those that are under way bring their blocks, or fail, all the same. */

@@ -80,8 +80,9 @@ void hot_take_head(struct hot *h, const void *head, size_t n_bytes);
 /* Where the table is.  HOT_TABLE only. */
 struct img_range hot_table_range(const struct hot *h);
 /*
- * It has come, out of shared memory, from this server.  Not 0: it was wrong, which is that
- * server's affair, and another one is to be asked.  0: it is in use, or the pack is given up.
+ * It has come, out of shared memory, from this server.  Not 0: it was wrong, which is an error
+ * of that server of the image; another one is asked, or, when all had it wrong, the pack is given
+ * up.  0: it is in use, or the pack is given up for something else.
  */
 int hot_take_table(struct hot *h, const void *table, size_t n_bytes,
 		   unsigned server) _must_check_;
@@ -95,10 +96,11 @@ struct hot_range hot_next(const struct hot *h, uint64_t throughput,
 void hot_sent(struct hot *h, const struct hot_range *range);
 
 /*
- * A frame of `table` was wrong.  True: it is in `again`, and its blocks stay promised.
- * Else its promises are void, and if it is of the pack in use, that is given up.
+ * A frame of `table` was wrong.  Where another server may have it right it is in `again`, and its
+ * blocks stay promised.  Else its promises are void, and if it is of the pack in use, that is
+ * given up.
  */
-bool hot_frame_refused(struct hot *h, const struct img_hot *table, uint32_t frame,
+void hot_frame_refused(struct hot *h, const struct img_hot *table, uint32_t frame,
 		       unsigned server, int img_err);
 /* A frame of `table` is stored. */
 void hot_frame_done(struct hot *h, const struct img_hot *table, uint32_t frame);

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/signers.h"
 
 /* One attempt at one server's image. */
 struct attempt {
@@ -69,13 +70,6 @@ static ssize_t read_range(struct attempt *a, uint64_t src_off, uint32_t n_bytes,
 	return err;
 }
 
-static void key_text(const uint8_t id[IMG_KEY_ID_BYTES],
-		     char ret[2 * IMG_KEY_ID_BYTES + 1])
-{
-	for (unsigned i = 0; i < IMG_KEY_ID_BYTES; i++)
-		snprintf(ret + 2 * i, 3, "%02x", id[i]);
-}
-
 static int refuse_digest(struct attempt *a, const struct img *img)
 {
 	char has[IMG_HEX_BYTES], wanted[IMG_HEX_BYTES];
@@ -104,21 +98,15 @@ static int refuse(struct attempt *a, const char *part, int img_err)
 static int refuse_key(struct attempt *a, const struct img *img, int img_err)
 {
 	const struct openimage_trust *t = &a->config->trust;
-	char wanted[2 * IMG_KEY_ID_BYTES + 1] = "unknown", has[2 * IMG_KEY_ID_BYTES + 1];
-	uint8_t id[IMG_KEY_ID_BYTES];
-	int n;
+	uint8_t ids[IMG_SIGNATURES_MAX][IMG_KEY_ID_BYTES];
+	char keys[SIGNERS_TEXT_BYTES];
+	uint32_t n = 0;
 
-	if (img_public_key_id(t->public_key, t->public_key_bytes, id) == 0)
-		key_text(id, wanted);
-	n = snprintf(a->why, a->why_bytes, "HEAD: refused: %s, key id %s",
-		     img_strerror(img_err), wanted);
-	for (uint32_t i = 0; n > 0 && (size_t)n < a->why_bytes; i++) {
-		if (!img_signature_key_id(img, i, id))
-			break;
-		key_text(id, has);
-		n += snprintf(a->why + n, a->why_bytes - (size_t)n, "%s %s",
-			      i ? "," : "; signed by", has);
-	}
+	while (n < IMG_SIGNATURES_MAX && img_signature_key_id(img, n, ids[n]))
+		n++;
+	signers_text(t->public_key, t->public_key_bytes, ids, n, keys);
+	snprintf(a->why, a->why_bytes, "HEAD: refused: %s, %s", img_strerror(img_err),
+		 keys);
 	return -EKEYREJECTED;
 }
 

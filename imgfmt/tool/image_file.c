@@ -101,8 +101,15 @@ void image_key_text(const uint8_t id[IMG_KEY_ID_BYTES], char ret[IMAGE_KEY_TEXT_
 		snprintf(ret + 2 * i, 3, "%02x", id[i]);
 }
 
-static int refuse_key(const struct image_file *f, const char *key_path, const char *pem,
-		      size_t n_bytes, int err)
+static bool next_key_id(const struct image_file *f, const struct img_pack *pack,
+			uint32_t i, uint8_t ret[IMG_KEY_ID_BYTES])
+{
+	return pack ? img_pack_key_id(pack, i, ret)
+		    : img_signature_key_id(f->img, i, ret);
+}
+
+int image_refuse_key(const struct image_file *f, const struct img_pack *pack,
+		     const char *key_path, const char *pem, size_t n_bytes, int err)
 {
 	char wanted[IMAGE_KEY_TEXT_BYTES] = "";
 	char has[IMG_SIGNATURES_MAX * (IMAGE_KEY_TEXT_BYTES + 2)] = "";
@@ -111,13 +118,14 @@ static int refuse_key(const struct image_file *f, const char *key_path, const ch
 
 	if (img_public_key_id(pem, n_bytes, id) == 0)
 		image_key_text(id, wanted);
-	for (uint32_t i = 0; img_signature_key_id(f->img, i, id); i++) {
+	for (uint32_t i = 0; next_key_id(f, pack, i, id); i++) {
 		n += (size_t)snprintf(has + n, sizeof has - n, "%s", i ? ", " : "");
 		image_key_text(id, has + n);
 		n += IMAGE_KEY_TEXT_BYTES - 1;
 	}
-	tool_fail(f->path, "HEAD: %s %s (key id %s)%s%s", img_strerror(err), key_path,
-		  wanted, n ? "; it has signatures of " : "", has);
+	tool_fail(f->path, "%s: %s %s (key id %s)%s%s", pack ? "PACK HEAD" : "HEAD",
+		  img_strerror(err), key_path, wanted, n ? "; it has signatures of " : "",
+		  has);
 	return EXIT_REFUSED;
 }
 
@@ -147,7 +155,7 @@ static int check_trust(const struct image_file *f, const struct image_trust *tru
 		return r;
 	r = img_check_signature(f->img, pem, n);
 	if (r == IMG_ERR_UNSIGNED || r == IMG_ERR_SIGNATURE)
-		return refuse_key(f, trust->public_key_path, pem, n, r);
+		return image_refuse_key(f, NULL, trust->public_key_path, pem, n, r);
 	return r < 0 ? tool_fail(trust->public_key_path, "%s", img_strerror(r))
 		     : EXIT_DONE;
 }
@@ -179,10 +187,8 @@ static int read_head(struct image_file *f)
 	return EXIT_DONE;
 }
 
-static int check_file_bytes(const struct image_file *f)
+int image_check_length(const struct image_file *f, uint64_t wanted)
 {
-	uint64_t wanted = img_info(f->img)->file_bytes;
-
 	if (f->file_bytes == wanted)
 		return EXIT_DONE;
 	tool_fail(f->path, "has %" PRIu64 " bytes instead of %" PRIu64 ": %s",
@@ -247,7 +253,7 @@ static int load(struct image_file *f, const struct image_trust *trust)
 	if (r == EXIT_DONE)
 		r = check_trust(f, trust);
 	if (r == EXIT_DONE)
-		r = check_file_bytes(f);
+		r = image_check_length(f, img_info(f->img)->file_bytes);
 	return r == EXIT_DONE ? load_tables(f) : r;
 }
 
@@ -304,7 +310,7 @@ static int load_remote(struct image_file *f)
 	int r = read_head(f);
 
 	if (r == EXIT_DONE)
-		r = check_file_bytes(f);
+		r = image_check_length(f, img_info(f->img)->file_bytes);
 	if (r != EXIT_DONE)
 		return r;
 	info = img_info(f->img);

@@ -58,6 +58,9 @@ int image_read(const struct image_file *f, uint64_t src_off, void *buf,
 int image_check_header(const struct image_file *f, const char *section, uint64_t off,
 		       uint64_t payload_bytes) _must_check_;
 
+/* Is the file as long as its head says? */
+int image_check_length(const struct image_file *f, uint64_t wanted) _must_check_;
+
 /* Open without asking for trust, do, close.  An image that is refused counts as EXIT_FAILED. */
 int image_with(const char *path, int (*what)(struct image_file *f, void *arguments),
 	       void *arguments) _must_check_;
@@ -107,6 +110,9 @@ void image_key_text(const uint8_t id[IMG_KEY_ID_BYTES], char ret[IMAGE_KEY_TEXT_
  * nothing about the image: no memory, or libcrypto or zstd failed.
  */
 int image_refuse(const struct image_file *f, const char *what, uint64_t src_off, int err);
+/* What it is signed by, and what was wanted; of the image, or of the pack that f is. */
+int image_refuse_key(const struct image_file *f, const struct img_pack *pack,
+		     const char *key_path, const char *pem, size_t n_bytes, int err);
 int image_refuse_chunk(const struct image_file *f, const struct img_chunk *chunk,
 		       const char *why);
 

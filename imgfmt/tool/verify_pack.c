@@ -26,10 +26,8 @@ static int check_signature(const struct packfile *p, const char *key_path)
 	if (r != EXIT_DONE)
 		return r;
 	r = img_pack_check_signature(p->pack, pem, n);
-	if (r == IMG_ERR_UNSIGNED || r == IMG_ERR_SIGNATURE) {
-		tool_fail(p->file.path, "%s", img_strerror(r));
-		return EXIT_REFUSED;
-	}
+	if (img_err_kind(r) == IMG_ERR_UNSIGNED || img_err_kind(r) == IMG_ERR_SIGNATURE)
+		return image_refuse_key(&p->file, p->pack, key_path, pem, n, r);
 	return r < 0 ? tool_fail(key_path, "%s", img_strerror(r)) : EXIT_DONE;
 }
 

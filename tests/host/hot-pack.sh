@@ -48,7 +48,7 @@ dd if="$device" iflag=direct bs=1M status=none | cmp - "$raw" || fail "the devic
 expect_exit 0 hydroot wait hot2 --for=resident --timeout=60s
 refute "a block of the pack was wrong" grep -q 'hot pack' <(daemon_log hot2)
 
-note "a pack that was damaged on the way costs a line"
+note "a pack that was damaged on the way costs two lines, and is an error of the server"
 offset=$("$TOP/build/hydroot-image" info --json "$T/served/hot.hri" |
 	jq '.sections.hot_pack | .offset + .bytes - 1000')
 cp "$T/served/hot.hri" "$T/served/bad.hri"
@@ -59,7 +59,11 @@ attach hot3 "$(nginx_url web bad.hri)"
 dd if="$device" iflag=direct bs=1M status=none | cmp - "$raw" || fail "the device differs"
 expect_exit 0 hydroot wait hot3 --for=resident --timeout=60s
 daemon_log hot3 >"$T/log3"
-assert_equal "lines about the pack" 1 "$(grep -c 'hot pack' "$T/log3")"
+assert_equal "lines about the pack" 2 "$(grep -c 'hot pack' "$T/log3")"
+assert_contains "whose it was" 'bad.hri \[at ([0-9]+)\]: wrong bytes: frame [0-9]+ of the hot pack at offset \1: ' "$T/log3"
+assert_contains "what follows" 'hot pack: not used any further: frame [0-9]+ at offset [0-9]+: ' "$T/log3"
+assert_contains "the server's error" 'wrong bytes at [0-9]+: frame ' <(status_key hot3 '.servers[0].last_error')
+assert_equal "the server's errors" 1 "$(status_key hot3 '.servers[0].errors')"
 
 note "beside the image, under the image's digest: by a digest of its own only"
 tool=$TOP/build/hydroot-image

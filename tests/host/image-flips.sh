@@ -70,9 +70,9 @@ round=0
 page=2
 bad=$(nginx_url bad x.hri) good=$(nginx_url good x.hri)
 at_first_use 'an index page' $(($(at index_pages) + page * 36864 + 777)) "index page $page: refused" "$bad" "$good"
-at_first_use 'the table of the hot pack' $(($(at hot_pack) + 70)) "table of the hot pack: " "$bad" "$good"
+at_first_use 'the table of the hot pack' $(($(at hot_pack) + 70)) "table of the hot pack at offset $(at hot_pack): " "$bad" "$good"
 # A pack is a copy: nobody else is needed.
 at_first_use 'that table, and no other server' $(($(at hot_pack) + 70)) \
 	"hot pack: not used any further: table at offset $(at hot_pack): " "$bad"
-at_first_use 'a frame of the hot pack' $(($(at hot_pack) + $(bytes hot_pack) - 5)) 'frame [0-9]+ of the hot pack' "$bad" "$good"
+at_first_use 'a frame of the hot pack' $(($(at hot_pack) + $(bytes hot_pack) - 5)) 'frame [0-9]+ of the hot pack at offset [0-9]+: ' "$bad" "$good"
 at_first_use 'a chunk' $(($(at data) + $(bytes data) / 2)) 'chunk [0-9]+: refused' "$bad" "$good"

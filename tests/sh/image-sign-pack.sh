@@ -21,6 +21,9 @@ same_but_the_signatures() # WHAT
 	assert "$1: the content" cmp -i 4096 "$T/pack" "$T/unsigned"
 }
 verify 3 here "$T/pack"
+assert_contains "not signed" ': PACK HEAD: the hot pack is not signed .*here.pub \(key id [0-9a-f]{16}\)$' "$T/out"
+expect_exit 3 hydroot-image verify --pack="$T/x.hri" "$T/x.hri"
+assert_contains "an image" ': PACK HEAD at offset 0: not a hot pack: byte 8 has another magic$' "$T/out"
 
 note "a key that is here"
 expect_exit 0 hydroot-image sign --key="$T/here.key" "$T/pack"
@@ -39,9 +42,11 @@ assert "a refused signature changes nothing" cmp "$T/pack" "$T/unsigned"
 expect_exit 0 hydroot-image sign --import="$T/signature" --public-key="$T/away.pub" "$T/pack"
 same_but_the_signatures "imported"
 assert_equal "signatures" 1 "$(hydroot-image info --json "$T/pack" | jq .signatures)"
-hydroot-image sign --key="$T/away.key" "$T/x.hri"
+for key in away other; do hydroot-image sign --key="$T/$key.key" "$T/x.hri"; done
 verify 0 away "$T/pack"
 verify 3 other "$T/pack"
+key_id() { openssl pkey -pubin -in "$T/$1.pub" -outform DER | tail -c 32 | sha256sum | head -c 16; }
+assert_contains "whose it is" ": PACK HEAD: no signature of the hot pack verifies with the public key .*other.pub \\(key id $(key_id other)\\); it has signatures of $(key_id away)\$" "$T/out"
 # Without its key it is taken as it is, and verifies all the same.
 cp "$T/unsigned" "$T/pack"
 expect_exit 0 hydroot-image sign --import="$T/signature" "$T/pack"

@@ -140,4 +140,4 @@ for trust in "--digest=$(digest_of "$T/served/hot.hri")" --debug=0; do
 done
 use sp10 inside "$pinned" --public-key="$T/key.pub"
 finish sp10 1
-assert_contains "not signed" 'not used any further: it is not signed' "$T/log"
+assert_contains "not signed" 'not used any further: the hot pack is not signed, key id [0-9a-f]{16}' "$T/log"

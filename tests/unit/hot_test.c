@@ -2,6 +2,8 @@
 /* hot_test.c - the engine brings the hot pack first, and nothing that is wrong with it harms */
 #include "tests/unit/rig.h"
 
+#include <inttypes.h>
+
 #include "engine/fetch.h"
 
 #define N 40u
@@ -193,7 +195,42 @@ static void damaged(void **state _unused_)
 		rig_start(&g);
 		rig_expect(&g, 17 * RIG_CHUNK, RIG_CHUNK);
 		rig_expect_complete(&g);
+		/* An error of the server, but not of a chunk; a table may be in the first bytes. */
+		assert_int_equal(rig_requests(&g).n_rejects,
+				 at >= g.image.info->hot_table_bytes ||
+					 again.forget_pages);
 		assert_int_equal(rig_stats(&g).n_rejected, 0);
+		rig_fini(&g);
+	}
+}
+
+/* The only server has it wrong: what and where goes to its errors, and why nothing is used any more. */
+static void the_only_server_has_it_wrong(void **state _unused_)
+{
+	for (unsigned is_table = 0; is_table < 2; is_table++) {
+		struct rig_options o = hot_options(false);
+		char what[160], log[200];
+		uint64_t off;
+		struct rig g;
+
+		o.forget_pages = is_table;
+		rig_init(&g, &o);
+		off = g.image.info->hot_off +
+		      (is_table ? 0 : g.image.info->hot_table_bytes);
+		source_fault_corrupt(g.source, off + 30, UINT_MAX);
+		rig_start(&g);
+		rig_expect_complete(&g);
+		snprintf(what, sizeof what,
+			 "%s of the hot pack at offset %" PRIu64 ": wrong SHA-256",
+			 is_table ? "table" : "frame 0", off);
+		assert_int_equal(rig_requests(&g).n_rejects, 1);
+		assert_int_equal(rig_requests(&g).last_reject_off, off);
+		assert_string_equal(rig_requests(&g).last_reject_what, what);
+		snprintf(log, sizeof log,
+			 "hot pack: not used any further: %s at offset %" PRIu64
+			 ": wrong SHA-256\n",
+			 is_table ? "table" : "frame 0", off);
+		rig_expect_log(log);
 		rig_fini(&g);
 	}
 }
@@ -350,6 +387,7 @@ int main(void)
 		cmocka_unit_test(written_blocks_stay),
 		cmocka_unit_test(the_chunk_wins),
 		cmocka_unit_test(damaged),
+		cmocka_unit_test(the_only_server_has_it_wrong),
 		cmocka_unit_test(the_other_server_has_it),
 		cmocka_unit_test(waited_for_from_the_other_server),
 		cmocka_unit_test(the_store_refuses_it),
@@ -358,5 +396,6 @@ int main(void)
 		cmocka_unit_test(ramp),
 	};
 
+	rig_keep_log();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

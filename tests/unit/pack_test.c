@@ -2,6 +2,8 @@
 /* pack_test.c - a hot pack beside the image is used when it is right; else it costs bytes */
 #include "tests/unit/rig.h"
 
+#include "imgfmt/sign.h"
+
 #define N 60u
 
 /* In the image: the end of it. */
@@ -121,6 +123,41 @@ static void not_signed(void **state _unused_)
 	RIG_UNTIL(is_there(inside, ARRAY_SIZE(inside)));
 	assert_int_equal(rig_requests(&g).n_pack, 1);
 	assert_false(is_there(beside, ARRAY_SIZE(beside)));
+	rig_expect_log(
+		"hot pack beside the image: not used any further: the hot pack is not "
+		"signed, key id ");
+	end();
+}
+
+static void signed_by_another(void **state _unused_)
+{
+	struct rig_options o = pack_options(true, true);
+	const uint8_t signature[IMG_SIGNATURE_BYTES] = {1};
+
+	o.pack_key = public_key;
+	start(&o);
+	assert_int_equal(img_head_import(pack, signature, NULL, 0), 0);
+	rig_start(&g);
+	RIG_UNTIL(is_there(inside, ARRAY_SIZE(inside)));
+	rig_expect_log(
+		"not used any further: no signature of the hot pack verifies with the "
+		"public key, key id ");
+	rig_expect_log("; signed by 0000000000000000\n");
+	end();
+}
+
+/* What is no pack is not called an image that it is not. */
+static void not_a_pack(void **state _unused_)
+{
+	const struct rig_options o = pack_options(true, true);
+
+	start(&o);
+	source_fault_set_pack(g.source, g.image.file, g.image.n_bytes);
+	rig_start(&g);
+	RIG_UNTIL(is_there(inside, ARRAY_SIZE(inside)));
+	rig_expect_log(
+		"hot pack beside the image: not used any further: not a hot pack: byte 8 has "
+		"another magic\n");
 	end();
 }
 
@@ -227,7 +264,12 @@ static void damaged(void **state _unused_)
 			rig_start(&g);
 			rig_expect(&g, 5 * RIG_CHUNK, RIG_CHUNK);
 			rig_expect_complete(&g);
-			assert_int_equal(rig_stats(&g).n_rejected, 0);
+			/* No server of the image has done anything wrong. */
+			assert_int_equal(rig_requests(&g).n_rejects, 0);
+			rig_expect_log(
+				"hot pack beside the image: not used any further: ");
+			if (at >= 1u << 17)
+				rig_expect_log(" at offset ");
 		}
 		step = n_pack / 19;
 		end();
@@ -257,6 +299,8 @@ int main(void)
 		cmocka_unit_test(there_is_none_at_all),
 		cmocka_unit_test(of_another_image),
 		cmocka_unit_test(not_signed),
+		cmocka_unit_test(signed_by_another),
+		cmocka_unit_test(not_a_pack),
 		cmocka_unit_test(of_the_right_digest),
 		cmocka_unit_test(of_another_digest),
 		cmocka_unit_test(of_the_right_digest_and_not_signed),
@@ -266,5 +310,6 @@ int main(void)
 		cmocka_unit_test(stopped_in_the_middle),
 	};
 
+	rig_keep_log();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

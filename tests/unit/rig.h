@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -17,6 +18,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -270,6 +272,26 @@ static inline void rig_new_cache(struct rig *g, uint64_t budget_bytes)
 	g->users = cache_store(g->cache);
 }
 
+/* What is logged from a rig_init on, for those who ask; first of all. */
+static int rig_log_fd = -1;
+
+static inline void rig_keep_log(void)
+{
+	rig_log_fd = memfd_create("log", MFD_CLOEXEC);
+	assert(rig_log_fd >= 0 && fcntl(rig_log_fd, F_SETFL, O_APPEND) == 0);
+}
+
+static inline void rig_expect_log(const char *text)
+{
+	char log[8192];
+	ssize_t n = pread(rig_log_fd, log, sizeof log - 1, 0);
+
+	assert_true(n >= 0);
+	log[n] = '\0';
+	if (!strstr(log, text))
+		fail_msg("'%s' is not in the log:\n%s", text, log);
+}
+
 /* Everything but the engine's threads: rig_start. */
 static inline void rig_init(struct rig *g, const struct rig_options *o)
 {
@@ -299,7 +321,8 @@ static inline void rig_init(struct rig *g, const struct rig_options *o)
 	};
 	if (o->pack_digest)
 		memcpy(g->config.hot.digest, o->pack_digest, IMG_DIGEST_BYTES);
-	log_daemon(-1, -1);
+	log_daemon(-1, rig_log_fd);
+	assert_true(rig_log_fd < 0 || ftruncate(rig_log_fd, 0) == 0);
 	testimage_new_hot(&g->image, o->n_chunks, 3 * RIG_BLOCK, o->is_zero, o->hot,
 			  o->n_hot);
 	g->trace = o->trace;
