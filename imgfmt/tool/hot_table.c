@@ -4,8 +4,6 @@
  */
 #include "imgfmt/tool/hot_table.h"
 
-#include <inttypes.h>
-
 #include "imgfmt/ondisk.h"
 #include "imgfmt/tool/tool.h"
 
@@ -66,24 +64,21 @@ bool hot_table_is_pack(const struct image_file *f)
 int hot_table_pack(const struct image_file *f, struct img_pack **ret)
 {
 	uint8_t head[IMG_PACK_HEAD_BYTES];
+	size_t n = min_u64(sizeof head, f->file_bytes);
 	struct img_pack *pack = NULL;
-	uint64_t wanted;
-	int r = image_read(f, 0, head, sizeof head);
+	int r = image_read(f, 0, head, n);
 
 	if (r != EXIT_DONE)
 		return r;
-	r = img_pack_new(head, sizeof head, &pack);
+	r = img_pack_new(head, n, &pack);
 	if (r < 0)
 		return image_refuse(f, "PACK HEAD", 0, r);
-	wanted = img_pack_info(pack)->file_bytes;
-	if (f->file_bytes != wanted) {
+	r = image_check_length(f, img_pack_info(pack)->file_bytes);
+	if (r != EXIT_DONE)
 		img_pack_free(pack);
-		tool_fail(f->path, "has %" PRIu64 " bytes instead of %" PRIu64,
-			  f->file_bytes, wanted);
-		return EXIT_REFUSED;
-	}
-	*ret = pack;
-	return EXIT_DONE;
+	else
+		*ret = pack;
+	return r;
 }
 
 int hot_table_of_pack(const struct image_file *f, const struct img_pack *pack,

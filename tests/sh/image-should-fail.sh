@@ -35,9 +35,9 @@ refuse_all "$dir/should-fail.expect" FILE
 complete should-fail.expect 'should-fail-*.img'
 echo "$n images were refused"
 n=0
-seq 1000 >"$T/fs"
-hydroot-image build "$T/fs" "$T/any.hri" 2>/dev/null
-refuse_all "$dir/should-fail-pack.expect" --pack=FILE "$T/any.hri"
+assert "the image that they are of" hydroot-image verify $dir/good.img
+assert "a pack that is right" hydroot-image verify --pack=$dir/good.pack $dir/good.img
+refuse_all "$dir/should-fail-pack.expect" --pack=FILE $dir/good.img
 complete should-fail-pack.expect 'should-fail-*.pack'
 assert_equal 'reasons that several packs share' '' "$(cut -f 2 "$dir/should-fail-pack.expect" | sort | uniq -d)"
 echo "$n hot packs were refused"
