@@ -6,12 +6,17 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <linux/limits.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "imgfmt/tool/output.h"
 #include "imgfmt/tool/tool.h"
 
 #define BLOCK_BYTES 4096u
+/* What an inode of 256 bytes has left for attributes, of which each takes 16 bytes more. */
+#define INODE_XATTR_BYTES 88u
+#define XATTR_ENTRY_BYTES 16u
 
 static const struct mkfs {
 	const char *name;
@@ -39,7 +44,24 @@ bool mkfs_is_known(const char *filesystem)
 /* nftw has no argument to hand on. */
 static struct mkfs_tree counted;
 
-static int count_entry(const char *path _unused_, const struct stat *st, int type,
+/* Attributes that do not fit into the inode take a block, as signatures of IMA do. */
+static bool has_large_xattrs(const char *path)
+{
+	static char names[XATTR_LIST_MAX];
+	ssize_t n = llistxattr(path, names, sizeof names);
+	uint64_t n_bytes = 0;
+
+	for (const char *name = names; name < names + n; name += strlen(name) + 1) {
+		ssize_t value = lgetxattr(path, name, NULL, 0);
+
+		n_bytes += XATTR_ENTRY_BYTES + div_round_up(strlen(name), 4) * 4;
+		if (value > 0)
+			n_bytes += div_round_up((uint64_t)value, 4) * 4;
+	}
+	return n_bytes > INODE_XATTR_BYTES;
+}
+
+static int count_entry(const char *path, const struct stat *st, int type,
 		       struct FTW *ftw _unused_)
 {
 	if (type == FTW_NS || type == FTW_DNR)
@@ -53,6 +75,8 @@ static int count_entry(const char *path _unused_, const struct stat *st, int typ
 	if (S_ISDIR(st->st_mode))
 		counted.n_blocks += 2;
 	if (S_ISLNK(st->st_mode))
+		counted.n_blocks++;
+	if (has_large_xattrs(path))
 		counted.n_blocks++;
 	return 0;
 }
