@@ -290,6 +290,9 @@ static int build_from(struct build *b, struct input *in)
 				 &b->filesystem_bytes);
 
 	if (r == EXIT_DONE)
+		r = encode_check_size(in->name, max_u64(in->n_bytes, b->filesystem_bytes),
+				      b->encode.chunk_bytes);
+	if (r == EXIT_DONE)
 		r = make_meta(b, in);
 	if (r != EXIT_DONE)
 		return r;

@@ -8,6 +8,7 @@
 #include "imgfmt/tool/encode.h"
 
 #include "imgfmt/digest.h"
+#include "imgfmt/layout.h"
 #include "imgfmt/tool/output.h"
 #include "imgfmt/tool/progress.h"
 #include "imgfmt/tool/ring.h"
@@ -49,6 +50,14 @@ struct encode {
 	struct img_chunk zero_chunk; /* a whole one, and its frame */
 	uint8_t zero_frame[IMG_ZERO_FRAME_BYTES_MAX];
 };
+
+static bool has_room(uint64_t n_bytes, uint32_t chunk_bytes)
+{
+	return n_bytes <= UINT64_MAX - IMG_BLOCK_BYTES &&
+	       img_geometry_is_valid(div_round_up(n_bytes, IMG_BLOCK_BYTES) *
+					     IMG_BLOCK_BYTES,
+				     chunk_bytes);
+}
 
 static bool init_slot(void *arg, void *p)
 {
@@ -138,6 +147,22 @@ static int append_frame(struct encode *e, const void *frame, size_t n_bytes)
 	return EXIT_DONE;
 }
 
+/* n_bytes are too many: the message has the chunk size that is enough for them. */
+static int fail_size(const char *name, uint64_t n_bytes, const char *verb,
+		     uint32_t chunk_bytes)
+{
+	uint32_t enough = chunk_bytes;
+
+	while (enough <= IMG_CHUNK_BYTES_MAX && !has_room(n_bytes, enough))
+		enough *= 2;
+	if (enough > IMG_CHUNK_BYTES_MAX)
+		return tool_fail(name, "%s %s: no image can be so large", verb,
+				 tool_human(n_bytes));
+	return tool_fail(
+		name, "%s %s, too much for chunks of %uK: give --chunk-size=%uK or more",
+		verb, tool_human(n_bytes), chunk_bytes >> 10, enough >> 10);
+}
+
 static int add_chunk(struct encode *e, const struct slot *slot)
 {
 	int r = slot->error;
@@ -147,11 +172,10 @@ static int add_chunk(struct encode *e, const struct slot *slot)
 	if (r == 0 && !slot->chunk.is_zero)
 		r = img_hash_raw_chunk(e->hash, e->n_chunks, slot->raw_digest);
 	e->n_chunks++;
+	/* Of a stream it shows only now; how much more there is nobody knows. */
 	if (r == IMG_ERR_RANGE)
-		return tool_fail(e->in->name,
-				 "too large for chunks of %s; take larger ones "
-				 "with --chunk-size",
-				 tool_human(e->options->chunk_bytes));
+		return fail_size(e->in->name, img_writer_image_bytes(e->writer) + 1,
+				 "it is larger than", e->options->chunk_bytes);
 	return r < 0 ? tool_fail(e->in->name, "%s", img_strerror(r)) : EXIT_DONE;
 }
 
@@ -260,6 +284,13 @@ static int run(struct encode *e, uint8_t ret_raw_digest[IMG_DIGEST_BYTES])
 	if (r == EXIT_DONE && img_hash_end(e->hash, ret_raw_digest) < 0)
 		r = tool_fail(e->in->name, "%s", img_strerror(IMG_ERR_INTERNAL));
 	return r;
+}
+
+int encode_check_size(const char *name, uint64_t n_bytes, uint32_t chunk_bytes)
+{
+	return n_bytes == 0 || has_room(n_bytes, chunk_bytes)
+		       ? EXIT_DONE
+		       : fail_size(name, n_bytes, "it has", chunk_bytes);
 }
 
 int encode_input(struct input *in, const struct encode_options *options, int scratch_fd,

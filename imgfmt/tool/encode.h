@@ -17,6 +17,13 @@ struct encode_options {
 };
 
 /*
+ * Is there room for n_bytes (0: not known yet) in so many chunks as an image can have?  Prints, with
+ * the size that would do; returns an exit code.
+ */
+int encode_check_size(const char *name, uint64_t n_bytes,
+		      uint32_t chunk_bytes) _must_check_;
+
+/*
  * Reads the input to its end, padded with zeros to 4096 bytes; the frames go to the end
  * of scratch_fd, what the tables say of them to w.  Prints; returns an exit code.
  */

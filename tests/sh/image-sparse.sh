@@ -22,3 +22,12 @@ grep -q '^chunks: 4112 (' "$tmp/info" || fail "$(grep chunks "$tmp/info")"
 "$tool" extract "$tmp/sparse.hri" "$tmp/out"
 cmp "$tmp/out" "$tmp/fs" || fail "extract gives other bytes"
 [ "$(stat -c %b "$tmp/out")" -lt 4000 ] || fail "extract wrote zeros"
+
+# More than an image of such chunks can have is known before anything is compressed, and which size would do.
+if truncate -s 5T "$tmp/large" 2>/dev/null; then
+	expect 1 'large: it has 5.0 TiB, too much for chunks of 64K: give --chunk-size=128K or more$' \
+		timeout 20 "$tool" build --chunk-size=64K "$tmp/large" "$tmp/large.hri"
+	[ ! -e "$tmp/large.hri" ] || fail "an image that is too large left its output"
+else
+	echo "this filesystem has no files of 5 TiB: not looked at"
+fi
