@@ -259,25 +259,47 @@ static int make_seek(const struct img_writer *w, struct bytes *ret)
 	return 0;
 }
 
-static int append_section(struct bytes *b, const void *p, size_t n)
+/* What goes before the frames, of which pages may be hundreds of megabytes: no second copy of them. */
+static int make_room(struct img_writer *w, const struct img_writer_head *head,
+		     struct bytes *ret)
 {
-	uint8_t header[IMG_SKIP_HEADER_BYTES];
-	int r;
+	const struct img_info *info = &w->info;
+	size_t n = info->pages_off + info->pages_bytes;
+	uint8_t *p;
 
-	img_skip_header(n, header);
-	r = bytes_append(b, header, sizeof header);
-	return r == 0 && n > 0 ? bytes_append(b, p, n) : r;
+	if (head->hot_bytes > 0)
+		n += IMG_SKIP_HEADER_BYTES + head->hot_table_bytes;
+	p = realloc(w->pages.p, n);
+	if (!p)
+		return IMG_ERR_MEMORY;
+	w->pages = (struct bytes){0};
+	memmove(p + info->pages_off, p, info->pages_bytes);
+	*ret = (struct bytes){p, n, n};
+	return 0;
 }
 
-/* The header is that of the whole section, whose frames the caller brings. */
-static int append_hot(struct bytes *b, const struct img_writer_head *head)
+/* n bytes of p are there; of a hot pack they are the table only, whose frames the caller brings. */
+static void put_section(uint8_t *front, uint64_t off, uint64_t payload_bytes,
+			const void *p, size_t n)
 {
-	uint8_t header[IMG_SKIP_HEADER_BYTES];
-	int r;
+	img_skip_header(payload_bytes, front + off - IMG_SKIP_HEADER_BYTES);
+	memcpy(front + off, p, n);
+}
 
-	img_skip_header(head->hot_bytes, header);
-	r = bytes_append(b, header, sizeof header);
-	return r == 0 ? bytes_append(b, head->hot_table, head->hot_table_bytes) : r;
+static void put_sections(const struct img_writer *w, const struct img_writer_head *head,
+			 const struct disk_head *h, uint8_t *front)
+{
+	const struct img_info *info = &w->info;
+
+	memcpy(front, h, sizeof *h);
+	put_section(front, info->meta_off, head->meta_bytes, head->meta,
+		    head->meta_bytes);
+	put_section(front, info->table_off, w->table.n, w->table.p, w->table.n);
+	img_skip_header(info->pages_bytes,
+			front + info->pages_off - IMG_SKIP_HEADER_BYTES);
+	if (head->hot_bytes > 0)
+		put_section(front, info->hot_off, head->hot_bytes, head->hot_table,
+			    head->hot_table_bytes);
 }
 
 static int make_front(struct img_writer *w, const struct img_writer_head *head,
@@ -298,18 +320,13 @@ static int make_front(struct img_writer *w, const struct img_writer_head *head,
 	if (r == 0)
 		r = img_head_seal(&h);
 	if (r == 0)
-		r = bytes_append(ret, &h, sizeof h);
-	if (r == 0)
-		r = append_section(ret, head->meta, head->meta_bytes);
-	if (r == 0)
-		r = append_section(ret, w->table.p, w->table.n);
-	if (r == 0)
-		r = append_section(ret, w->pages.p, w->pages.n);
-	if (r == 0 && head->hot_bytes > 0)
-		r = append_hot(ret, head);
+		r = make_room(w, head, ret);
+	if (r < 0)
+		return r;
+	put_sections(w, head, &h, ret->p);
 	memcpy(w->info.uuid, h.uuid, sizeof h.uuid);
 	memcpy(w->info.digest, h.digest, sizeof h.digest);
-	return r;
+	return 0;
 }
 
 static void place_all(struct img_writer *w, const struct img_writer_head *head)
@@ -349,7 +366,6 @@ int img_writer_finish(struct img_writer *w, const struct img_writer_head *head,
 	if (r == 0)
 		r = make_front(w, head, &seek, &front);
 	if (r < 0) {
-		free(front.p);
 		free(seek.p);
 		return r;
 	}

@@ -84,7 +84,7 @@ int img_writer_chunk(const struct img_writer *w, uint64_t ci,
 		     struct img_chunk *ret) _must_check_;
 
 /*
- * Once, after the last chunk.  Errors: FIELD (no chunk, META's length) MEMORY
+ * Once, after the last chunk; img_writer_chunk knows nothing any more then.  Errors: FIELD (no chunk, META's length) MEMORY
  * INTERNAL.
  */
 int img_writer_finish(struct img_writer *w, const struct img_writer_head *head,

@@ -6,6 +6,8 @@
  */
 #include "tests/unit/img_fixture.h"
 
+#include <sys/resource.h>
+
 /* Of the whole file: noise and zeros only, which every version of zstd stores alike. */
 #define GOLDEN_SHA256 "47665254deac69a1b64892d233526ed14de4491f7f9309852ab59b9738090c5b"
 
@@ -116,6 +118,35 @@ static void a_huge_sparse_image(void **state _unused_)
 	free(t.seek);
 }
 
+/* The index pages of a large image are there once. */
+static void memory_of_a_large_image(void **state _unused_)
+{
+	const uint64_t n = 1u << 20, pages_kib = n * IMG_PAGE_ENTRY_BYTES >> 10;
+	const uint8_t raw_digest[IMG_DIGEST_BYTES] = {3};
+	struct img_writer_head head = {
+		FIXTURE_META, strlen(FIXTURE_META), 7, raw_digest, NULL, 0, 0};
+	struct img_chunk data = {.stored_bytes = 5000, .raw_bytes = 65536, .digest = {1}};
+	struct rusage before, after;
+	struct img_writer_tables t;
+	struct img_writer *w;
+
+	getrusage(RUSAGE_SELF, &before);
+	assert_int_equal(img_writer_new(65536, &w), 0);
+	for (uint64_t ci = 0; ci < n; ci++)
+		assert_int_equal(img_writer_add(w, &data), 0);
+	assert_int_equal(img_writer_finish(w, &head, &t), 0);
+	getrusage(RUSAGE_SELF, &after);
+	assert_int_equal(t.info.pages_bytes, pages_kib << 10);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	/* Pages and seek table, and a little. */
+	assert_in_range((uint64_t)(after.ru_maxrss - before.ru_maxrss), pages_kib,
+			pages_kib + (t.info.seek_bytes >> 10) + 8192);
+#endif
+	img_writer_free(w);
+	free(t.front);
+	free(t.seek);
+}
+
 static void too_many_chunks(void **state _unused_)
 {
 	struct img_chunk zero;
@@ -165,6 +196,8 @@ static void refusals(void **state _unused_)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* Before others have taken more. */
+		cmocka_unit_test(memory_of_a_large_image),
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(golden_image),
 		cmocka_unit_test(a_huge_sparse_image),
