@@ -23,6 +23,14 @@ assert_equal "its length" "$(stat -c %s "$T/www/pack")" "$(jq .file_bytes "$T/js
 hydroot-image info "$T/www/pack" >"$T/text"
 assert_contains "text" "^of-image: $digest\$" "$T/text"
 assert_contains "text" '^hot-pack: 132.0 KiB of blocks in [0-9]+ runs, 1 frames$' "$T/text"
+
+# The manual lists each member, of images and of packs.
+for of in x.hri:'Of an image it has' www/pack:'Of a hot pack it has'; do
+	awk -v from="${of#*:}" '/^Of .* it has$|^Members/ { on = $0 == from } on' imgfmt/hydroot-image.1 >"$T/manual"
+	hydroot-image info --json "$T/${of%:*}" | jq -r 'keys[]' | while read -r member; do
+		assert_contains "the manual: ${of#*:}" "^\\.Ql (.*, )?$member( |\$)" "$T/manual"
+	done
+done
 start_nginx web "$T/www"
 hydroot-image info "$(nginx_url web pack)" >"$T/url"
 assert "info of the URL" cmp "$T/text" "$T/url"
