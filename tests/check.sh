@@ -127,13 +127,13 @@ stage_slow()
 	FUZZ_SECONDS=${FUZZ_SECONDS:-60} stage_fuzz
 }
 
-# Tests say by "sanitizers: WORD..." in their first comment in which builds they show something new; all of them
-# unless they do.
-is_for() # LABEL FILE
+# Tests say by "sanitizers: WORD..." in their first comment in which builds they show something new.  Unit and host
+# tests are for all of them unless they do, those of sh and long for none.
+is_for() # LABEL FILE [WORDS-UNLESS-IT-SAYS]
 {
 	local words
 	words=$(sed -n 's/^ *[#*] sanitizers: //p' "$2" | head -n 1)
-	case " ${words:-asan tsan} " in *" $1 "*) return 0 ;; esac
+	case " ${words:-${3-asan tsan}} " in *" $1 "*) return 0 ;; esac
 	return 1
 }
 
@@ -153,12 +153,20 @@ sanitized_host_tests() # LABEL
 	done
 }
 
-# sanitized LABEL SAN: unit and host tests in a build of their own
+sanitized_sh_tests() # LABEL
+{
+	local test
+	for test in $(tests_in sh) $(tests_in long); do
+		if is_for "$1" "$test" none; then echo "$test"; fi
+	done
+}
+
+# sanitized LABEL SAN: unit and host tests, and some of the others, in a build of their own
 sanitized()
 {
 	local folder=build-${2%%,*}
 	build check-programs SAN="$2" || return
-	mapfile -t list < <(sanitized_unit_tests "$1" "$folder")
+	mapfile -t list < <(sanitized_unit_tests "$1" "$folder"; sanitized_sh_tests "$1")
 	HYDROOT_LABEL=$1 BUILD=$folder HYDROOT_SLOWER=3 run "$(nproc)" "${list[@]}"
 	mapfile -t list < <(sanitized_host_tests "$1")
 	HYDROOT_LABEL=$1 BUILD=$folder HYDROOT_SLOWER=3 side_by_side "$(nproc)" "${list[@]}"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: tsan
 # An image gives back its filesystem image byte for byte, by our tool and by zstd, and its bytes
 # depend on neither the number of jobs nor the way in which the input came.
 # shellcheck source=tests/imagelib.sh
@@ -7,13 +8,17 @@
 
 command -v mke2fs >/dev/null && command -v zstd >/dev/null || exit 77
 
+mib=64 sizes='64K 128K 256K 512K 1M 2M 4M'
+# With a sanitizer it is the threads that are looked at.
+[ -z "${HYDROOT_LABEL-}" ] || mib=16 sizes='64K 1M'
+
 mkdir "$tmp/tree"
 seq 1 200000 >"$tmp/tree/numbers"
 head -c 3000000 "$tool" >"$tmp/tree/program"
-truncate -s 64M "$tmp/fs"
+truncate -s ${mib}M "$tmp/fs"
 mke2fs -q -F -t ext4 -b 4096 -d "$tmp/tree" "$tmp/fs"
 
-for size in 64K 128K 256K 512K 1M 2M 4M; do
+for size in $sizes; do
 	"$tool" build --chunk-size=$size --jobs=1 "$tmp/fs" "$tmp/1.hri"
 	"$tool" build --chunk-size=$size --jobs=7 "$tmp/fs" "$tmp/7.hri"
 	cmp "$tmp/1.hri" "$tmp/7.hri" || fail "$size: bytes depend on --jobs"
@@ -34,12 +39,12 @@ done
 cmp "$tmp/out" "$tmp/fs" || fail "extract gives other bytes"
 [ "$(stat -c %b "$tmp/out")" -lt 100000 ] || fail "extract wrote zeros"
 
-for part in 0:1 1:4095 4095:2 65536:65536 1000000:5000001 67108863:1 67108864:0; do
+for part in 0:1 1:4095 4095:2 65536:65536 1000000:5000001 $(((mib << 20) - 1)):1 $((mib << 20)):0; do
 	"$tool" extract --offset="${part%:*}" --length="${part#*:}" "$tmp/1.hri" "$tmp/part"
 	tail -c +$((${part%:*} + 1)) "$tmp/fs" | head -c "${part#*:}" >"$tmp/want"
 	cmp "$tmp/part" "$tmp/want" || fail "extract of $part gives other bytes"
 done
-"$tool" extract --offset=64M --length=1 "$tmp/1.hri" "$tmp/beyond" 2>/dev/null &&
+"$tool" extract --offset=${mib}M --length=1 "$tmp/1.hri" "$tmp/beyond" 2>/dev/null &&
 	fail "extract beyond the end succeeded"
 [ ! -e "$tmp/beyond" ] || fail "a failed extract left its output"
 

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: asan
 # A directory becomes an ext4 with room to write, and two copies of a tree give the same bytes,
 # whatever the order and the day of their making and whatever the caller's environment.
 set -eu

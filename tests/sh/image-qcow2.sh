@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: asan
 # What qemu-img reads gives the bytes of the raw disk; what refers to other files is refused.
 . "$(dirname "$0")/../lib.sh"
 requires mke2fs sfdisk qemu-img

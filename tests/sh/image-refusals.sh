@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: asan
 # build refuses what a disk with 4096-byte sectors cannot hold, and names the remedy; wrong usage is
 # exit 2 with a message; a refusal leaves no output.
 # shellcheck source=tests/imagelib.sh

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: tsan
 # A hot pack is signed after it was made, with a key that is here or by one that is not; its content and its
 # digest stay, and `verify --pack --public-key` takes it then.
 # shellcheck source=tests/lib.sh

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sanitizers: asan
 # A tar, compressed or not, gives the image of the tree in it; the unpacked tree never stays, not
 # after a failure and not after SIGKILL.
 . "$(dirname "$0")/../lib.sh"
