@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fault.h - everything that can be wrong with an image or a hot pack, one code and one text for each
+ * fault.h - everything that can be wrong with an image or a hot pack, a code and a text for each
  *
  * X(name, kind, text): IMG_FAULT_<name> is the code, kind is the enum img_err that it is one of.
  * The text says which field and where in its section; callers say where the section is.  Bytes

@@ -259,7 +259,7 @@ static int make_seek(const struct img_writer *w, struct bytes *ret)
 	return 0;
 }
 
-/* What goes before the frames, of which pages may be hundreds of megabytes: no second copy of them. */
+/* For what goes before the frames.  Pages may be hundreds of megabytes: no second copy of them. */
 static int make_room(struct img_writer *w, const struct img_writer_head *head,
 		     struct bytes *ret)
 {

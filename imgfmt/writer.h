@@ -84,8 +84,8 @@ int img_writer_chunk(const struct img_writer *w, uint64_t ci,
 		     struct img_chunk *ret) _must_check_;
 
 /*
- * Once, after the last chunk; img_writer_chunk knows nothing any more then.  Errors: FIELD (no chunk, META's length) MEMORY
- * INTERNAL.
+ * Once, after the last chunk; img_writer_chunk knows nothing any more then.  Errors: FIELD (no
+ * chunk, META's length) MEMORY INTERNAL.
  */
 int img_writer_finish(struct img_writer *w, const struct img_writer_head *head,
 		      struct img_writer_tables *ret) _must_check_;

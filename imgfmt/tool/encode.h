@@ -17,8 +17,8 @@ struct encode_options {
 };
 
 /*
- * Is there room for n_bytes (0: not known yet) in so many chunks as an image can have?  Prints, with
- * the size that would do; returns an exit code.
+ * Is there room for n_bytes (0: not known yet) in as many chunks as an image can have?
+ * Prints, with the size that would do; returns an exit code.
  */
 int encode_check_size(const char *name, uint64_t n_bytes,
 		      uint32_t chunk_bytes) _must_check_;

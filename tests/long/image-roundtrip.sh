@@ -19,10 +19,10 @@ truncate -s ${mib}M "$tmp/fs"
 mke2fs -q -F -t ext4 -b 4096 -d "$tmp/tree" "$tmp/fs"
 
 for size in $sizes; do
-	"$tool" build --chunk-size=$size --jobs=1 "$tmp/fs" "$tmp/1.hri"
-	"$tool" build --chunk-size=$size --jobs=7 "$tmp/fs" "$tmp/7.hri"
+	"$tool" build --chunk-size="$size" --jobs=1 "$tmp/fs" "$tmp/1.hri"
+	"$tool" build --chunk-size="$size" --jobs=7 "$tmp/fs" "$tmp/7.hri"
 	cmp "$tmp/1.hri" "$tmp/7.hri" || fail "$size: bytes depend on --jobs"
-	"$tool" build --chunk-size=$size - "$tmp/stdin.hri" <"$tmp/fs"
+	"$tool" build --chunk-size="$size" - "$tmp/stdin.hri" <"$tmp/fs"
 	cmp "$tmp/1.hri" "$tmp/stdin.hri" || fail "$size: standard input gives other bytes"
 	"$tool" verify "$tmp/1.hri" || fail "$size: verify"
 	"$tool" verify --jobs=1 "$tmp/1.hri" || fail "$size: verify with one thread"

@@ -204,7 +204,7 @@ static void damaged(void **state _unused_)
 	}
 }
 
-/* The only server has it wrong: what and where goes to its errors, and why nothing is used any more. */
+/* The only server has it wrong: what and where is its error, and why the pack is given up. */
 static void the_only_server_has_it_wrong(void **state _unused_)
 {
 	for (unsigned is_table = 0; is_table < 2; is_table++) {
