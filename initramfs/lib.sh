@@ -530,9 +530,7 @@ hr_rescue()
 			hr_rescue_network
 		fi
 		hr_start_ssh
-		if hr_is_true "${hydroot_rd_shell:-}"; then
-			hr_shell
-		else
+		if ! hr_is_true "${hydroot_rd_shell:-}" || ! hr_shell; then
 			sleep 30
 		fi
 	done
@@ -566,6 +564,7 @@ hr_take_ssh_keys()
 	chmod 600 "$hr_home/.ssh/authorized_keys"
 }
 
+# 1: there is none, as in an initramfs system that keeps it away.
 hr_shell()
 {
 	# shellcheck disable=SC2094 # a terminal is read and written

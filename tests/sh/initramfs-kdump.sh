@@ -57,7 +57,7 @@ assert_equal "init-premount" "$aside
 on" "$(cat "$T/out")"
 refute "the root is claimed" test -e "$T/conf/param.conf"
 run "$T/none" "BOOT=local; . $T/premount"
-assert_contains "claimed without a crash" '^BOOT=hydroot$' "$T/conf/param.conf"
+assert_equal "claimed without a crash" "BOOT=hydroot hydroot_begun=1" "$(xargs <"$T/conf/param.conf")"
 run "$crash" "rootmnt=/nowhere; run_scripts() { echo \"\$1\"; }; . $T/hydroot; mountroot && mount_bottom && echo on"
 assert_equal "boot=hydroot" "$aside
 /scripts/hydroot-bottom

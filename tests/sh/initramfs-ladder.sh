@@ -118,6 +118,30 @@ for seconds in 0 1 9 10 11 59 60 61 69 70 71 120 600; do
 	says "waits $seconds" "^end reboot after $seconds\$"
 done
 
+# initramfs-tools: what init sources, and then mountroot; panic() would reboot where panic= is given, and not come back.
+sed "s|/lib/hydroot/boot.sh|$TOP/initramfs/boot.sh|" initramfs/initramfs-tools/scripts/hydroot >"$T/adapter"
+its() # SETTINGS
+{
+	timeout 20 busybox sh -c "hr_lib=initramfs hr_console=/dev/stdout hr_cmdline=/dev/null rootmnt=/nowhere
+		panic() { echo \"panic \$*\"; exit 0; }; . $T/adapter
+		hydrootd() { echo hydroot_is_root=1; }; hr_vmcore=$T/none
+		wait_for_udev() { :; }; hydroot_network() { :; }
+		run() { $1; hydroot_load; hr_modules() { echo modules; }; hr_boot() { hr_fail the reason; }
+			hr_clock() { :; }; hr_start_ssh() { echo ssh; }; mount() { :; }; mkdir() { :; }; hydroot_load() { :; }
+			sleep() { echo \"sleep \$1\"; n=1\$n; [ \$n != 11 ] || exit 0; }; mountroot; }; run" 2>&1 | cat >"$T/out"
+}
+shell='hydroot_rd_shell=1 hydroot_onfail=rescue'
+its "$shell panic="
+says "a shell by its own means" '^panic hydroot: leave the shell to go on$'
+its "$shell panic=-1"
+not "a reboot" '^panic'
+assert_equal "said once" 1 "$(grep -c 'hydroot: no shell: panic=-1 keeps it away$' "$T/out")"
+says "the rescue system waits" '^sleep 30$'
+# boot=hydroot: nobody has said the start, nor set the clock.
+says "the start" 'hydroot: start: kernel'
+its "$shell panic=-1 hydroot_begun=1"
+not "the start a second time" 'start: kernel'
+
 # ssh in the rescue system: keys of /etc/hydroot become root's, once.
 mkdir -p "$T/etc/hydroot" "$T/root"
 echo 'ssh-ed25519 AAAA me' >"$T/etc/hydroot/authorized_keys"
