@@ -249,7 +249,8 @@ hr_resolv_conf()
 hr_boot()
 {
 	hr_stage pre-attach
-	hr_mount_transports
+	# shellcheck disable=SC2086 # a list of URLs
+	[ -n "${hr_network_failed:-}" ] || hr_mount_transports ${hydroot_servers:-}
 	hr_boot_root "$1" || hr_fail "$hr_error"
 }
 

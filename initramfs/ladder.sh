@@ -33,6 +33,8 @@ hr_boot_root()
 	esac
 	hr_print "image: $(hr_public_url "${hydroot_servers%% *}"): cannot be used: $hr_error"
 	hr_print "fallback: trying $(hr_public_url "$hydroot_fallback")"
+	# Not before: a fallback that cannot be reached must not hold up a boot that does not need it.
+	hr_mount_transports "${hydroot_fallback%%#*}"
 	if ! hr_try "$1" "$(hr_public_url "$hydroot_fallback")" --use-fallback; then
 		hr_error="fallback: $hr_error"
 		return 1

@@ -32,6 +32,14 @@ hr_uptime()
 	printf '%12s' "${hr_up}0000"
 }
 
+# The same in whole seconds.
+hr_seconds()
+{
+	hr_up=0
+	{ read -r hr_up _ </proc/uptime; } 2>/dev/null || :
+	echo "${hr_up%%.*}"
+}
+
 hr_print()
 {
 	{ printf '[%s] hydroot: %s\n' "$(hr_uptime)" "$*" >"$hr_console"; } 2>/dev/null || :

@@ -11,30 +11,31 @@
 
 hr_transports=${hr_transports:-/run/hydroot/.transports}
 hr_transport_dir=${hr_transport_dir:-/etc/hydroot/transport.d}
-hr_transport_seconds=${hr_transport_seconds:-60}	# for a hook, and for each way to mount NFS
+hr_transport_seconds=${hr_transport_seconds:-60}	# for a hook, and for NFS of all versions together
+hr_n_transports=0
 
-# Mount all that the command line names.  What fails is said; it is hydrootd that says when nothing is left.
+# hr_mount_transports URL...: mount what is needed for those.  What fails is said; it is hydrootd that says when
+# nothing is left.
 hr_mount_transports()
 {
-	mkdir -p /run/hydroot
-	true >"$hr_transports"
-	hr_n=0
-	for hr_url in ${hydroot_servers:-} "${hydroot_fallback%%#*}"; do
+	for hr_url; do
 		case $hr_url in
 		'' | http://* | https://* | file://*) continue ;;
 		esac
-		hr_n=$((hr_n + 1))
+		hr_n_transports=$((hr_n_transports + 1))
 		hr_scheme=${hr_url%%://*}
 		hr_rest=${hr_url#*://}
 		hr_host=${hr_rest%%/*}
 		hr_path=/${hr_rest#*/}
-		hr_dir=/run/hydroot/.transport/$hr_n
+		hr_dir=/run/hydroot/.transport/$hr_n_transports
+		hr_shown=$(hr_public_url "$hr_url")
+		hr_shown=${hr_shown%/*}
 		mkdir -p "$hr_dir"
 		if hr_mount_transport; then
 			echo "$hr_url file://$hr_dir/${hr_path##*/}" >>"$hr_transports"
-			hr_say "transport: $hr_scheme://$hr_host: mounted"
+			hr_say "transport: $hr_shown: mounted"
 		else
-			hr_warn "transport: $hr_scheme://$hr_host${hr_path%/*}: ${hr_error:-not mounted}"
+			hr_warn "transport: $hr_shown: ${hr_error:-not mounted}"
 		fi
 	done
 }
@@ -58,18 +59,22 @@ hr_mount_transport()
 }
 
 # The kernel's NFS takes text options, but an address instead of a name, and asks for the module of each version itself.  A server that goes away later
-# must end in an error after 30 s, so that hydrootd can turn to another.
+# must end in an error after 30 s, so that hydrootd can turn to another.  The versions share the time.
 hr_mount_nfs()
 {
 	modprobe -q nfs 2>/dev/null
+	# NFS knows no passwords, and messages have the name.
+	hr_host=${hr_host##*@}
 	hr_address=$(hr_resolve "$hr_host")
 	if [ -z "$hr_address" ]; then
 		hr_error="$hr_host: no address is known by that name"
 		return 1
 	fi
+	hr_until=$(($(hr_seconds) + hr_transport_seconds))
 	for hr_opts in vers=4.2 vers=4.0 vers=3,nolock,mountproto=tcp; do
 		hr_opts=ro,nosuid,nodev,soft,timeo=100,retrans=2,$hr_opts,addr=$hr_address
-		hr_limit=$hr_transport_seconds
+		hr_limit=$((hr_until - $(hr_seconds)))
+		[ "$hr_limit" -gt 0 ] || break
 		if hr_mount nfs "$hr_opts" "$hr_host:${hr_path%/*}" "$hr_dir"; then
 			hr_limit=
 			return

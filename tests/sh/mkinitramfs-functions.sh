@@ -202,20 +202,41 @@ mkdir -p "$T/hooks"
 cat >"$T/hooks/glusterfs" <<'END'
 [ "$1 $2" = 'g.example /vol/images' ] && touch "$3/i.hri"
 END
-transports() # SERVERS
+transports() # URLS
 {
 	sed "s|/run/hydroot|$T|g" initramfs/transport.sh >"$T/transport.sh"
 	busybox sh -c "hr_lib=initramfs; hr_transports=$T/.transports hr_transport_dir=$T/hooks hr_said=$T/said
 		. initramfs/boot.sh; . $T/transport.sh
 		hr_console=/dev/stdout; hr_mount() { echo \"\$@\" >>$T/mounts; }
-		hydroot_servers='$1'; hr_mount_transports" | cat >"$T/out"
+		hr_mount_transports $1" | cat >"$T/out"
 }
-transports 'http://h/i nfs://10.0.0.9/export/deep/i.hri glusterfs://g.example/vol/images/i.hri x://h/i'
-assert_equal "what hydrootd is told" "nfs://10.0.0.9/export/deep/i.hri file://$T/.transport/1/i.hri
-glusterfs://g.example/vol/images/i.hri file://$T/.transport/2/i.hri" "$(cat "$T/.transports")"
-assert_contains "nfs" "^nfs ro,.*soft,timeo=100,retrans=2,.*addr=10.0.0.9 10.0.0.9:/export/deep $T/.transport/1\$" "$T/mounts"
-assert "the hook ran" test -e "$T/.transport/2/i.hri"
+transports 'http://h/i nfs://u:secret@10.0.0.8/e/i.hri?token=1 nfs://10.0.0.9/export/deep/i.hri glusterfs://g.example/vol/images/i.hri x://h/i'
+assert_equal "what hydrootd is told" "nfs://10.0.0.9/export/deep/i.hri file://$T/.transport/2/i.hri
+glusterfs://g.example/vol/images/i.hri file://$T/.transport/3/i.hri" "$(grep -v '^nfs://u:'  "$T/.transports")"
+assert_contains "nfs" "^nfs ro,.*soft,timeo=100,retrans=2,.*addr=10.0.0.9 10.0.0.9:/export/deep $T/.transport/2\$" "$T/mounts"
+assert "the hook ran" test -e "$T/.transport/3/i.hri"
 assert_contains "an unknown one" 'transport: x://h: no such transport: put a hook at' "$T/out"
+
+assert_contains "without what opens a door" 'transport: nfs://10.0.0.8/e: ' "$T/out"
+refute "a secret on the console, or in a mount's messages" grep -qE 'secret|token' "$T/out" "$T/mounts"
+
+# The fallback is mounted when it is its turn: nothing waits for it in a boot that does not need it.
+boots() { asked "$1" "hr_mount_transports() { echo mount \$*; }; hr_stage() { :; }; hr_try() { echo try \$3; $2; }
+	hr_print() { :; }; hr_warn() { :; }; hydroot_servers='nfs://a/b/i nfs://c/d/i' hydroot_fallback=nfs://e/f/i#sha256:1; ${3:-}
+	hr_fail() { :; }; hr_boot /nowhere"; }
+boots 'mount nfs://a/b/i nfs://c/d/i
+try' true
+boots 'mount nfs://a/b/i nfs://c/d/i
+try
+mount nfs://e/f/i
+try --use-fallback' '[ $# = 3 ]'
+boots '' true 'hr_network_failed=x'
+
+# All versions of NFS together have that minute.
+asked "mount 60
+mount 25
+1" "cd $T; now=1; echo 1 >now; hr_seconds() { cat now; }; hr_mount() { echo mount \$hr_limit >&2; echo \$((\$(cat now) + 35)) >now
+	return 1; }; modprobe() { :; }; hr_host=10.0.0.9 hr_path=/e/i; { hr_mount_nfs; } 2>&1; echo \$?"
 
 # A hook that hangs, and a mount that hangs, end.
 printf 'sleep 100\n' >"$T/hooks/hanging"

@@ -37,7 +37,7 @@ url=nfs://$GUEST_HOST/images/debian.hri
 
 start_ganesha
 start_hydroot_guest one "$T/nfs.img" "$url"
-wait_console one "$GUEST_BOOT_SECONDS" "hydroot: transport: nfs://$GUEST_HOST: mounted"
+wait_console one "$GUEST_BOOT_SECONDS" "hydroot: transport: nfs://$GUEST_HOST/images: mounted"
 wait_login one
 wait_agent one
 note "login"
