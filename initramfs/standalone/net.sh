@@ -164,9 +164,10 @@ net_say_waiting()
 
 # --- configurations -----------------------------------------------------------------------------
 
+# Routes and MTU are not among what udhcpc asks for by itself, and some servers send only what is asked for.
 net_dhcp()
 {
-	udhcpc -i "$1" -s /lib/hydroot/dhcp.sh -f -q -n -t "$net_dhcp_tries" -T 2 \
+	udhcpc -i "$1" -s /lib/hydroot/dhcp.sh -f -q -n -t "$net_dhcp_tries" -T 2 -O staticroutes -O mtu \
 		${net_hostname:+-x hostname:"$net_hostname"} >/dev/null 2>&1
 }
 

@@ -238,6 +238,15 @@ mount 25
 1" "cd $T; now=1; echo 1 >now; hr_seconds() { cat now; }; hr_mount() { echo mount \$hr_limit >&2; echo \$((\$(cat now) + 35)) >now
 	return 1; }; modprobe() { :; }; hr_host=10.0.0.9 hr_path=/e/i; { hr_mount_nfs; } 2>&1; echo \$?"
 
+# What DHCP is asked for beside what busybox asks for by itself.
+mkdir -p "$T/dhcp"
+printf '#!/bin/sh\necho "$@" >%s\n' "$T/asked" >"$T/dhcp/udhcpc"
+chmod 755 "$T/dhcp/udhcpc"
+(PATH=$T/dhcp:$PATH && dash -c ". initramfs/standalone/net.sh; net_dhcp eth0")
+assert_contains "asked for" ' -O staticroutes -O mtu$' "$T/asked"
+# busybox knows both by those names: the interface is what it complains of.
+refute "unknown options" grep -q 'unknown option' <(busybox udhcpc -i none -n -q -t 1 -O staticroutes -O mtu 2>&1)
+
 # A hook that hangs, and a mount that hangs, end.
 printf 'sleep 100\n' >"$T/hooks/hanging"
 hanging() { asked "$1" "hr_said=$T/said hr_transport_seconds=1 hr_transport_dir=$T/hooks hr_scheme=hanging hr_host=h hr_path=/p hr_dir=/d
