@@ -295,15 +295,18 @@ hr_layer_zram()
 	fi
 	hr_mem=$(hr_meminfo MemTotal)
 	if [ "$hr_mem" -gt 33554432 ]; then hr_mem=33554432; fi
-	if ! hr_n=$(cat /sys/class/zram-control/hot_add 2>/dev/null); then
+	if ! hr_n=$(cat "${hr_sys:-/sys}/class/zram-control/hot_add" 2>/dev/null); then
 		hr_error="overlay=zram: no zram device can be made: overlay=tmpfs works without"
 		return 1
 	fi
 	echo "$hr_n" >"$hr_layer_device"
 	mkdir -p /run/hydroot/.devices
 	true >"/run/hydroot/.devices/zram$hr_n"
-	echo "$((hr_mem * 1024))" >"/sys/block/zram$hr_n/disksize" || return
-	echo "$((hr_mem * 512))" >"/sys/block/zram$hr_n/mem_limit" || :
+	if ! { echo "$((hr_mem * 1024))" >"${hr_sys:-/sys}/block/zram$hr_n/disksize"; } 2>/dev/null; then
+		hr_error="overlay=zram: zram$hr_n: $((hr_mem / 1024)) MiB are refused: overlay=tmpfs works without"
+		return 1
+	fi
+	echo "$((hr_mem * 512))" >"${hr_sys:-/sys}/block/zram$hr_n/mem_limit" || :
 	if ! hr_text=$(mke2fs -F -b 4096 -m 0 -L hydroot-layer "/dev/zram$hr_n" 2>&1); then
 		hr_error="overlay=zram: mke2fs: $hr_text"
 		return 1

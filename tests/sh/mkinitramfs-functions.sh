@@ -258,6 +258,16 @@ chmod 755 "$T/slow/mount"
 mounted=$(PATH=$T/slow:$PATH dash -c "hr_lib=initramfs; hr_said=$T/said; . initramfs/boot.sh; hr_limit=1
 	hr_mount nfs ro h:/p /nowhere || echo \"\$hr_error\"")
 assert_contains "a mount that hangs" '^h:/p: mount as nfs \(ro\): no end within 1 s' <(echo "$mounted")
+
+# A zram that cannot be as large as it is to be.
+mkdir -p "$T/sys/class/zram-control" "$T/sys/block/zram7/disksize"
+echo 7 >"$T/sys/class/zram-control/hot_add"
+sed "s|/run/hydroot|$T|g" initramfs/lib.sh >"$T/lib.sh"
+error=$(busybox sh -c ". $T/lib.sh; hr_sys=$T/sys hr_layer_device=$T/layer hr_error=stale; mke2fs() { :; }
+	hr_layer_zram $T/none || echo \"\$hr_error\"" 2>&1)
+assert_contains "a zram that is refused" '^overlay=zram: zram7: [0-9]+ MiB are refused: overlay=tmpfs works without$' \
+	<(echo "$error")
+
 # The overlay's zram goes back with the rest of a root that cannot be used.
 asked "removed 7" "hr_layer_device=$T/layer; echo 7 >$T/layer
 	hr_warn() { echo removed \$*; }; hr_free_layer | sed 's|/dev/zram\(.*\): cannot.*|\1|'"
