@@ -28,9 +28,9 @@ _printf_(2, 3) static FILE *open_below(const struct kernel *k, const char *forma
 /* kernel/fs/fuse/fuse.ko.xz: add fuse.  The path ends at n_bytes. */
 static int add_module(struct kernel *k, const char *path, size_t n_bytes)
 {
-	static const char *const net[] = {"/drivers/net/ethernet/", "/virtio_net.ko",
-					  "/vmxnet3.ko", "/hv_netvsc.ko",
-					  "/xen-netfront.ko"};
+	static const char *const net[] = {"/drivers/net/ethernet/", "/drivers/net/usb/",
+					  "/virtio_net.ko",	    "/vmxnet3.ko",
+					  "/hv_netvsc.ko",	    "/xen-netfront.ko"};
 	const char *ko = memmem(path, n_bytes, ".ko", 3);
 	const char *base = path;
 

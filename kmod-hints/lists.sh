@@ -28,11 +28,18 @@ hints_options()
 }
 
 # hints_net_drivers MODULES_DIR: names of the drivers of network cards in modules.dep, of the buses
-# of virtual machines, and of what a card needs beside them
+# of virtual machines and of USB, and of what a card needs beside them
 hints_net_drivers()
 {
-	sed -n 's/:.*//; /\/drivers\/net\/\(ethernet\|phy\|mdio\|pcs\|hyperv\)\//p' "$1/modules.dep" |
+	sed -n 's/:.*//; /\/drivers\/net\/\(ethernet\|usb\|phy\|mdio\|pcs\|hyperv\)\//p' "$1/modules.dep" |
 		sed 's/.*\///; s/\.ko.*//'
 	echo hv_vmbus
 	echo pci_hyperv
+	hints_usb_hosts
+}
+
+# hints_usb_hosts: names of the drivers without which nothing that is plugged into USB is seen
+hints_usb_hosts()
+{
+	printf '%s\n' xhci_pci xhci_plat_hcd ehci_pci
 }

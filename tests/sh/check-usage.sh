@@ -27,6 +27,13 @@ assert_contains "modes" '^hydroot-check: --mode=zram: wrong value: accepted: hyb
 expect_exit 2 hydroot-check --root "$root" --store=tape
 assert_contains "stores" '^hydroot-check: --store=tape: wrong value: accepted: zram, memory, disk' "$T/out"
 
+# A card at USB is one of class:net.
+cp -r tests/fixtures/roots/6.1-debian "$T/usb"
+sed -i '\|drivers/net/|d; $a kernel/drivers/net/usb/r8152.ko:' "$T"/usb/lib/modules/*/modules.dep
+refute "the card at USB is missed" jq -e '.missing[] | select(.subject == "class:net")' <(hydroot-check --root "$T/usb" --json)
+sed -i '\|drivers/net/|d' "$T"/usb/lib/modules/*/modules.dep
+assert "no card at all" jq -e '.missing[] | select(.subject == "class:net")' <(hydroot-check --root "$T/usb" --json)
+
 # What a transport needs is asked for by its name only.
 refute "NFS is missed" jq -e '.missing[] | select(.subject | startswith("nfs"))' <(hydroot-check --root "$root" --json)
 expect_exit 1 hydroot-check --root "$root" --transport=nfs --json

@@ -99,7 +99,7 @@ mkinitcpio() # SYSTEMD
 		if [ "$1" = systemd ]; then
 			add_systemd_unit() { add_call unit "$@"; }
 		fi
-		modinfo() { [ "$3" != nls_ascii ]; }
+		modinfo() { [ "$3" != nls_ascii ] && [ "$3" != xhci_plat_hcd ]; }
 		# shellcheck disable=SC2030
 		PATH=$tmp/bin:$PATH
 		# shellcheck source=initramfs/mkinitcpio/install/hydroot
@@ -114,6 +114,8 @@ mkinitcpio() # SYSTEMD
 	done
 	grep -q '^module zram$' "$tmp/calls" || fail "mkinitcpio: no zram"
 	! grep -q '^module nls_ascii$' "$tmp/calls" || fail "mkinitcpio: a module that is not there"
+	grep -q '^module xhci_pci$' "$tmp/calls" || fail "mkinitcpio: no USB"
+	! grep -q '^module xhci_plat_hcd$' "$tmp/calls" || fail "mkinitcpio: a bus that is not there"
 	grep -q '^all /drivers/net/' "$tmp/calls" || fail "mkinitcpio: no network drivers"
 	[ -s "$tmp/m/usr/lib/hydroot/modules" ] || fail "mkinitcpio: nothing to load"
 }
@@ -152,7 +154,7 @@ dracut() # DRACUTBASEDIR
 mkdir -p "$tmp/old/modules.d" "$tmp/new/modules.d/77initqueue"
 dracut "$tmp/old"
 [ "$(cat "$tmp/depends")" = "base network" ] || fail "dracut: depends on $(cat "$tmp/depends")"
-for line in 'module zram' 'module ena' 'hook initqueue/timeout' 'hook initqueue/settled' \
+for line in 'module zram' 'module ena' 'module xhci_pci' 'hook initqueue/timeout' 'hook initqueue/settled' \
 	'hook pre-pivot' 'hook cmdline' 'file /usr/lib/hydroot/ladder.sh' 'file /usr/lib/hydroot/dracut.sh'; do
 	grep -qx "$line" "$tmp/calls" || fail "dracut: no $line"
 done

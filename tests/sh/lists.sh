@@ -31,6 +31,13 @@ ask "hints_net_drivers $dir" >"$T/drivers"
 for name in ena mlx4_en hv_vmbus; do
 	assert "driver $name" grep -qx "$name" "$T/drivers"
 done
+# Cards at USB, with the bus they are seen by.
+mkdir "$T/usb"
+echo 'kernel/drivers/net/usb/r8152.ko.xz: kernel/drivers/usb/core/usbcore.ko.xz' >"$T/usb/modules.dep"
+ask "hints_net_drivers $T/usb" >"$T/usb/drivers"
+for name in r8152 xhci_pci; do
+	assert "at USB: $name" grep -qx "$name" "$T/usb/drivers"
+done
 refute "a filesystem is a driver" grep -qx fuse "$T/drivers"
 
 # Whoever names the list sources its reader.
