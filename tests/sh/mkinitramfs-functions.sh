@@ -242,7 +242,7 @@ mount 25
 mkdir -p "$T/dhcp"
 printf '#!/bin/sh\necho "$@" >%s\n' "$T/asked" >"$T/dhcp/udhcpc"
 chmod 755 "$T/dhcp/udhcpc"
-(PATH=$T/dhcp:$PATH && dash -c ". initramfs/standalone/net.sh; net_dhcp eth0")
+PATH=$T/dhcp:$PATH dash -c ". initramfs/standalone/net.sh; net_dhcp eth0"
 assert_contains "asked for" ' -O staticroutes -O mtu$' "$T/asked"
 # busybox knows both by those names: the interface is what it complains of.
 refute "unknown options" grep -q 'unknown option' <(busybox udhcpc -i none -n -q -t 1 -O staticroutes -O mtu 2>&1)
