@@ -80,7 +80,14 @@ hook hydroot-settled.sh
 hook hydroot-settled.sh
 hook hydroot-timeout.sh
 assert_equal "mounted once" "boot /sysroot " "$(grep ^boot "$T/calls")"
+# What systemd-network-generator made of ip= goes, where there is something else that keeps the interface.
+networks=$T/run/systemd/network
+touch "$networks"/70-eth0.network "$networks"/71-default.network "$networks"/70-eth0.link
 hook hydroot-pivot.sh
+assert "the only profile" test -e "$networks/70-eth0.network"
+touch "$networks/00-hydroot-eth0.network"
+hook hydroot-pivot.sh
+assert_equal "networks that are left" "00-hydroot-eth0.network 70-eth0.link" "$(cd "$networks" && echo *)"
 assert_contains "left" '^leave /sysroot$' "$T/calls"
 refute "the profile for all is left behind" test -e "$T/run/systemd/network/90-hydroot.network"
 refute "the rule is left behind" test -e "$rule"
