@@ -25,8 +25,11 @@ hr_prepare_handover()
 		hr_make_last "$hr_if"
 	done
 	hr_keep_names_of_hosts "${2:-}"
-	hr_keep_ifupdown
-	hr_keep_awake
+	# An image on a local disk needs none.
+	if [ -n "$1" ]; then
+		hr_keep_ifupdown "${2:-}"
+		hr_keep_awake
+	fi
 	hr_write_units
 }
 
@@ -39,10 +42,16 @@ hr_copy_scripts()
 	done
 	{
 		echo "hr_quiet='${hr_quiet:-}'"
-		echo "hydroot_report='${hydroot_report:-}'"
+		echo "hydroot_report=$(hr_quoted "${hydroot_report:-}")"
 		echo 'hr_busybox=/run/hydroot/.tools/busybox'
 		echo "[ -x \"\$hr_busybox\" ] || hr_busybox=''"
 	} >"$hr_scripts/settings"
+}
+
+# A text as one word of a shell.
+hr_quoted()
+{
+	printf "'%s'\n" "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")"
 }
 
 # The file of a command; busybox's own shell answers `command -v` with the bare name.
@@ -119,17 +128,30 @@ hr_lease()
 	sed -n "s/^$2='\(.*\)'\$/\1/p" "$hr_run/net-$1.conf"
 }
 
-hr_has_lease()
+# In the words of DHCP=: of which families a lease is to be renewed, or nothing.  What router advertisements
+# give is no lease.
+hr_leases()
 {
-	case $(hr_lease "$1" PROTO) in
-	dhcp) return 0 ;;
-	?*) return 1 ;;
+	hr_proto=$(hr_lease "$1" PROTO)
+	if [ "$hr_proto" = dhcp ]; then
+		echo yes
+		return
+	fi
+	hr_families=$(ip -o addr show dev "$1" scope global 2>/dev/null | while read -r _ _ hr_family _ hr_rest; do
+		case "$hr_family:$hr_proto: $hr_rest " in
+		inet6:*mngtmpaddr* | inet6:*'flags 100'* | inet6:*' temporary '*) ;;
+		inet6:*' dynamic '*) echo ipv6 ;;
+		inet::*' dynamic '*) echo ipv4 ;;
+		esac
+	done | sort -u)
+	case $hr_families in
+	*ipv4*ipv6) echo yes ;;
+	*) echo "$hr_families" ;;
 	esac
-	ip -o addr show dev "$1" scope global 2>/dev/null | grep -q dynamic
 }
 
 # networkd keeps what it finds, renews the lease as the same client, and gives its name servers to
-# the root.  Without a lease there is nothing to renew, and it only knows the name servers.
+# the root.  A family without a lease has nothing to renew.
 hr_keep_networkd()
 {
 	{
@@ -137,11 +159,9 @@ hr_keep_networkd()
 		# A VLAN has the address of what is below it.
 		if [ -e "${hr_sys:-/sys}/class/net/$1/device" ]; then echo 'Kind=!*'; else echo "Name=$1"; fi
 		printf '\n[Network]\nKeepConfiguration=yes\n'
-		if hr_has_lease "$1"; then
-			echo 'DHCP=yes'
-		else
-			ip -o addr show dev "$1" scope global 2>/dev/null | hr_addresses
-		fi
+		hr_dhcp=$(hr_leases "$1")
+		[ -z "$hr_dhcp" ] || echo "DHCP=$hr_dhcp"
+		ip -o addr show dev "$1" scope global 2>/dev/null | hr_addresses "$hr_dhcp"
 		for hr_server in $({ hr_name_servers "$1"; hr_name_servers; } | hr_once); do
 			echo "DNS=$hr_server"
 		done
@@ -162,27 +182,29 @@ hr_once()
 	done
 }
 
-# Of what ip -o prints: those that do not come by router advertisements.
-hr_addresses()
+# Of what ip -o prints: those that come neither by router advertisements nor by a lease; LEASES as in DHCP=.
+hr_addresses() # LEASES
 {
 	while read -r _ _ hr_family hr_address hr_rest; do
-		case $hr_family:$hr_rest in
-		inet6:*dynamic*) ;;
-		inet*:*) echo "Address=$hr_address" ;;
+		case $1:$hr_family:$hr_rest in
+		*:inet6:*dynamic* | yes:inet:* | ipv4:inet:*) ;;
+		*:inet*:*) echo "Address=$hr_address" ;;
 		esac
 	done
 }
 
-# NetworkManager leaves the interface alone, but knows the name servers.
+# NetworkManager leaves the interface alone, but knows the name servers.  By the list that it compares anew when it is
+# told to reload: managed= of a device section is only read when a device appears.  The list is in a file of its own,
+# behind all others: one that sets it without a + would drop what was in it before.
 hr_keep_network_manager()
 {
 	mkdir -p "$hr_run/NetworkManager/conf.d"
-	{
-		printf '[device-hydroot-%s]\nmatch-device=interface-name:%s\nmanaged=0\n' "$1" "$1"
-		hr_servers=$(hr_name_servers | hr_once | tr '\n' ',')
-		[ -z "$hr_servers" ] ||
-			printf '\n[global-dns-domain-*]\nservers=%s\n' "${hr_servers%,}"
-	} >"$hr_run/NetworkManager/conf.d/00-hydroot-$1.conf"
+	printf '[keyfile]\nunmanaged-devices+=interface-name:%s\n' "$1" \
+		>"$hr_run/NetworkManager/conf.d/zz-hydroot-$1.conf"
+	hr_servers=$(hr_name_servers | hr_once | tr '\n' ',')
+	[ -z "$hr_servers" ] ||
+		printf '[global-dns-domain-*]\nservers=%s\n' "${hr_servers%,}" \
+			>"$hr_run/NetworkManager/conf.d/00-hydroot-$1.conf"
 }
 
 # Where networkd does not do it, a DHCP client of our own renews the lease; it changes nothing.
@@ -264,11 +286,14 @@ hr_drop_in()
 }
 
 # ifupdown knows no file that would keep it from one interface: it starts when the root is resident.
-hr_keep_ifupdown()
+hr_keep_ifupdown() # ROOT
 {
 	for hr_unit in networking.service ifup@.service; do
 		hr_drop_in "$hr_unit" '[Unit]' 'ConditionPathExists=/run/hydroot/root/resident'
 	done
+	if [ "${hydroot_mode:-}" = stream ] && [ -e "$1/usr/sbin/ifup" ]; then
+		hr_warn "mode=stream: the root is never resident: ifupdown is never started (README.md)"
+	fi
 }
 
 # The network does not come back with its addresses.

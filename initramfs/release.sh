@@ -4,7 +4,7 @@
 # release.sh - the root is resident: its own network configuration gets the boot's interface back
 #
 # Run in the root by hydroot-release.service, from /run/hydroot/.scripts, where handover.sh put it.
-# Takes away what handover.sh wrote, tells those who read it, and posts the last report.
+# Posts the last report, takes away what handover.sh wrote, and tells those who read it.
 
 # shellcheck disable=SC1091 # copies beside this script
 # shellcheck disable=SC2034 # hr_text, hr_error are lib.sh's
@@ -13,6 +13,36 @@ scripts=$hr_run/hydroot/.scripts
 . "$scripts/settings"
 . "$scripts/lib.sh"
 . "$scripts/report.sh"
+
+kept= # the interfaces
+for file in "$hr_run"/systemd/network/00-hydroot-*.network; do
+	[ -e "$file" ] || continue
+	file=${file##*/00-hydroot-}
+	kept="$kept ${file%.network}"
+done
+
+# ifupdown gives up where an address or a default route is there already.  Only what ifupdown knows, and not what comes
+# by router advertisements.
+clear_for_ifupdown()
+{
+	for interface in $kept; do
+		ifquery "$interface" >/dev/null 2>&1 || continue
+		ip -4 addr flush dev "$interface" scope global
+		ip -4 route flush default dev "$interface"
+		ip -6 addr flush dev "$interface" scope global permanent
+		ip -6 route show default dev "$interface" | grep -v 'proto ra' | while read -r route; do
+			# shellcheck disable=SC2086 # a list of words
+			ip -6 route del $route dev "$interface"
+		done
+	done 2>/dev/null
+}
+
+# While the network is there.
+if [ -n "${hydroot_report:-}" ]; then
+	hr_text=$(cat "$hr_run/hydroot/root/status.json")
+	hr_post "$(hr_report_url resident)" "$hr_text" >/dev/null ||
+		echo "report=: cannot be posted: https needs curl or wget in the root"
+fi
 
 # networkd takes the address from an interface that no file of it matches any more: where nobody else cares
 # for the interface, ours stays, behind all others.
@@ -23,7 +53,7 @@ if systemctl -q is-active systemd-networkd && ! systemctl -q is-active NetworkMa
 	done
 fi
 rm -f "$hr_run"/systemd/network/00-hydroot-*.network "$hr_run"/systemd/network/00-hydroot-*.link \
-	"$hr_run"/NetworkManager/conf.d/00-hydroot-*.conf \
+	"$hr_run"/NetworkManager/conf.d/00-hydroot-*.conf "$hr_run"/NetworkManager/conf.d/zz-hydroot-*.conf \
 	"$hr_run"/systemd/system/*.d/00-hydroot.conf
 systemctl stop 'hydroot-lease@*.service' hydroot-watchdogs.service 2>/dev/null
 systemctl daemon-reload
@@ -37,12 +67,8 @@ if systemctl -q is-enabled networking 2>/dev/null; then
 	# ifupdown asks for it before it brings up interfaces of allow-hotplug.
 	mkdir -p "$hr_run/network"
 	true >"$hr_run/network/restart-hotplug"
+	clear_for_ifupdown
 	systemctl --no-block start networking
-fi
-if [ -n "${hydroot_report:-}" ]; then
-	hr_text=$(cat "$hr_run/hydroot/root/status.json")
-	hr_post "$(hr_report_url resident)" "$hr_text" >/dev/null ||
-		echo "report=: cannot be posted: https needs curl or wget in the root"
 fi
 umount "$hr_run/hydroot/.tools" 2>/dev/null
 exit 0

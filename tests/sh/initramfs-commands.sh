@@ -73,7 +73,7 @@ for file in $(sed -nE 's|^[[:space:]]*\. "?(\$hr_lib\|\$scripts\|/lib/hydroot\|/
 done
 
 # In the root there are systemd and coreutils besides.
-root='mv|systemctl|networkctl|nmcli|wall|plymouth'
+root='mv|systemctl|networkctl|nmcli|ifquery|wall|plymouth'
 ours='hydrootd|hydroot'
 net="$hb_network_commands"
 all="$hb_commands"

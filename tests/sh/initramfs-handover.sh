@@ -20,11 +20,11 @@ prepare() # SETTINGS
 			ib0) echo '3: ib0 inet 10.5.0.2/24 brd 10.5.0.255 scope global ib0' ;;
 			esac
 		}
-		$1; hr_prepare_handover 'eth0 ib0' '$T/root'" || fail "hr_prepare_handover"
+		hr_console=$T/said; $1; hr_prepare_handover '${used-eth0 ib0}' '$T/root'" || fail "hr_prepare_handover"
 }
 mkdir -p "$T/root/etc" "$T/sys/class/net/eth0/device"
 printf "PROTO='dhcp'\nIPV4ADDR='10.0.0.9'\n" >"$T/run/net-eth0.conf"
-prepare "hydroot_report='http://h/r?n=1'"
+prepare "hydroot_report=\"http://h/r?n=1&w='a'\""
 run=$T/run
 assert_contains "networkd" '^MACAddress=52:54:00:12:34:56$' "$run/systemd/network/00-hydroot-eth0.network"
 network=$run/systemd/network/00-hydroot-eth0.network
@@ -43,7 +43,9 @@ assert_contains "NetworkManager's name servers" '^servers=10.0.0.3,10.0.0.2$' \
 assert "a unit renews the lease" test -h "$run/systemd/system/multi-user.target.wants/hydroot-lease@eth0.service"
 refute "one renews no lease" test -e "$run/systemd/system/multi-user.target.wants/hydroot-lease@ib0.service"
 assert "a busybox of its own" test -x "$run/hydroot/.tools/busybox"
-assert_contains "NetworkManager" '^managed=0$' "$run/NetworkManager/conf.d/00-hydroot-eth0.conf"
+# Behind all others, and by what NetworkManager compares anew when it reloads.
+assert_equal "NetworkManager" '[keyfile] unmanaged-devices+=interface-name:eth0' \
+	"$(xargs <"$run/NetworkManager/conf.d/zz-hydroot-eth0.conf")"
 for unit in networking ifup@; do
 	assert_contains "$unit" '=/run/hydroot/root/resident$' \
 		"$run/systemd/system/$unit.service.d/00-hydroot.conf"
@@ -71,19 +73,28 @@ fi
 
 # The other end: the script, with /run moved and made-up tools that tell what they were asked.
 mkdir "$T/bin"
-for tool in systemctl networkctl nmcli curl; do
+for tool in systemctl networkctl nmcli curl ip; do
 	printf '#!/bin/sh\necho "%s $*" >>%s/calls\n' "$tool" "$T" >"$T/bin/$tool"
 	chmod +x "$T/bin/$tool"
 done
+# shellcheck disable=SC2016 # its own argument
+printf '#!/bin/sh\n[ "$1" = eth0 ]\n' >"$T/bin/ifquery"
+chmod +x "$T/bin/ifquery"
 echo '{"state":"resident"}' >"$run/hydroot/root/status.json"
 release() { expect_exit 0 env PATH="$T/bin:$PATH" hr_run="$run" sh "$run/hydroot/.scripts/release.sh"; }
 release
-assert_equal "what is left" "" "$(find "$run" -name '00-hydroot*')"
+assert_equal "what is left" "" "$(find "$run" -name '*-hydroot*.*' ! -path "$run/systemd/system/hydroot-*")"
 assert_contains "networkd is told" '^networkctl reload$' "$T/calls"
 assert_contains "ifupdown starts" '^systemctl --no-block start networking$' "$T/calls"
+# Of an interface that ifupdown knows, and before it starts.
+assert_equal "cleared for ifupdown" "ip -4 addr flush dev eth0 scope global
+ip -4 route flush default dev eth0
+ip -6 addr flush dev eth0 scope global permanent
+systemctl --no-block start networking" "$(grep -E '^ip .* flush|start networking$' "$T/calls")"
+refute "an interface is cleared that ifupdown does not know" grep -q '^ip .* ib0' "$T/calls"
 refute "networkd's file is left" test -e "$run/systemd/network/zz-hydroot-eth0.network"
 assert "allow-hotplug" test -e "$run/network/restart-hotplug"
-assert_contains "the report" '^curl .*--data-binary @- http://h/r\?n=1&event=resident$' "$T/calls"
+assert_contains "the report" "^curl .*--data-binary @- http://h/r\?n=1&w='a'&event=resident$" "$T/calls"
 
 # Without report= nothing is posted.
 rm "$T/calls"
@@ -98,6 +109,39 @@ printf '#!/bin/sh\ncase "$*" in *NetworkManager | *networking) exit 1 ;; esac\n'
 release
 assert_contains "networkd keeps it, behind others" '^DHCP=yes$' "$run/systemd/network/zz-hydroot-eth0.network"
 assert_equal "what is left" "" "$(find "$run" -name '00-hydroot*')"
+
+# Each family by itself: static and by router advertisements, and by a lease of each.
+rm -r "$run"
+mkdir -p "$run/hydroot/root"
+addresses() # LINE...
+{
+	prepare "ip() { case \$1\$5 in -oeth0) printf '2: eth0 %s\n' $(printf "'%s' " "$@") ;; esac; }"
+	grep -E '^(DHCP|Address)=' "$network" | xargs
+}
+ra='inet6 fd00::5054:ff:fe12:3456/64 scope global dynamic mngtmpaddr '
+assert_equal "static and router advertisements" "Address=10.0.0.9/24" \
+	"$(addresses 'inet 10.0.0.9/24 brd 10.0.0.255 scope global eth0' "$ra")"
+assert_equal "router advertisements alone" "" "$(addresses "$ra")"
+assert_equal "a lease of IPv4" "DHCP=ipv4 Address=fd00::9/64" \
+	"$(addresses 'inet 10.0.0.9/24 scope global dynamic eth0' 'inet6 fd00::9/64 scope global ')"
+assert_equal "a lease of IPv6" "DHCP=ipv6 Address=10.0.0.9/24" \
+	"$(addresses 'inet 10.0.0.9/24 scope global eth0' 'inet6 fd00::9/128 scope global dynamic noprefixroute ')"
+assert_equal "leases of both" "DHCP=yes" "$(addresses 'inet 10.0.0.9/24 scope global dynamic eth0' \
+	'inet6 fd00::9/128 scope global dynamic noprefixroute ')"
+
+# An image on a local disk: no interface is kept, and neither ifupdown nor sleep waits for residence.
+rm -r "$run"
+mkdir -p "$run/hydroot/root"
+mkdir -p "$T/root/usr/sbin"
+true >"$T/root/usr/sbin/ifup"
+rm -f "$T/said"
+used='' prepare 'hydroot_mode=stream'
+assert_equal "without a network" "" "$(find "$run" -name '*00-hydroot*')"
+refute "something is said" test -s "$T/said"
+used=eth0 prepare 'hydroot_mode=hybrid'
+refute "something is said" test -s "$T/said"
+used=eth0 prepare 'hydroot_mode=stream'
+assert_equal "mode=stream" 1 "$(grep -c 'mode=stream: the root is never resident: ifupdown is never started' "$T/said")"
 
 # The initramfs posts by itself, to a server that wants every line in its place; so does a root without
 # curl and wget, by the busybox that was kept for it.
