@@ -80,6 +80,8 @@ start_guest()
 	esac
 	: >"$T/$name.console"
 	evidence+=("$T/$name.console")
+	# A name is free again when its guest has ended.
+	rm -f "$T/$name.monitor.in" "$T/$name.monitor.out" "$T/$name.agent"
 	mkfifo "$T/$name.monitor.in" "$T/$name.monitor.out"
 	timeout -k 5 "${GUEST_LIFE_SECONDS:-1200}" "${qemu_base[@]}" "${accel[@]}" \
 		-m "$GUEST_MEMORY" -kernel "${GUEST_KERNEL:-$IMAGES/base/vmlinuz}" -initrd "$initrd" \
