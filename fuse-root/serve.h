@@ -152,6 +152,8 @@ struct attachment serve_attachment(const struct serve *s);
 void serve_record_ready(struct serve *s);
 /* Something of struct serve_settings was changed. */
 void serve_record_settings(struct serve *s);
+/* The source and the network process go on with the servers of `o`. */
+void serve_use_servers(struct serve *s, const struct options *o);
 /* As serve_warn has them. */
 void serve_record_warnings(struct serve *s);
 /*

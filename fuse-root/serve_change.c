@@ -68,16 +68,21 @@ static int check_servers(const struct options *now, const struct options *next, 
 	return 0;
 }
 
-static int set_servers(struct serve *s, const struct options *next, char *why _unused_,
-		       size_t why_bytes _unused_)
+void serve_use_servers(struct serve *s, const struct options *o)
 {
 	const char *urls[OPTIONS_SERVERS_MAX];
 
-	for (unsigned i = 0; i < next->n_servers; i++)
-		urls[i] = next->servers[i];
-	source_set_servers(s->source, urls, next->n_servers);
-	if (net_needs_names(next))
+	for (unsigned i = 0; i < o->n_servers; i++)
+		urls[i] = o->servers[i];
+	source_set_servers(s->source, urls, o->n_servers);
+	if (net_needs_names(o))
 		daemon_tell(s->d->serve_end, KEEPER_NAMES, "");
+}
+
+static int set_servers(struct serve *s, const struct options *next, char *why _unused_,
+		       size_t why_bytes _unused_)
+{
+	serve_use_servers(s, next);
 	return 0;
 }
 

@@ -46,7 +46,6 @@ static void take_servers(struct serve *s)
 	const struct serve_servers *servers =
 		&s->record->servers[s->record->servers_at & 1];
 	struct options *o = &s->d->options;
-	const char *urls[OPTIONS_SERVERS_MAX];
 	const unsigned n = (unsigned)min_u64(servers->n, OPTIONS_SERVERS_MAX);
 
 	if (n == 0 || (n == o->n_servers &&
@@ -54,11 +53,7 @@ static void take_servers(struct serve *s)
 		return;
 	memcpy(o->servers, servers->urls, sizeof o->servers);
 	o->n_servers = n;
-	for (unsigned i = 0; i < n; i++)
-		urls[i] = o->servers[i];
-	source_set_servers(s->source, urls, n);
-	if (net_needs_names(o))
-		daemon_tell(s->d->serve_end, KEEPER_NAMES, "");
+	serve_use_servers(s, o);
 }
 
 void serve_record_settings(struct serve *s)

@@ -42,22 +42,6 @@ static bool is_our_loop(const char *name, const char *kernel)
 	return is_ours;
 }
 
-static bool is_our_table(const char *name, const char *kernel)
-{
-	char path[96], want[96], got[96];
-	ssize_t n;
-
-	snprintf(path, sizeof path, "/sys/class/block/%.32s/dm/name", kernel);
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, got, sizeof got - 1);
-	if (n < 0)
-		return false;
-	got[n] = '\0';
-	got[strcspn(got, "\n")] = '\0';
-	snprintf(want, sizeof want, "hydroot-%s", name);
-	return strcmp(got, want) == 0;
-}
-
 bool ours_is(const char *name, dev_t device, const json_t *status)
 {
 	const uint64_t diskseq = status_number(status, "store.diskseq");
@@ -69,7 +53,7 @@ bool ours_is(const char *name, dev_t device, const json_t *status)
 	if (strncmp(kernel, "loop", 4) == 0)
 		return is_our_loop(name, kernel);
 	if (strncmp(kernel, "dm-", 3) == 0)
-		return is_our_table(name, kernel);
+		return dm_is_of(kernel, name);
 	if (diskseq && sscanf(kernel, "zram%u", &id) == 1)
 		return zram_diskseq(id) == diskseq;
 	return true;

@@ -83,6 +83,8 @@ int dm_create(const char *name, const struct blockdev *target, uint64_t n_bytes,
  */
 int dm_swap(const char *name, const struct blockdev *target, uint64_t n_bytes,
 	    bool read_only) _must_check_;
+/* True when "dm-N" is the device of this name.  By sysfs. */
+bool dm_is_of(const char *kernel_name, const char *name);
 /* -EBUSY while it is open, after some tries; 0 when it is not there. */
 int dm_remove(const char *name) _must_check_;
 

@@ -9,6 +9,7 @@
 #include "face/blockdev.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <libdevmapper.h>
 #include <poll.h>
@@ -176,6 +177,22 @@ int dm_swap(const char *name, const struct blockdev *target, uint64_t n_bytes,
 		(void)!run_simple(DM_DEVICE_RESUME, name, "resume");
 	}
 	return err;
+}
+
+bool dm_is_of(const char *kernel_name, const char *name)
+{
+	char path[96], want[96], got[96];
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/sys/class/block/%.32s/dm/name", kernel_name);
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, got, sizeof got - 1);
+	if (n < 0)
+		return false;
+	got[n] = '\0';
+	got[strcspn(got, "\n")] = '\0';
+	full_name(name, want, sizeof want);
+	return strcmp(got, want) == 0;
 }
 
 static int remove_once(const char *name)
