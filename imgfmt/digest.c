@@ -110,15 +110,25 @@ bool img_is_zero(const void *buf, size_t n_bytes)
 	return n_bytes == 0 || (b[0] == 0 && memcmp(b, b + 1, n_bytes - 1) == 0);
 }
 
-void img_digest_hex(const uint8_t digest[IMG_DIGEST_BYTES], char ret[IMG_HEX_BYTES])
+static void hex_text(const uint8_t *bytes, size_t n_bytes, char *ret)
 {
 	static const char digits[] = "0123456789abcdef";
 
-	for (size_t i = 0; i < IMG_DIGEST_BYTES; i++) {
-		ret[2 * i] = digits[digest[i] >> 4];
-		ret[2 * i + 1] = digits[digest[i] & 15];
+	for (size_t i = 0; i < n_bytes; i++) {
+		ret[2 * i] = digits[bytes[i] >> 4];
+		ret[2 * i + 1] = digits[bytes[i] & 15];
 	}
-	ret[2 * IMG_DIGEST_BYTES] = '\0';
+	ret[2 * n_bytes] = '\0';
+}
+
+void img_digest_hex(const uint8_t digest[IMG_DIGEST_BYTES], char ret[IMG_HEX_BYTES])
+{
+	hex_text(digest, IMG_DIGEST_BYTES, ret);
+}
+
+void img_key_id_text(const uint8_t id[IMG_KEY_ID_BYTES], char ret[IMG_KEY_TEXT_BYTES])
+{
+	hex_text(id, IMG_KEY_ID_BYTES, ret);
 }
 
 static int hex_value(char c)

@@ -109,6 +109,10 @@ struct img_digests {
 void img_digest_hex(const uint8_t digest[IMG_DIGEST_BYTES], char ret[IMG_HEX_BYTES]);
 bool img_digest_parse(const char *text, uint8_t ret[IMG_DIGEST_BYTES]) _must_check_;
 
+/* A key id in lower-case hex digits, with a NUL. */
+#define IMG_KEY_TEXT_BYTES (2 * IMG_KEY_ID_BYTES + 1)
+void img_key_id_text(const uint8_t id[IMG_KEY_ID_BYTES], char ret[IMG_KEY_TEXT_BYTES]);
+
 struct img_range {
 	uint64_t src_off;
 	uint64_t n_bytes;

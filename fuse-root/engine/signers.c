@@ -4,26 +4,19 @@
  */
 #include "engine/signers.h"
 
-static void key_text(const uint8_t id[IMG_KEY_ID_BYTES],
-		     char ret[2 * IMG_KEY_ID_BYTES + 1])
-{
-	for (unsigned i = 0; i < IMG_KEY_ID_BYTES; i++)
-		snprintf(ret + 2 * i, 3, "%02x", id[i]);
-}
-
 void signers_text(const char *pem, size_t pem_bytes,
 		  const uint8_t (*ids)[IMG_KEY_ID_BYTES], uint32_t n_ids,
 		  char ret[SIGNERS_TEXT_BYTES])
 {
-	char key[2 * IMG_KEY_ID_BYTES + 1] = "unknown";
+	char key[IMG_KEY_TEXT_BYTES] = "unknown";
 	uint8_t id[IMG_KEY_ID_BYTES];
 	size_t n;
 
 	if (img_public_key_id(pem, pem_bytes, id) == 0)
-		key_text(id, key);
+		img_key_id_text(id, key);
 	n = (size_t)snprintf(ret, SIGNERS_TEXT_BYTES, "key id %s", key);
 	for (uint32_t i = 0; i < n_ids; i++) {
-		key_text(ids[i], key);
+		img_key_id_text(ids[i], key);
 		n += (size_t)snprintf(ret + n, SIGNERS_TEXT_BYTES - n, "%s %s",
 				      i ? "," : "; signed by", key);
 	}

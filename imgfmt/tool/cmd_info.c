@@ -107,11 +107,11 @@ static double ratio(const struct img_info *info)
 static void print_signatures(const struct img *img)
 {
 	uint8_t id[IMG_KEY_ID_BYTES];
-	char text[IMAGE_KEY_TEXT_BYTES];
+	char text[IMG_KEY_TEXT_BYTES];
 
 	printf("signatures: %u\n", img_info(img)->n_signatures);
 	for (uint32_t i = 0; img_signature_key_id(img, i, id); i++) {
-		image_key_text(id, text);
+		img_key_id_text(id, text);
 		printf("signature-key-id: %s\n", text);
 	}
 }
@@ -184,10 +184,10 @@ static json_t *key_ids_json(const struct img *img)
 {
 	json_t *ids = json_array();
 	uint8_t id[IMG_KEY_ID_BYTES];
-	char text[IMAGE_KEY_TEXT_BYTES];
+	char text[IMG_KEY_TEXT_BYTES];
 
 	for (uint32_t i = 0; img_signature_key_id(img, i, id); i++) {
-		image_key_text(id, text);
+		img_key_id_text(id, text);
 		json_array_append_new(ids, json_string(text));
 	}
 	return ids;

@@ -95,12 +95,6 @@ static int refuse_digest(const struct image_file *f,
 	return EXIT_REFUSED;
 }
 
-void image_key_text(const uint8_t id[IMG_KEY_ID_BYTES], char ret[IMAGE_KEY_TEXT_BYTES])
-{
-	for (unsigned i = 0; i < IMG_KEY_ID_BYTES; i++)
-		snprintf(ret + 2 * i, 3, "%02x", id[i]);
-}
-
 static bool next_key_id(const struct image_file *f, const struct img_pack *pack,
 			uint32_t i, uint8_t ret[IMG_KEY_ID_BYTES])
 {
@@ -111,17 +105,17 @@ static bool next_key_id(const struct image_file *f, const struct img_pack *pack,
 int image_refuse_key(const struct image_file *f, const struct img_pack *pack,
 		     const char *key_path, const char *pem, size_t n_bytes, int err)
 {
-	char wanted[IMAGE_KEY_TEXT_BYTES] = "";
-	char has[IMG_SIGNATURES_MAX * (IMAGE_KEY_TEXT_BYTES + 2)] = "";
+	char wanted[IMG_KEY_TEXT_BYTES] = "";
+	char has[IMG_SIGNATURES_MAX * (IMG_KEY_TEXT_BYTES + 2)] = "";
 	uint8_t id[IMG_KEY_ID_BYTES];
 	size_t n = 0;
 
 	if (img_public_key_id(pem, n_bytes, id) == 0)
-		image_key_text(id, wanted);
+		img_key_id_text(id, wanted);
 	for (uint32_t i = 0; next_key_id(f, pack, i, id); i++) {
 		n += (size_t)snprintf(has + n, sizeof has - n, "%s", i ? ", " : "");
-		image_key_text(id, has + n);
-		n += IMAGE_KEY_TEXT_BYTES - 1;
+		img_key_id_text(id, has + n);
+		n += IMG_KEY_TEXT_BYTES - 1;
 	}
 	tool_fail(f->path, "%s: %s %s (key id %s)%s%s", pack ? "PACK HEAD" : "HEAD",
 		  img_strerror(err), key_path, wanted, n ? "; it has signatures of " : "",

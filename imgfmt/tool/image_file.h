@@ -101,10 +101,6 @@ int image_reader_chunk(const struct image_file *f, struct image_reader *reader,
 int image_fail_chunk(const struct image_file *f, const struct img_chunk *chunk, int err,
 		     int error_number);
 
-/* A key id in hex. */
-#define IMAGE_KEY_TEXT_BYTES (2 * IMG_KEY_ID_BYTES + 1)
-void image_key_text(const uint8_t id[IMG_KEY_ID_BYTES], char ret[IMAGE_KEY_TEXT_BYTES]);
-
 /*
  * "path: what, at offset N: why"; returns EXIT_REFUSED, or EXIT_FAILED for an error that says
  * nothing about the image: no memory, or libcrypto or zstd failed.

@@ -23,7 +23,7 @@ static void print_text(const struct img_pack *pack, const struct img_hot *hot)
 {
 	const struct img_pack_info *info = img_pack_info(pack);
 	uint8_t id[IMG_KEY_ID_BYTES];
-	char text[IMAGE_KEY_TEXT_BYTES];
+	char text[IMG_KEY_TEXT_BYTES];
 
 	puts("kind: hot pack");
 	print_digest("digest", info->digest);
@@ -36,7 +36,7 @@ static void print_text(const struct img_pack *pack, const struct img_hot *hot)
 	       tool_human(info->file_bytes));
 	printf("signatures: %u\n", info->n_signatures);
 	for (uint32_t i = 0; img_pack_key_id(pack, i, id); i++) {
-		image_key_text(id, text);
+		img_key_id_text(id, text);
 		printf("signature-key-id: %s\n", text);
 	}
 	printf("hot-table-bytes: %" PRIu64 "\n", info->hot_table_bytes);
@@ -49,10 +49,10 @@ static json_t *make_json(const struct img_pack *pack, const struct img_hot *hot)
 	const struct img_pack_info *info = img_pack_info(pack);
 	json_t *o = json_object(), *ids = json_array();
 	uint8_t id[IMG_KEY_ID_BYTES];
-	char text[IMAGE_KEY_TEXT_BYTES];
+	char text[IMG_KEY_TEXT_BYTES];
 
 	for (uint32_t i = 0; img_pack_key_id(pack, i, id); i++) {
-		image_key_text(id, text);
+		img_key_id_text(id, text);
 		json_array_append_new(ids, json_string(text));
 	}
 	info_set_number(o, "schema", INFO_JSON_SCHEMA);
