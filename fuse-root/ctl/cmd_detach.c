@@ -132,17 +132,26 @@ static int remove_device(const struct peer *a, dev_t device)
 	return loop[0] ? remove_loop(a->name, loop) : 0;
 }
 
+/* False for a store in a file and for a device of another name's daemon. */
+static bool zram_of(const struct peer *a, const json_t *status, unsigned *ret_id)
+{
+	const char *path = status_text(status, "store.device");
+	int n = 0;
+
+	return status_is(status, "name", a->name) &&
+	       sscanf(path, "/dev/zram%u%n", ret_id, &n) == 1 && path[n] == '\0';
+}
+
 static int remove_store(const struct peer *a, const json_t *status)
 {
 	const char *path = status_text(status, "store.device");
-	int err = -EBUSY, n = 0;
+	int err = -EBUSY;
 	unsigned id;
 
 	/* The loop device over a persistent store; one that is not ours is left alone. */
 	if (status_is(status, "name", a->name) && strncmp(path, "/dev/loop", 9) == 0)
 		return remove_loop(a->name, path + strlen("/dev/"));
-	if (!status_is(status, "name", a->name) ||
-	    sscanf(path, "/dev/zram%u%n", &id, &n) != 1 || path[n] != '\0')
+	if (!zram_of(a, status, &id))
 		return 0;
 	for (unsigned i = 0; err == -EBUSY && i < BLOCKDEV_TRIES; i++)
 		err = zram_remove(id, status_number(status, "store.diskseq"));
@@ -203,6 +212,21 @@ static int await_end(const struct peer *a, struct bar *bar)
 	return 0;
 }
 
+/* The daemon leaves a zram that somebody else has open, because nothing of ours is in it. */
+static int check_memory(const struct peer *a, const json_t *status)
+{
+	uint64_t diskseq = status_number(status, "store.diskseq");
+	unsigned id;
+
+	if (!diskseq || !zram_of(a, status, &id) || zram_diskseq(id) != diskseq)
+		return 0;
+	log_error(
+		"%s: /dev/zram%u: somebody else has it open, so its memory is not given back; "
+		"close it and run: zramctl --reset /dev/zram%u",
+		a->name, id, id);
+	return -EBUSY;
+}
+
 /*
  * The daemon has agreed: it takes its devices down and ends.  Its run directory goes
  * last, when the memory is free; one that dies before that leaves the rest to us.
@@ -219,8 +243,9 @@ static int detach_live(const struct peer *a, const json_t *status)
 	bar_stop(&bar);
 	if (err == -ENODATA)
 		return detach_left_behind(a, status, device_of(a, status));
-	if (err)
-		log_error("%s: the daemon agreed to detach but is still there", a->name);
+	if (!err)
+		return check_memory(a, status);
+	log_error("%s: the daemon agreed to detach but is still there", a->name);
 	return err;
 }
 

@@ -6,7 +6,7 @@
 # number of their own.  It refuses before anything is changed, with a daemon, after the handover, and in mode full.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-requires root fuse loop zram nginx jq hydrootd losetup
+requires root fuse loop zram nginx jq hydrootd losetup zramctl
 host_image
 start_nginx web "$served"
 
@@ -49,6 +49,16 @@ is_whole "$loop" || fail "use4: $loop is not what it was"
 losetup --detach "$loop"
 expect_exit 0 hydroot detach use4
 
+# Who has nothing but the memory open cannot keep the device, and keeps the memory: that is said.
+attach use5 --fill=manual "$(nginx_url web test.hri)"
+zram=$(status_key use5 .store.device)
+exec 5<"$zram"
+expect_exit 1 hydroot detach use5
+exec 5<&-
+assert_contains "what keeps the memory" "use5: $zram: somebody else has it open" "$T/out"
+refute "use5: the device is still there" test -e /dev/hydroot/use5
+zramctl --reset "$zram" || fail "$zram: the advice does not help"
+
 # btrfs
 grep -qw btrfs /proc/filesystems || modprobe btrfs 2>/dev/null || skip "this kernel has no btrfs"
 requires mkfs.btrfs
@@ -70,8 +80,8 @@ refuses_mount() # NAME
 	expect_exit 0 hydroot detach "$1"
 }
 
-attach use5 "$(nginx_url btrfs b.hri)"
-refuses_mount use5
-attach use6 --mode=full "$(nginx_url btrfs b.hri)"
-wait_for 10 "the daemon to exit" no_daemon use6
+attach use6 "$(nginx_url btrfs b.hri)"
 refuses_mount use6
+attach use7 --mode=full "$(nginx_url btrfs b.hri)"
+wait_for 10 "the daemon to exit" no_daemon use7
+refuses_mount use7
