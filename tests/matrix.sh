@@ -113,7 +113,12 @@ append()
 	tmpfs) echo 'rd.hydroot.root-in=tmpfs' ;;
 	esac
 	case ,$when, in *,pids,*) echo 'rd.hydroot.fill=manual' ;; esac
-	echo "root=hydroot:http://$GUEST_HOST:${nginx_port[web]}/debian.hri"
+	local web=http://$GUEST_HOST:${nginx_port[web]}
+	case $mode in
+	ram) echo "root=ram rootimage=$web/debian.hri" ;;
+	*) echo "root=hydroot:$web/debian.hri" ;;
+	esac
+	echo "rd.hydroot.report=$web/report?node=$name"
 }
 
 # --- what is seen ---------------------------------------------------------------------------------
@@ -204,6 +209,11 @@ assert_attributes()
 	cmp -s "$T/want" "$T/got" || fail "attributes differ: $(diff "$T/want" "$T/got" | head -n 20)"
 }
 
+assert_reported() # EVENT
+{
+	wait_for 60 "the report of $1" grep -q "POST /report?node=$name&event=$1 " "$(nginx_log web)"
+}
+
 power_off()
 {
 	guest g 5 'systemctl poweroff' || true
@@ -249,6 +259,8 @@ assert_filesystem
 case $when in *pids*) assert_processes ;; esac
 guest g 60 'head -c 5000000 /dev/urandom >/var/tmp/written && sha256sum /var/tmp/written >/run/written'
 
+assert_reported attached
+assert_reported switch_root
 case $mode in
 stream)
 	assert_equal "state" streaming "$(guest_status g .state)"
@@ -257,6 +269,7 @@ stream)
 	case $when in *pids*) guest_hydroot g 60 'resume root' ;; esac
 	guest_hydroot g 200 'wait root --for=resident --timeout=3m' || fail "not resident in three minutes"
 	case $when in *pids*) ;; *) resident=$(guest_status g '.seconds.resident * 10 | round / 10') ;; esac
+	assert_reported resident
 	stop_nginx web
 	wait_for 30 "hydroot to be gone: $(cat "$T/left" 2>/dev/null)" assert_nothing_left
 	assert_equal "state, told by what the daemon left" resident "$(guest_status g .state)"
