@@ -21,7 +21,9 @@
 #include "face/blockdev.h"
 #include "face/control.h"
 #include "face/status.h"
+#include "source/post.h"
 #include "source/reach.h"
+#include "source/readfile.h"
 #include "source/spread.h"
 
 #define PROGRAM "hydrootd"
@@ -30,12 +32,14 @@
 #define DEFAULT_TRANSPORTS "/run/hydroot/.transports"
 #define DEFAULT_KEY "/etc/hydroot/image.pub"
 #define REACH_MS 3000 /* for a connection */
+#define POST_MS 10000
+#define POST_BYTES_MAX (1024u * 1024)
 
 enum exit_status { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
 
 struct arguments {
 	bool boot, print_config, fallback;
-	const char *cmdline, *conf, *transports;
+	const char *cmdline, *conf, *transports, *post;
 };
 
 static void print_help(void)
@@ -43,6 +47,7 @@ static void print_help(void)
 	printf("Usage: hydrootd [--name=NAME] [--read-only] [--KEY=VALUE ...] URL [URL ...]\n"
 	       "       hydrootd --boot [--use-fallback] [--cmdline=FILE] [--conf=FILE]\n"
 	       "       hydrootd --print-config [--cmdline=FILE] [--conf=FILE]\n"
+	       "       hydrootd --post=EVENT [--cmdline=FILE] [--conf=FILE]\n"
 	       "       hydrootd --reach=INTERFACE URL [URL ...]\n"
 	       "\n"
 	       "Presents a remote hydroot image as a block device, fills it in the background,\n"
@@ -51,6 +56,7 @@ static void print_help(void)
 	       "  --boot             take URL and keys from the kernel command line and the\n"
 	       "                     configuration file\n"
 	       "  --print-config     print what --boot would use, for sh, and exit\n"
+	       "  --post=EVENT       post what stdin says to the URL of report=, and exit\n"
 	       "  --reach=INTERFACE  does the server of a URL answer over that interface?\n"
 	       "  --use-fallback     with --boot: the fallback instead of the image\n"
 	       "  --cmdline=FILE     instead of " DEFAULT_CMDLINE "\n"
@@ -385,6 +391,8 @@ static bool take_own_option(struct arguments *args, const char *arg)
 		args->print_config = true;
 	else if (strcmp(arg, "--use-fallback") == 0)
 		args->fallback = true;
+	else if (strncmp(arg, "--post=", 7) == 0)
+		args->post = arg + 7;
 	else if (strncmp(arg, "--cmdline=", 10) == 0)
 		args->cmdline = arg + 10;
 	else if (strncmp(arg, "--transports=", 13) == 0)
@@ -408,6 +416,33 @@ static int answer_reach(const char *interface, int n, char **urls)
 	return EXIT_USAGE;
 }
 
+/* Standard input goes to report=; of wrong options --print-config has told. */
+static int answer_post(struct net_config *net, const struct options *o, const char *event)
+{
+	cleanup_free uint8_t *text = NULL;
+	char why[POST_WHY_BYTES] = "see above";
+	size_t n_bytes;
+	int err;
+
+	if (!*o->report) {
+		log_error("--post: report= names no URL");
+		return EXIT_USAGE;
+	}
+	err = readfile_fd(STDIN_FILENO, POST_BYTES_MAX, &text, &n_bytes);
+	if (err < 0)
+		snprintf(why, sizeof why, "standard input: %s", strerror(-err));
+	if (!err)
+		err = net_prepare();
+	if (!err)
+		err = net_config_init(net, o);
+	if (!err)
+		err = post_report(net, event, (char *)text, n_bytes, POST_MS, why);
+	net_config_fini(net);
+	if (err)
+		log_error("report=: %s: not posted: %s", event, why);
+	return err ? EXIT_FAILED : EXIT_DONE;
+}
+
 static void read_transports(struct options *o, const char *path)
 {
 	cleanup_free char *text = read_file(path ? path : DEFAULT_TRANSPORTS, NULL);
@@ -424,10 +459,11 @@ static int read_options(struct daemon *d, struct arguments *args, int argc, char
 			argv[n++] = argv[i];
 	argv[n] = NULL;
 	options_init(&d->options);
-	if (!args->boot && !args->print_config)
+	if (!args->boot && !args->print_config && !args->post)
 		return options_parse_argv(&d->options, n - 1, argv + 1);
 	if (n > 1) {
-		log_error("%s: not together with --boot or --print-config", argv[1]);
+		log_error("%s: not together with --boot, --post or --print-config",
+			  argv[1]);
 		return -EINVAL;
 	}
 	n = read_boot_options(&d->options, args);
@@ -468,6 +504,8 @@ int main(int argc, char **argv)
 	log_init(PROGRAM, false);
 	d.start_ms = clock_ms();
 	status = read_options(&d, &args, argc, argv) < 0 ? EXIT_USAGE : EXIT_DONE;
+	if (args.post)
+		return answer_post(&net, &d.options, args.post);
 	/* Also when something is wrong: onfail= and panic= are needed then. */
 	if (args.print_config && options_print_sh(&d.options) < 0)
 		status = EXIT_FAILED;

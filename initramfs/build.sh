@@ -19,7 +19,7 @@ hb_conf=${HYDROOT_CONF:-/etc/hydroot}
 hb_commands="cat chmod cp date dd df find grep ip ln mkdir modprobe mount od poweroff readlink reboot rm rmdir
 sed setsid sleep sort sync timeout tr umount uname wc"
 # shellcheck disable=SC2034
-hb_wanted_commands="cttyhack curl getent mke2fs nc nslookup"
+hb_wanted_commands="cttyhack getent mke2fs nslookup"
 # For net.sh, by busybox.
 # shellcheck disable=SC2034
 hb_network_commands="hostname udhcpc"

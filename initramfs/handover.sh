@@ -37,7 +37,7 @@ hr_prepare_handover()
 hr_copy_scripts()
 {
 	mkdir -p "$hr_scripts"
-	for hr_file in lib report progress release nosleep; do
+	for hr_file in lib progress release nosleep; do
 		cp "$hr_lib/$hr_file.sh" "$hr_scripts/"
 	done
 	{

@@ -7,12 +7,10 @@
 # Posts the last report, takes away what handover.sh wrote, and tells those who read it.
 
 # shellcheck disable=SC1091 # copies beside this script
-# shellcheck disable=SC2034 # hr_text, hr_error are lib.sh's
 hr_run=${hr_run:-/run}
 scripts=$hr_run/hydroot/.scripts
 . "$scripts/settings"
 . "$scripts/lib.sh"
-. "$scripts/report.sh"
 
 kept= # the interfaces
 for file in "$hr_run"/systemd/network/00-hydroot-*.network; do
@@ -37,10 +35,48 @@ clear_for_ifupdown()
 	done 2>/dev/null
 }
 
+report_url()
+{
+	case $hydroot_report in
+	*\?*) echo "$hydroot_report&event=resident" ;;
+	*) echo "$hydroot_report?event=resident" ;;
+	esac
+}
+
+# post URL TEXT: by what the root has.  busybox's own wget is no choice: that of Debian 12 crashes when it posts.
+post()
+{
+	if command -v curl >/dev/null; then
+		printf '%s\n' "$2" | curl -fsS -m 10 -o /dev/null --data-binary @- "$1"
+	elif command -v wget >/dev/null && wget --version 2>/dev/null | grep -q 'GNU Wget'; then
+		wget -q -T 10 -t 1 -O /dev/null --post-data="$2" "$1"
+	elif [ "${1#http://}" = "$1" ]; then
+		return 1
+	else
+		post_by_nc "$@"
+	fi
+}
+
+post_by_nc()
+{
+	rest=${1#http://}
+	host=${rest%%/*}
+	port=80
+	case $host in
+	*\]:* | [!\[]*:*) port=${host##*:} host=${host%:*} ;;
+	esac
+	length=$(printf '%s\n' "$2" | wc -c)
+	{
+		printf 'POST /%s HTTP/1.0\r\nHost: %s\r\n' "${rest#*/}" "${rest%%/*}"
+		printf 'Content-Type: application/json\r\nContent-Length: %s\r\n\r\n%s\n' \
+			"$((length))" "$2"
+		sleep 2 # for the answer: some servers drop a request whose sender has gone
+	} | timeout 10 ${hr_busybox:+"$hr_busybox"} nc -w 5 "$(hr_resolve "$host")" "$port"
+}
+
 # While the network is there.
 if [ -n "${hydroot_report:-}" ]; then
-	hr_text=$(cat "$hr_run/hydroot/root/status.json")
-	hr_post "$(hr_report_url resident)" "$hr_text" >/dev/null ||
+	post "$(report_url)" "$(cat "$hr_run/hydroot/root/status.json")" >/dev/null ||
 		echo "report=: cannot be posted: https needs curl or wget in the root"
 fi
 

@@ -4,7 +4,7 @@
 # What the initramfs leaves in /run for the root's programs until the root is resident, and that the
 # script which runs then takes all of it away
 . "$(dirname "$0")/../lib.sh"
-requires busybox dash nginx
+requires busybox nginx
 
 mkdir -p "$T/run/hydroot" "$T/sys/class/net/eth0" "$T/sys/class/net/ib0"
 echo 52:54:00:12:34:56 >"$T/sys/class/net/eth0/address"
@@ -143,35 +143,23 @@ refute "something is said" test -s "$T/said"
 used=eth0 prepare 'hydroot_mode=stream'
 assert_equal "mode=stream" 1 "$(grep -c 'mode=stream: the root is never resident: ifupdown is never started' "$T/said")"
 
-# The initramfs posts by itself, to a server that wants every line in its place; so does a root without
-# curl and wget, by the busybox that was kept for it.
+# A root without curl and wget posts by the busybox that was kept for it, to a server that wants every line in its
+# place; where nothing can, it says so and goes on.
 rm "$T/bin/curl"
 start_nginx web "$T"
 mkdir "$T/tools"
-for tool in nc timeout sleep wc cat grep; do ln -s "$(command -v busybox)" "$T/tools/$tool"; done
-busybox=$(command -v busybox) dash=$(command -v dash)
-post() # URL
-{
-	PATH=$T/tools $busybox sh -c "hr_lib=./initramfs; . ./initramfs/boot.sh; hr_busybox=${2-}
-		hr_post '$1' '{\"schema\":1}'" >"$T/answer" 2>&1 || true
-}
+busybox=$(command -v busybox)
+for tool in cat env grep mkdir rm sh sleep timeout umount wc; do ln -s "$busybox" "$T/tools/$tool"; done
 # shellcheck disable=SC2154 # nginx_port is set by start_nginx
-post "http://127.0.0.1:${nginx_port[web]}/r?n=1&event=failed"
-assert_contains "posted" '"POST /r\?n=1&event=failed HTTP/1\.0"' "$(nginx_log web)"
-rm "$T/tools/nc"
-# Where nothing posts it is said, once; the boot goes on.
-unposted() # URL MESSAGE
+post_without_curl() # SCHEME
 {
-	rm -f "$T/unposted"
-	PATH=$T/tools $dash -c "hr_lib=./initramfs hr_unposted=$T/unposted hr_console=$T/console hydroot_report=$1
-		. ./initramfs/boot.sh; hydroot() { :; }; : >$T/console; hr_report attached && hr_report switch_root 1" ||
-		fail "hr_report: $1"
-	assert_equal "$1" "hydroot: warning: report=: cannot be posted: $2 in the initramfs" \
-		"$(sed 's/^\[.*\] //' "$T/console")"
+	echo '{"state":"resident"}' >"$run/hydroot/root/status.json"
+	prepare "hydroot_report='$1://127.0.0.1:${nginx_port[web]}/r?n=1'"
+	echo "hr_busybox=$busybox" >>"$run/hydroot/.scripts/settings"
+	env PATH="$T/bin:$T/tools" hr_run="$run" "$busybox" sh "$run/hydroot/.scripts/release.sh" >"$T/out" 2>&1 ||
+		fail "release.sh: $(cat "$T/out")"
 }
-unposted http://h/r 'there is neither curl nor nc'
-ln -s "$busybox" "$T/tools/nc"
-unposted https://h/r 'https needs curl'
-rm "$T/tools/nc"
-post "http://127.0.0.1:${nginx_port[web]}/r?event=resident" "$busybox"
-assert_contains "posted from the root" '"POST /r\?event=resident HTTP/1\.0"' "$(nginx_log web)"
+post_without_curl http
+assert_contains "posted from the root" '"POST /r\?n=1&event=resident HTTP/1\.0"' "$(nginx_log web)"
+post_without_curl https
+assert_equal "https" "report=: cannot be posted: https needs curl or wget in the root" "$(cat "$T/out")"

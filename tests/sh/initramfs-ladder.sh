@@ -110,8 +110,8 @@ says "rescue" '^ssh$'
 not "an end" '^end'
 # The report gets its two seconds before the machine goes away.
 last 'hydroot_onfail=poweroff hydroot_report=http://h/; hydroot() { echo {}; }
-	hr_post() { command sleep 1; echo posted $1 >&3; }; sleep() { command sleep $1; }; exec 3>&1'
-assert_equal "posted before the end" "posted http://h/?event=failed
+	hydrootd() { cat >/dev/null; command sleep 1; echo posted $1 >&3; }; sleep() { command sleep $1; }; exec 3>&1'
+assert_equal "posted before the end" "posted --post=failed
 end poweroff after 0" "$(grep -E '^(posted|end)' "$T/out")"
 for seconds in 0 1 9 10 11 59 60 61 69 70 71 120 600; do
 	last "hydroot_onfail_delay=$seconds"
