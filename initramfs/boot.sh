@@ -15,6 +15,7 @@ hr_lib=${hr_lib:-/lib/hydroot}
 . "$hr_lib/lib.sh"
 . "$hr_lib/ladder.sh"
 . "$hr_lib/transport.sh"
+. "$hr_lib/local.sh"
 . "$hr_lib/report.sh"
 . "$hr_lib/progress.sh"
 . "$hr_lib/handover.sh"
@@ -139,21 +140,19 @@ hr_wants_network()
 	0 | n | no | off) ;;
 	*) return 0 ;;
 	esac
-	for hr_url in ${hydroot_servers:-http:}; do
-		case $hr_url in
-		file:* | /*) ;;
-		*) return 0 ;;
-		esac
-	done
-	return 1
+	# shellcheck disable=SC2086 # a list of URLs
+	! hr_are_files ${hydroot_servers:-http:}
 }
 
-# By net.sh.  Without network there may still be a fallback on a disk.
+# By net.sh.  Without network there may still be an image or a fallback on a disk.
 hr_network()
 {
 	hr_stage pre-network
 	hr_infiniband
-	! hr_wants_network || net_up || hr_network_failed=$hr_error
+	hr_wants_network || return 0
+	# shellcheck disable=SC2034 # read in net.sh
+	hr_needs_network || net_timeout=20
+	net_up || hr_network_failed=$hr_error
 }
 
 # Interfaces that stand for hardware, in the kernel's order.
@@ -252,6 +251,8 @@ hr_boot()
 	# shellcheck disable=SC2086 # a list of URLs
 	[ -n "${hr_network_failed:-}" ] || hr_mount_transports ${hydroot_servers:-}
 	hr_boot_root "$1" || hr_fail "$hr_error"
+	# shellcheck disable=SC2086 # a list of URLs
+	hr_note_local $hr_used
 }
 
 # For the root's udev, which may know nothing of hydroot.
@@ -266,7 +267,9 @@ hr_leave()
 {
 	hr_stage pre-switch
 	hr_udev_rules
-	hr_prepare_handover "$(sort -u "$hr_interfaces" 2>/dev/null)" "$1"
+	hr_kept=
+	[ -e "$hr_local" ] || hr_kept=$(sort -u "$hr_interfaces" 2>/dev/null)
+	hr_prepare_handover "$hr_kept" "$1"
 	hr_report switch_root 1
 	hr_leave_transports
 }

@@ -5,7 +5,7 @@
 # ladder.sh - from one image to the next until there is a root: the servers, then the fallback
 #
 # Sourced by boot.sh.  What comes after the last rung, onfail=, is hr_fail in lib.sh.  An initramfs
-# system sets hr_network_failed to the reason when there is no network: then only a fallback file: is
+# system sets hr_network_failed to the reason when there is no network: then only what is file: is
 # tried.
 
 # A URL without what might open a door.
@@ -14,13 +14,16 @@ hr_public_url()
 	echo "$1" | sed 's|?.*|?...|; s|^\([a-z0-9+]*://\)[^/]*@|\1|'
 }
 
-# Mount a root at DIR: 0, with hr_device; else 1 and hr_error.
+# Mount a root at DIR: 0, with hr_device, and hr_used, the URLs that it comes from; else 1 and hr_error.
 hr_boot_root()
 {
-	if [ -n "${hr_network_failed:-}" ]; then
+	hr_used=${hydroot_servers:-}
+	# shellcheck disable=SC2086 # a list of URLs
+	if [ -n "${hr_network_failed:-}" ] && ! hr_are_files ${hydroot_servers:-http:}; then
 		hr_error=$hr_network_failed
-	elif hr_try "$1" "$(hr_public_url "${hydroot_servers%% *}")"; then
-		return 0
+	else
+		[ -z "${hr_network_failed:-}" ] || hr_warn "$hr_network_failed: going on, the image is a file"
+		! hr_try "$1" "$(hr_public_url "${hydroot_servers%% *}")" || return 0
 	fi
 	if [ "$hr_attach_status" = 3 ]; then
 		hr_error="$hr_error (low-memory=fail: no fallback)"
@@ -39,6 +42,8 @@ hr_boot_root()
 		hr_error="fallback: $hr_error"
 		return 1
 	fi
+	# shellcheck disable=SC2034 # read in boot.sh
+	hr_used=$hydroot_fallback
 	hr_warn "fallback: booting $(hr_public_url "$hydroot_fallback")"
 }
 

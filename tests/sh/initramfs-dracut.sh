@@ -21,6 +21,7 @@ hr_config() { hr_is_ours; }
 hr_begin() { call begin; }
 hr_modules() { :; }
 hr_wants_network() { [ ! -e $T/local ]; }
+hr_needs_network() { hr_wants_network && [ ! -e $T/local-with-ip ]; }
 hr_addressed() { cat $T/addressed 2>/dev/null; }
 hr_take_network() { call take \$*; [ -s $T/addressed ]; }
 hr_links() { cat $T/links; }
@@ -168,6 +169,16 @@ done
 assert_equal "without an address" "" "$(cat "$T/rescue.before")"
 assert_equal "with an address" "onfail=rescue: the network is up" "$(cat "$T/rescue.after")"
 rm "$T/addressed"
+
+# One on a disk with ip= has dracut's network, which nobody waits for then.
+rm -rf "$T/run/hydroot" "$T/calls" "$T/cmdline.d"
+touch "$T/local-with-ip"
+hook parse-hydroot.sh
+assert_contains "a network is asked for" '^rd\.neednet=1$' "$T/cmdline.d/50-hydroot.conf"
+touch "$T/hooks/initqueue/finished/wait-eth0.sh" "$T/hooks/initqueue/finished/nm.sh"
+hook hydroot-settled.sh
+assert_equal "from a disk, with ip=" "boot /sysroot " "$(grep -E '^(take|boot)' "$T/calls")"
+assert_equal "what dracut waits for" hydroot.sh "$(ls "$T/hooks/initqueue/finished")"
 
 # An image on a disk needs none.
 rm -r "$T/run/hydroot" "$T/calls"

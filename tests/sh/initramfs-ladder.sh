@@ -82,6 +82,14 @@ ladder 'hr_network_failed="network: no link"; hydroot_fallback=file:///d/i.hri'
 says "a fallback on a disk" '^called --use-fallback'
 says "the reason" 'image: .*: cannot be used: network: no link'
 
+# So can an image on one.
+ladder 'hr_network_failed="network: no link"; hydroot_servers=file:///d/i.hri; attach_is_good() { true; }'
+says "without a network" 'warning: network: no link: going on, the image is a file$'
+says "the image" '^called $'
+says "it boots" '^status 0'
+ladder 'hr_network_failed="network: no link"; hydroot_servers="file:///d/i.hri http://b/i.hri"'
+not "an attempt" '^called'
+
 # The daemon's last word, out of its status.
 mkdir -p "$T/run"
 echo '{"servers":[{"last_error": "x"}], "error": "image: \"a\" refused"}' >"$T/run/status.json"

@@ -37,7 +37,7 @@ hr_rescue_network()
 hydroot_try()
 {
 	hr_is_ours || return 0
-	if ! hr_wants_network || hydroot_decide; then
+	if ! hr_needs_network || hydroot_decide; then
 		hydroot_mount
 	fi
 }
@@ -146,6 +146,12 @@ hydroot_take_way()
 	done <"/run/hydroot/.way"
 }
 
+# What rd.neednet=1, which parse-hydroot.sh has set for ip=, makes dracut wait for: nobody needs it any more.
+hydroot_forget_network()
+{
+	rm -f "${hookdir:?}"/initqueue/finished/wait-*.sh "$hookdir/initqueue/finished/nm.sh"
+}
+
 # --- the root -----------------------------------------------------------------------------------
 
 # Device and root, once, however many interfaces come up.
@@ -160,13 +166,18 @@ hydroot_mount()
 		hydroot_take_way
 		hr_say "network: $hydroot_over: a server answers there"
 	fi
-	if hr_wants_network && ! hr_take_network "${hydroot_over:-}"; then
+	hydroot_forgets=
+	if ! hr_needs_network; then
+		! hr_wants_network || hydroot_forgets=1
+	else
 		# shellcheck disable=SC2034 # read in ladder.sh
-		hr_network_failed="network: no interface got an address: cable, DHCP server, driver?"
+		hr_take_network "${hydroot_over:-}" ||
+			hr_network_failed="network: no interface got an address: cable, DHCP server, driver?"
 	fi
 	udevadm settle --timeout=10
 	hr_boot "${NEWROOT:-/sysroot}"
 	true >/run/hydroot/.mounted
+	[ -z "$hydroot_forgets" ] || hydroot_forget_network
 	# udevadm settle of the queue's loop shall not wait any more.
 	true >"${hookdir:?}/initqueue/work"
 }

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # hr_* are set in lib.sh, hydroot_* by hydrootd --print-config
+#
+# local.sh - is all that a boot needs on disks of this machine?
+#
+# Sourced by boot.sh.  Such a boot has the network that ip= asks for, but neither waits for it nor keeps
+# the root's own programs from it.  Only what is certain counts: a file: may lie on NFS or iSCSI, where somebody has
+# mounted that, and then it needs the network as any other image.
+
+hr_mountinfo=${hr_mountinfo:-/proc/self/mountinfo}
+hr_local=${hr_local:-/run/hydroot/.local} # exists: the mounted root needs no network
+
+# Are these all file:, or paths?
+hr_are_files() # URL...
+{
+	for hr_url; do
+		case $hr_url in
+		file:* | /*) ;;
+		*) return 1 ;;
+		esac
+	done
+}
+
+# Are they all there, on disks of this machine?
+hr_are_local() # URL...
+{
+	hr_are_files "$@" || return 1
+	for hr_url; do
+		hr_url=${hr_url%%#*}
+		hr_url=${hr_url#file:}
+		hr_is_local_file "${hr_url#//}" || return 1
+	done
+}
+
+# Must the network be there before the image is attached?  With ip= or rd.neednet=1 it is set up in any case.
+hr_needs_network()
+{
+	hr_wants_network || return 1
+	# shellcheck disable=SC2046,SC2086 # lists of URLs
+	[ -n "${hydroot_rd_neednet:-}" ] ||
+		! hr_are_local ${hydroot_servers:-http:} ${hydroot_fallback:-} $(hr_pack_elsewhere)
+}
+
+# Notes whether the root that is mounted now, from one of these, needs no network.
+hr_note_local() # URL...
+{
+	case ${hydroot_rd_neednet:-} in
+	'' | 0 | n | no | off) ;;
+	*) return 0 ;;
+	esac
+	# shellcheck disable=SC2046 # none or one
+	! hr_are_local "$@" $(hr_pack_elsewhere) || true >"$hr_local"
+}
+
+# The hot pack beside the image, unless it is in the image's own folder.
+hr_pack_elsewhere()
+{
+	case ${hydroot_pack:-} in
+	*:*) echo "$hydroot_pack" ;;
+	esac
+}
+
+# The file itself, or the filesystem that it is in.  The kernel writes blanks of a folder's name in another way: one with
+# such a name is not looked for.
+hr_is_local_file() # PATH
+{
+	hr_path=$(readlink -f "$1") && [ -e "$hr_path" ] || return 1
+	case $hr_path in
+	*[!A-Za-z0-9_./:@%+,=~-]*) return 1 ;;
+	esac
+	if [ -b "$hr_path" ]; then
+		hr_is_local_disk "${hr_sys:-/sys}/class/block/${hr_path##*/}"
+		return
+	fi
+	hr_point_best='' hr_filesystem=''
+	while read -r _ _ hr_number _ hr_point hr_rest; do
+		case $hr_path in
+		"${hr_point%/}"/*) ;;
+		*) continue ;;
+		esac
+		[ "${#hr_point}" -ge "${#hr_point_best}" ] || continue
+		hr_point_best=$hr_point hr_filesystem="$hr_number ${hr_rest#* - }"
+	done <"$hr_mountinfo"
+	# shellcheck disable=SC2086 # three words
+	hr_is_local_filesystem $hr_filesystem
+}
+
+# As the kernel lists it: MAJOR:MINOR TYPE SOURCE.  That of btrfs has no device's number.
+hr_is_local_filesystem()
+{
+	case ${1:-}:${2:-} in
+	0:*:rootfs | 0:*:ramfs | 0:*:tmpfs) return 0 ;;
+	0:*:btrfs) hr_is_local_disk "${hr_sys:-/sys}/class/block/${3##*/}" ;;
+	0:* | :*) return 1 ;;
+	*) hr_is_local_disk "${hr_sys:-/sys}/dev/block/$1" ;;
+	esac
+}
+
+# By its folder of sysfs: what stands for hardware that is no session of iSCSI, or is made of such disks only.
+hr_is_local_disk()
+{
+	hr_disk=$(readlink -f "$1") && [ -d "$hr_disk" ] || return 1
+	case $hr_disk in
+	*/session[0-9]* | */rbd/* | */net/*) return 1 ;;
+	*/devices/virtual/*) ;;
+	*) return 0 ;;
+	esac
+	[ -d "$hr_disk/slaves" ] || hr_disk=${hr_disk%/*}
+	set -- "$hr_disk"/slaves/*
+	[ -e "$1" ] || return 1
+	for hr_disk; do
+		hr_is_local_disk "$hr_disk" || return 1
+	done
+}
