@@ -33,6 +33,7 @@ hr_hook_dirs=${hr_hook_dirs:-/lib/hydroot/hooks /etc/hydroot/hooks.d}
 # Is the root of this boot hydroot's?  Says nothing of the configuration.
 hr_is_ours()
 {
+	hr_find_console
 	eval "$(hydrootd --print-config 2>/dev/null)"
 	hr_claims_root
 }
@@ -40,6 +41,7 @@ hr_is_ours()
 # Reads the configuration; 1 when the root of this boot is not hydroot's.
 hr_config()
 {
+	hr_find_console
 	hr_text=$(hydrootd --print-config 2>"$hr_console")
 	hr_status=$?
 	eval "$hr_text"

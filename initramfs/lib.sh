@@ -9,6 +9,7 @@
 # in C, once.  Functions start with hr_; those that answer print it, those that judge return 0 or 1.
 
 hr_console=${hr_console:-/dev/console}
+hr_log=${hr_log:-/dev/kmsg}
 hr_said=${hr_said:-/run/hydroot/.said}	# what a command said that had its time
 
 # What was mounted and made for the layer over a root, for hr_undo in ladder.sh.
@@ -23,6 +24,22 @@ hr_is_true()
 }
 
 # --- messages -----------------------------------------------------------------------------------
+
+# Where the console cannot be opened, as with console= for a port that this machine lacks, the kernel's log stands
+# for it: a command whose output cannot be opened is not run at all, and `exec` even ends the shell.
+hr_find_console()
+{
+	! { true >"$hr_console"; } 2>/dev/null || return 0
+	hr_console=$hr_log
+	{ true >"$hr_console"; } 2>/dev/null || hr_console=/dev/null
+}
+
+hr_has_console()
+{
+	case $hr_console in
+	"$hr_log" | /dev/null) return 1 ;;
+	esac
+}
 
 # Seconds since the kernel started, as the kernel's own lines show them.
 hr_uptime()
@@ -42,6 +59,10 @@ hr_seconds()
 
 hr_print()
 {
+	if ! hr_has_console; then
+		[ "${hr_logged:-}" = "$*" ] || hr_kmsg "$*"
+		return 0
+	fi
 	{ printf '[%s] hydroot: %s\n' "$(hr_uptime)" "$*" >"$hr_console"; } 2>/dev/null || :
 }
 
@@ -49,7 +70,8 @@ hr_print()
 # hr_print has been already.
 hr_kmsg()
 {
-	{ printf '<7>hydroot: %s\n' "$*" >/dev/kmsg; } 2>/dev/null || :
+	hr_logged=$*
+	{ printf '<7>hydroot: %s\n' "$*" >"$hr_log"; } 2>/dev/null || :
 }
 
 # A step that was taken; `quiet` keeps it off the console.
@@ -575,9 +597,14 @@ hr_take_ssh_keys()
 	chmod 600 "$hr_home/.ssh/authorized_keys"
 }
 
-# 1: there is none, as in an initramfs system that keeps it away.
+# 1: there is none, as without a console, or in an initramfs system that keeps it away.
 hr_shell()
 {
+	if ! hr_has_console; then
+		[ -n "${hr_said_no_shell:-}" ] || hr_print "no shell: there is no console"
+		hr_said_no_shell=1
+		return 1
+	fi
 	# shellcheck disable=SC2094 # a terminal is read and written
 	if command -v cttyhack >/dev/null; then
 		setsid cttyhack sh <"$hr_console" >"$hr_console" 2>&1 || :
