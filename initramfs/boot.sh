@@ -133,17 +133,21 @@ hr_infiniband()
 
 # --- network ------------------------------------------------------------------------------------
 
-# An image on a local disk needs no network, unless ip= or vlan= asks for one; rd.neednet= has the last word on that,
-# but none on an image that comes over the network.
+# An image on a local disk needs no network, unless ip= or vlan= asks for one, or what else comes over it: the fallback,
+# the pack, and reports.  rd.neednet= has the last word on that, but none on an image that comes over the network.
 hr_wants_network()
 {
+	# shellcheck disable=SC2046,SC2086 # lists of URLs
 	case ${hydroot_rd_neednet:-} in
-	'') [ "$((${hydroot_n_ip:-0} + ${hydroot_n_vlan:-0}))" = 0 ] || return 0 ;;
+	'')
+		[ "$((${hydroot_n_ip:-0} + ${hydroot_n_vlan:-0}))" = 0 ] || return 0
+		hr_are_files $(hr_pack_elsewhere) ${hydroot_report:-} || return 0
+		;;
 	0 | n | no | off) ;;
 	*) return 0 ;;
 	esac
 	# shellcheck disable=SC2086 # a list of URLs
-	! hr_are_files ${hydroot_servers:-http:}
+	! hr_are_files ${hydroot_servers:-http:} ${hydroot_fallback:-}
 }
 
 # By net.sh.  Without network there may still be an image or a fallback on a disk.
@@ -165,11 +169,16 @@ hr_links()
 	done
 }
 
-# Does a server, or the proxy to them, answer over this interface?  No route of another one counts.
+# Does a server, or the proxy to them, answer over this interface?  No route of another one counts.  With an image in a
+# file it is the fallback's server that is asked.
 hr_reaches()
 {
-	hr_list=${hydroot_proxy:-${hydroot_servers:-}}
-	# shellcheck disable=SC2086 # a list of URLs
+	hr_list=${hydroot_proxy:-}
+	# shellcheck disable=SC2086 # lists of URLs
+	[ -n "$hr_list" ] || hr_list=$(hr_not_files ${hydroot_servers:-})
+	# shellcheck disable=SC2086
+	[ -n "$hr_list" ] || hr_list=$(hr_not_files ${hydroot_fallback:-})
+	# shellcheck disable=SC2086
 	[ -z "$hr_list" ] || timeout 20 hydrootd --reach="$1" $hr_list 2>/dev/null
 }
 

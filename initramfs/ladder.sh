@@ -19,7 +19,7 @@ hr_boot_root()
 {
 	hr_used=${hydroot_servers:-}
 	# shellcheck disable=SC2086 # a list of URLs
-	if [ -n "${hr_network_failed:-}" ] && ! hr_are_files ${hydroot_servers:-http:}; then
+	if [ -n "${hr_network_failed:-}" ] && ! hr_is_one_a_file ${hydroot_servers:-}; then
 		hr_error=$hr_network_failed
 	else
 		[ -z "${hr_network_failed:-}" ] || hr_warn "$hr_network_failed: going on, the image is a file"
@@ -30,10 +30,7 @@ hr_boot_root()
 		return 1
 	fi
 	[ -n "${hydroot_fallback:-}" ] || return 1
-	case ${hr_network_failed:+failed}:$hydroot_fallback in
-	failed:file:*) ;;
-	failed:*) return 1 ;;
-	esac
+	[ -z "${hr_network_failed:-}" ] || hr_is_file "$hydroot_fallback" || return 1
 	hr_print "image: $(hr_public_url "${hydroot_servers%% *}"): cannot be used: $hr_error"
 	hr_print "fallback: trying $(hr_public_url "$hydroot_fallback")"
 	# Not before: a fallback that cannot be reached must not hold up a boot that does not need it.

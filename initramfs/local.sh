@@ -15,10 +15,31 @@ hr_local=${hr_local:-/run/hydroot/.local} # exists: the mounted root needs no ne
 hr_are_files() # URL...
 {
 	for hr_url; do
-		case $hr_url in
-		file:* | /*) ;;
-		*) return 1 ;;
-		esac
+		hr_is_file "$hr_url" || return 1
+	done
+}
+
+hr_is_file() # URL
+{
+	case $1 in
+	[Ff][Ii][Ll][Ee]:* | /*) ;;
+	*) return 1 ;;
+	esac
+}
+
+hr_is_one_a_file() # URL...
+{
+	for hr_url; do
+		! hr_is_file "$hr_url" || return 0
+	done
+	return 1
+}
+
+# Those that are neither, without their digests.
+hr_not_files() # URL...
+{
+	for hr_url; do
+		hr_is_file "$hr_url" || echo "${hr_url%%#*}"
 	done
 }
 
@@ -28,18 +49,24 @@ hr_are_local() # URL...
 	hr_are_files "$@" || return 1
 	for hr_url; do
 		hr_url=${hr_url%%#*}
-		hr_url=${hr_url#file:}
+		hr_url=${hr_url#[Ff][Ii][Ll][Ee]:}
 		hr_is_local_file "${hr_url#//}" || return 1
 	done
 }
 
-# Must the network be there before the image is attached?  With ip= or rd.neednet=1 it is set up in any case.
+# Must the network be there before the image is attached?  With ip= or rd.neednet=1 it is set up in any case, and what
+# a file: lies on may be somewhere else.
 hr_needs_network()
 {
 	hr_wants_network || return 1
+	[ -z "${hydroot_rd_neednet:-}" ] || return 0
 	# shellcheck disable=SC2046,SC2086 # lists of URLs
-	[ -n "${hydroot_rd_neednet:-}" ] ||
-		! hr_are_local ${hydroot_servers:-http:} ${hydroot_fallback:-} $(hr_pack_elsewhere)
+	set -- ${hydroot_servers:-http:} ${hydroot_fallback:-} $(hr_pack_elsewhere)
+	if [ "$((${hydroot_n_ip:-0} + ${hydroot_n_vlan:-0}))" = 0 ]; then
+		! hr_are_files "$@"
+	else
+		! hr_are_local "$@"
+	fi
 }
 
 # Notes whether the root that is mounted now, from one of these, needs no network.

@@ -28,6 +28,7 @@ exec 5<>"$T/log"
 
 run() # SHELL SNIPPET: the log is in $T/logged, what is said elsewhere in $T/out
 {
+	# shellcheck disable=SC2086 # busybox sh
 	timeout 20 $1 -c "export hr_console=$T/none/console; $2" >"$T/out" 2>&1 </dev/null ||
 		fail "$1: $2: exit code $?: $(cat "$T/out")"
 	timeout 0.5 cat <&5 >"$T/logged" || true

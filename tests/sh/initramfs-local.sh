@@ -79,6 +79,26 @@ needs 0 "$image hydroot_rd_neednet=1"
 needs 0 "$image hydroot_fallback=http://h/i.hri"
 needs 0 "$image hydroot_pack=http://h/i.pack"
 needs 1 "$image hydroot_fallback=file://$T/tmp/i.hri hydroot_pack=file://$T/tmp/i.hri"
+# Without ip= it is what comes over it: whoever needs it for the image or the fallback waits, a report does not.
+image_only="hydroot_servers=file://$T/disk/i.hri"
+wants() # WANTS NEEDS SETTINGS
+{
+	asked "$1 $2" "$3; hr_wants_network; a=\$?; hr_needs_network; echo \$a \$?"
+}
+wants 1 1 "$image_only"
+wants 1 1 "$image_only hydroot_fallback=file:///d/o.hri hydroot_pack=i.pack"
+wants 0 0 "$image_only hydroot_fallback=http://h/i.hri"
+wants 0 0 "$image_only hydroot_fallback=nfs://h/d/i.hri#sha256:0"
+wants 0 0 "$image_only hydroot_pack=http://h/i.pack"
+wants 0 1 "$image_only hydroot_report=http://h/"
+wants 0 0 "hydroot_servers='file:///d/i.hri http://h/i.hri'"
+wants 1 1 "$image_only hydroot_report=http://h/ hydroot_pack=http://h/i.pack hydroot_rd_neednet=0"
+wants 0 0 "$image_only hydroot_fallback=http://h/i.hri hydroot_rd_neednet=0"
+# The server that an interface has to reach.
+reaches() { asked "$1" "timeout() { shift 3; echo \"\$@\"; }; $2; echo \$(hr_reaches eth0) \$?"; } # WANTED SETTINGS
+reaches "http://f/i.hri 0" "$image_only hydroot_fallback=http://f/i.hri#sha256:0"
+reaches "http://h/i.hri 0" "hydroot_servers='file:///d/i.hri http://h/i.hri' hydroot_fallback=http://f/i.hri"
+reaches 0 "$image_only hydroot_report=http://h/"
 for wanted in "20 $image" "180 $image hydroot_rd_neednet=1"; do
 	asked "${wanted%% *} failed" ". initramfs/standalone/net.sh; hr_stage() { :; }; ${wanted#* }
 		net_up() { printf '%s ' \$net_timeout; hr_error=failed; return 1; }; hr_network; echo \$hr_network_failed"
