@@ -28,6 +28,7 @@ hr_prepare_handover()
 	# An image on a local disk needs none.
 	if [ -n "$1" ]; then
 		hr_keep_ifupdown "${2:-}"
+		hr_keep_generator
 		hr_keep_awake
 	fi
 	hr_write_units
@@ -162,11 +163,26 @@ hr_keep_networkd()
 		hr_dhcp=$(hr_leases "$1")
 		[ -z "$hr_dhcp" ] || echo "DHCP=$hr_dhcp"
 		ip -o addr show dev "$1" scope global 2>/dev/null | hr_addresses "$hr_dhcp"
-		for hr_server in $({ hr_name_servers "$1"; hr_name_servers; } | hr_once); do
+		for hr_server in $({ hr_name_servers "$1"; hr_all_name_servers; } | hr_once); do
 			echo "DNS=$hr_server"
 		done
 		printf '\n[DHCPv4]\nClientIdentifier=mac\n'
 	} >"$hr_run/systemd/network/00-hydroot-$1.network"
+}
+
+# Those of the boot, also where only resolv.conf has them, as by NetworkManager or network-legacy of dracut; not one that
+# is of the initramfs itself.
+hr_all_name_servers()
+{
+	hr_name_servers
+	{
+		while read -r hr_key hr_server hr_rest; do
+			case $hr_key:$hr_server in
+			nameserver:127.* | nameserver:::1) ;;
+			nameserver:*) echo "$hr_server" ;;
+			esac
+		done <"${hr_resolv_conf:-/etc/resolv.conf}"
+	} 2>/dev/null
 }
 
 # Each line once, in their order.
@@ -201,7 +217,7 @@ hr_keep_network_manager()
 	mkdir -p "$hr_run/NetworkManager/conf.d"
 	printf '[keyfile]\nunmanaged-devices+=interface-name:%s\n' "$1" \
 		>"$hr_run/NetworkManager/conf.d/zz-hydroot-$1.conf"
-	hr_servers=$(hr_name_servers | hr_once | tr '\n' ',')
+	hr_servers=$(hr_all_name_servers | hr_once | tr '\n' ',')
 	[ -z "$hr_servers" ] ||
 		printf '[global-dns-domain-*]\nservers=%s\n' "${hr_servers%,}" \
 			>"$hr_run/NetworkManager/conf.d/00-hydroot-$1.conf"
@@ -294,6 +310,22 @@ hr_keep_ifupdown() # ROOT
 	if [ "${hydroot_mode:-}" = stream ] && [ -e "$1/usr/sbin/ifup" ]; then
 		hr_warn "mode=stream: the root is never resident: ifupdown is never started (README.md)"
 	fi
+}
+
+# What ip= says is done: a generator that is enabled in the root would say it again, to networkd, also for interfaces of
+# which the root knows better, and before files of the root's own.  Names stay what they are; it may do more than read the
+# command line.
+hr_keep_generator()
+{
+	hr_words=
+	# shellcheck disable=SC2013 # words are wanted
+	for hr_word in $(cat "${hr_cmdline:-/proc/cmdline}"); do
+		case $hr_word in
+		*[!A-Za-z0-9_.,=:-]*) ;;
+		ifname=* | net.ifname*) hr_words="$hr_words $hr_word" ;;
+		esac
+	done
+	hr_drop_in systemd-network-generator.service '[Service]' "Environment=\"SYSTEMD_PROC_CMDLINE=${hr_words# }\""
 }
 
 # The network does not come back with its addresses.

@@ -20,10 +20,11 @@ prepare() # SETTINGS
 			ib0) echo '3: ib0 inet 10.5.0.2/24 brd 10.5.0.255 scope global ib0' ;;
 			esac
 		}
-		hr_console=$T/said; $1; hr_prepare_handover '${used-eth0 ib0}' '$T/root'" || fail "hr_prepare_handover"
+		hr_console=$T/said hr_resolv_conf=$T/resolv.conf; $1; hr_prepare_handover '${used-eth0 ib0}' '$T/root'" || fail "hr_prepare_handover"
 }
 mkdir -p "$T/root/etc" "$T/sys/class/net/eth0/device"
 printf "PROTO='dhcp'\nIPV4ADDR='10.0.0.9'\n" >"$T/run/net-eth0.conf"
+printf 'search x\nnameserver 127.0.0.53\nnameserver 10.0.0.2\nnameserver 10.0.0.4\n' >"$T/resolv.conf"
 prepare "hydroot_report=\"http://h/r?n=1&w='a'\""
 run=$T/run
 assert_contains "networkd" '^MACAddress=52:54:00:12:34:56$' "$run/systemd/network/00-hydroot-eth0.network"
@@ -31,14 +32,14 @@ network=$run/systemd/network/00-hydroot-eth0.network
 assert_contains "networkd keeps" '^KeepConfiguration=yes$' "$network"
 assert_contains "networkd renews" '^DHCP=yes$' "$network"
 assert_contains "as the same client" '^ClientIdentifier=mac$' "$network"
-assert_equal "name servers" "DNS=10.0.0.3 DNS=10.0.0.2" "$(grep ^DNS "$network" | xargs)"
+assert_equal "name servers" "DNS=10.0.0.3 DNS=10.0.0.2 DNS=10.0.0.4" "$(grep ^DNS "$network" | xargs)"
 assert_contains "a VLAN above is not meant" '^Kind=!\*$' "$network"
 assert_contains "its name" '^NamePolicy=keep$' "$run/systemd/network/00-hydroot-eth0.link"
 assert_contains "InfiniBand" '^Name=ib0$' "$run/systemd/network/00-hydroot-ib0.network"
 assert_contains "its name" '^OriginalName=ib0$' "$run/systemd/network/00-hydroot-ib0.link"
 assert_contains "static" '^Address=10.5.0.2/24$' "$run/systemd/network/00-hydroot-ib0.network"
 refute "static, with DHCP" grep -q ^DHCP= "$run/systemd/network/00-hydroot-ib0.network"
-assert_contains "NetworkManager's name servers" '^servers=10.0.0.3,10.0.0.2$' \
+assert_contains "NetworkManager's name servers" '^servers=10.0.0.3,10.0.0.2,10.0.0.4$' \
 	"$run/NetworkManager/conf.d/00-hydroot-eth0.conf"
 assert "a unit renews the lease" test -h "$run/systemd/system/multi-user.target.wants/hydroot-lease@eth0.service"
 refute "one renews no lease" test -e "$run/systemd/system/multi-user.target.wants/hydroot-lease@ib0.service"
@@ -53,6 +54,17 @@ done
 for unit in systemd-suspend systemd-hibernate; do
 	assert_contains "$unit" 'nosleep\.sh$' "$run/systemd/system/$unit.service.d/00-hydroot.conf"
 done
+# A generator in the root does not say again what ip= says; names stay.
+generator=$run/systemd/system/systemd-network-generator.service.d/00-hydroot.conf
+assert_contains "the generator" '^Environment="SYSTEMD_PROC_CMDLINE="$' "$generator"
+echo 'quiet ip=dhcp ifname=eth5:52:54:00:00:00:01 root=hydroot:http://h/i net.ifname_policy=path nameserver=1.1.1.1' >"$T/cmdline"
+prepare "hydroot_report=\"http://h/r?n=1&w='a'\" hr_cmdline=$T/cmdline"
+assert_contains "names" '^Environment="SYSTEMD_PROC_CMDLINE=ifname=eth5:52:54:00:00:00:01 net.ifname_policy=path"$' "$generator"
+program=/lib/systemd/systemd-network-generator
+if [ -x $program ]; then
+	env "$(sed -n 's/^Environment="\(.*\)"$/\1/p' "$generator")" $program --root "$T/generated"
+	assert_equal "what it makes" 1 "$(find "$T/generated" -type f | wc -l)"
+fi
 # Sleep is refused on the console, too; afterwards it is not.
 mkdir -p "$run/hydroot/root"
 expect_exit 1 env hr_run="$run" hr_console="$T/console" sh "$run/hydroot/.scripts/nosleep.sh"
