@@ -22,6 +22,14 @@ hydroot_mount()
 	hr_boot "$1"
 }
 
+# The init of the root at DIR, for the init of mkinitcpio.  That looks from outside whether it can be executed, where a link
+# that begins with / leads elsewhere; without such a link the name stays, since some programs go by it.
+hydroot_set_init()
+{
+	init=$hr_init
+	[ -x "$1$init" ] || ! hr_file=$(hr_path_in_root "$1" "$init") || init=${hr_file#"$1"}
+}
+
 if [ "${1:-}" = mount ]; then
 	hr_config || exit 0
 	hydroot_mount "$2"
