@@ -13,6 +13,13 @@ PATH=${PATH:-/usr/sbin:/usr/bin}:/usr/lib/hydroot/bin
 
 hr_heed_quiet
 
+# By its path: the shell of a full busybox takes its own modprobe, wherever PATH leads, and that one needs lists which
+# mkinitcpio leaves out.
+modprobe()
+{
+	/usr/bin/modprobe "$@"
+}
+
 hydroot_mount()
 {
 	hr_begin

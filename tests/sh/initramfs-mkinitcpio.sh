@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The run hook of mkinitcpio, called as its init does: init neither waits for a device nor checks it, and finds what it is to
-# start by looking from outside, where a link of the root that begins with / leads elsewhere
+# mkinitcpio's part at boot: modules are loaded by kmod, whatever busybox has.  Called as its init calls it, the run hook keeps
+# init from waiting for a device and from checking it, and says what to start, though init looks for that from outside,
+# where a link of the root that begins with / leads elsewhere
 . "$(dirname "$0")/../lib.sh"
 requires busybox
 
@@ -13,7 +14,7 @@ chmod 755 "$T/bin/hydrootd"
 export hr_lib=$TOP/initramfs hr_console=/dev/stderr hr_hook_dirs=$T/none hr_vmcore=$T/none PATH=$T/bin:$PATH
 for file in boot-mkinitcpio.sh hooks/hydroot; do
 	sed "s|/usr/lib/hydroot/boot.sh|$hr_lib/boot.sh|; s|/usr/lib/hydroot/mkinitcpio.sh|$T/boot-mkinitcpio.sh|
-		s|/new_root|$T/new_root|; s|^PATH=.*||" "initramfs/mkinitcpio/$file" >"$T/$(basename "$file")"
+		s|/new_root|$T/new_root|; s|/usr/bin/modprobe|$T/kmod|; s|^PATH=.*||" "initramfs/mkinitcpio/$file" >"$T/$(basename "$file")"
 done
 
 # What init does, in its order, with the steps of a boot that need a machine left out.
@@ -50,6 +51,14 @@ mkdir "$T/new_root/lib/elsewhere"
 program /usr/lib/elsewhere/hydroot-test-init
 ln -sf /lib/elsewhere/hydroot-test-init "$T/new_root/sbin/init"
 assert_equal "a link from / on" :/usr/lib/elsewhere/hydroot-test-init "$(started /sbin/init)"
+
+# A busybox whose shell prefers its own commands, like Debian's, would not find the program in PATH.
+printf '#!/bin/sh\necho "kmod $*"\n' >"$T/kmod"
+chmod 755 "$T/kmod"
+printf '%s\n' fuse zram >"$T/modules"
+cp initramfs/*.sh "$T/"
+assert_equal "what loads modules" "kmod -q fuse
+kmod -q zram" "$(hr_lib=$T busybox sh -c ". $T/boot-mkinitcpio.sh; hr_modules" 2>&1)"
 
 ours=0
 export ours
