@@ -31,6 +31,8 @@
 #define NET_RESPAWN_SLOW_MS 1000
 #define NET_QUICK_DEATHS_MAX 20u
 #define NET_DEATHS_SAID 3u
+/* A killed one that has not ended by then waits in the kernel, for a file that does not answer. */
+#define NET_STUCK_MS 1000
 #define NAMES_MS 5000
 /* The same for a serving process that ends at once. */
 #define SERVE_RESPAWN_MS 10
@@ -48,6 +50,7 @@ struct keeper {
 	uint32_t generation;
 	bool wants_net, has_names;
 	int64_t net_since_ms, net_not_before_ms;
+	int64_t net_killed_ms; /* 0: it was not, by us */
 	unsigned n_quick_deaths;
 	int serve_status;
 	bool is_ready; /* a serving process can go on where another one died */
@@ -113,6 +116,7 @@ static void fork_net(struct keeper *k)
 
 	k->net_since_ms = clock_ms();
 	k->net_not_before_ms = k->net_since_ms + NET_RESPAWN_SLOW_MS;
+	k->net_killed_ms = 0;
 	/* What has been opened by now no network process can take from the next. */
 	net_open_take(k->d->net);
 	const int fd = channel_renew(k->d->channel, ++k->generation);
@@ -237,8 +241,33 @@ static void end_net(struct keeper *k, bool for_good)
 {
 	if (for_good)
 		k->wants_net = false;
-	if (k->net)
-		kill(k->net, SIGKILL);
+	if (!k->net)
+		return;
+	kill(k->net, SIGKILL);
+	if (!k->net_killed_ms)
+		k->net_killed_ms = clock_ms();
+}
+
+/* When a killed network process counts as stuck; INT64_MAX: there is none. */
+static int64_t net_stuck_ms(const struct keeper *k)
+{
+	return k->wants_net && k->net && k->net_killed_ms
+		       ? k->net_killed_ms + NET_STUCK_MS
+		       : INT64_MAX;
+}
+
+/*
+ * It runs no more, but a read of a file on FUSE, or on a disk that hangs, can keep it in the kernel
+ * as long as that likes.  It is reaped whenever it ends, and nobody waits for that.
+ */
+static void forget_stuck_net(struct keeper *k)
+{
+	if (clock_ms() < net_stuck_ms(k))
+		return;
+	log_notice("network process: killed, and still waits for a file: starting "
+		   "another");
+	k->net = 0;
+	k->net_not_before_ms = 0;
 }
 
 static void hear_serve(struct keeper *k)
@@ -374,6 +403,8 @@ static int poll_timeout_ms(const struct keeper *k)
 		when_ms = k->net_not_before_ms;
 	if (wants_names(k, &names_ms) && names_ms < when_ms)
 		when_ms = names_ms;
+	if (net_stuck_ms(k) < when_ms)
+		when_ms = net_stuck_ms(k);
 	if (when_ms == INT64_MAX)
 		return -1;
 	left_ms = when_ms - clock_ms();
@@ -386,6 +417,7 @@ static void fork_what_is_due(struct keeper *k)
 
 	if (k->wants_serve && clock_ms() >= k->serve_not_before_ms && fork_serve(k) == 0)
 		k->wants_serve = false;
+	forget_stuck_net(k);
 	if (k->wants_net && !k->net && clock_ms() >= k->net_not_before_ms)
 		fork_net(k);
 	if (wants_names(k, &names_ms) && clock_ms() >= names_ms)

@@ -19,7 +19,7 @@
 #	make demo		a few minutes to watch
 
 TEST_TOOLS := build/tests/guest build/tests/io build/tests/ioload build/tests/faultproxy \
-	build/tests/readcheck build/tests/seekread
+	build/tests/readcheck build/tests/seekread build/tests/hangfs
 TEST_CFLAGS := -O2 -std=gnu11 -D_GNU_SOURCE $(WARNINGS)
 RUN_CHECK = HYDROOT_SETUP=$(HYDROOT_SETUP) MAKE='$(MAKE)' tests/check.sh
 
@@ -43,6 +43,11 @@ build/tests/seekread: tests/seekread.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(TEST_CFLAGS) -o $@ $< -lzstd
+
+build/tests/hangfs: tests/hangfs.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TEST_CFLAGS) $(shell pkg-config --cflags fuse3) -o $@ $< $(shell pkg-config --libs fuse3)
 
 build/tests/readcheck: tests/readcheck.c
 	@mkdir -p $(@D)
