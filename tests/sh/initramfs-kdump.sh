@@ -19,6 +19,7 @@ moved() # FILE
 {
 	sed "s|/lib/dracut-lib.sh|/dev/null|; s|/usr/lib/hydroot/boot.sh|$hr_lib/boot.sh|
 		s|/usr/lib/hydroot/mkinitcpio.sh|$T/boot-mkinitcpio.sh|; s|/lib/hydroot/boot.sh|$hr_lib/boot.sh|
+		s|^\. /scripts/functions|:|; s|^\. /scripts/hydroot|. $T/adapter|
 		s|/lib/hydroot/dracut.sh|$T/hydroot-lib.sh|; s|/conf/param.conf|$T/conf/param.conf|
 		s|/run/|$T/run/|g; s|^PATH=.*||; s|^\texec .*||; s|=/sysroot|=$T/sysroot|" "initramfs/$1" >"$T/$(basename "$1")"
 }
@@ -52,10 +53,23 @@ assert_equal "no crash" "0
 moved initramfs-tools/scripts/init-premount/hydroot
 mv "$T/hydroot" "$T/premount"
 moved initramfs-tools/scripts/hydroot
+cp "$T/hydroot" "$T/adapter"
 run "$crash" "BOOT=local; . $T/premount; echo on"
 assert_equal "init-premount" "$aside
 on" "$(cat "$T/out")"
 refute "the root is claimed" test -e "$T/conf/param.conf"
+# A shell at rd.break=kdump is the initramfs's own, and panic= keeps it away.
+stop="hydroot_rd_break=kdump BOOT=local; panic() { echo \"panic \$*\"; }"
+run "$crash" "$stop; . $T/premount; echo on"
+assert_equal "rd.break=kdump" "$aside
+hydroot: rd.break: a shell at kdump; leaving it goes on
+panic hydroot: leave the shell to go on
+on" "$(cat "$T/out")"
+run "$crash" "$stop; panic=-1; . $T/premount; echo on"
+assert_equal "rd.break=kdump with panic=" "$aside
+hydroot: rd.break: a shell at kdump; leaving it goes on
+hydroot: no shell: panic=-1 keeps it away
+on" "$(cat "$T/out")"
 run "$T/none" "BOOT=local; . $T/premount"
 assert_equal "claimed without a crash" "BOOT=hydroot hydroot_begun=1" "$(xargs <"$T/conf/param.conf")"
 run "$crash" "rootmnt=/nowhere; run_scripts() { echo \"\$1\"; }; . $T/hydroot; mountroot && mount_bottom && echo on"
