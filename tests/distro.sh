@@ -5,10 +5,11 @@
 #
 #	tests/distro.sh SUITE BUILDER [VARIANT]
 #
-# SUITE: bookworm, trixie; BUILDER: initramfs-tools, dracut.  VARIANT of dracut: systemd (default), shell.
+# SUITE: bookworm, trixie; BUILDER: initramfs-tools, dracut.  VARIANT of dracut: systemd (default), shell; of both, where SUITE is
+# the machine's own: ssh, with the machine's dropbear and busybox and a key, which is left beside the initramfs.
 # A tree of the distribution is made once; in a copy of it hydroot is installed by `make install` and
 # the builder's own command is run, once with and once without hydroot.  Left in
-# build/images/SUITE-BUILDER[-VARIANT]/: initrd.img, sizes (what hydroot adds).
+# build/images/SUITE-BUILDER[-VARIANT]/: initrd.img, sizes (what hydroot adds; not of ssh).
 #
 # The programs have to be linked with the libraries of their initramfs: for another Debian than the machine's
 # own they are built in a tree of it, too, into build/SUITE/.  The kernel must be that of the suite's
@@ -30,6 +31,9 @@ key_of() { cat -- "$@" | sha256sum | cut -c1-16; }
 name=$suite-$builder${variant:+-$variant}
 base=$IMAGES/base
 [ "$suite" = bookworm ] || base=$IMAGES/$suite-base
+# Nobody asks what hydroot adds to that one.
+no_sizes=''
+[ "$variant" != ssh ] || no_sizes=yes
 own_suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 programs=(hydrootd hydroot hydroot-image hydroot-check)
 
@@ -134,6 +138,19 @@ add_test_hook()
 	esac
 }
 
+# For the rescue system.
+add_ssh()
+{
+	local dropbear
+	[ "$suite" = "$own_suite" ] || die "ssh: the machine's dropbear is not one of $suite"
+	dropbear=$(command -v dropbear) || die "ssh: dropbear is not installed; see tests/setup.sh"
+	cp "$dropbear" "$root/usr/sbin/"
+	ldd "$dropbear" | grep -o '/[^ ]*' | xargs -I '{}' cp -n '{}' "$root/usr/lib/x86_64-linux-gnu/"
+	[ -e "$root/usr/bin/busybox" ] || cp "$(command -v busybox)" "$root/usr/bin/"
+	ssh-keygen -q -t ed25519 -N '' -f "$work/key"
+	install -D -m 644 "$work/key.pub" "$root/etc/hydroot/authorized_keys"
+}
+
 # In the tree, as root there: the builder's own command.
 build_initramfs() # OUTPUT [OPTION...]
 {
@@ -165,12 +182,14 @@ make_initramfs()
 	root=$work/root
 	say "building an initramfs: $name"
 	cp -a "$tree/root" "$root"
-	build_initramfs "$work/initrd.without" "${options[@]}"
+	[ -n "$no_sizes" ] || build_initramfs "$work/initrd.without" "${options[@]}"
 	install_hydroot
 	add_test_hook
+	[ "$variant" != ssh ] || add_ssh
 	[ "$builder" != dracut ] || options+=(--include /usr/local/lib/tools.hook /lib/hydroot/hooks/tools)
 	build_initramfs "$work/initrd.img" "${options[@]}"
-	tests/initrd-sizes.sh "$name" "$work/initrd.img" "$work/initrd.without" >"$work/sizes"
+	[ -n "$no_sizes" ] ||
+		tests/initrd-sizes.sh "$name" "$work/initrd.img" "$work/initrd.without" >"$work/sizes"
 	rm -rf --one-file-system "$root" "$work/initrd.without"
 	root=
 }
@@ -217,4 +236,4 @@ kept "$suite-tree-$builder" make_tree "$packages" "$base/kernel"
 mapfile -t parts < <(find initramfs kmod-hints -type f | sort)
 kept "$name" make_initramfs "$tree/root/etc/os-release" "$out/hydrootd" "$out/hydroot" \
 	tests/boot/tools.hook tests/distro.sh tests/initrd-sizes.sh "${parts[@]}"
-cat "$IMAGES/$name/sizes"
+[ -n "$no_sizes" ] || cat "$IMAGES/$name/sizes"

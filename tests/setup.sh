@@ -81,6 +81,8 @@ packages() # [LAST-HEADING]
 	busybox-static		# the initramfs
 	kmod			# modprobe, depmod for the initramfs
 	cpio			# packs the initramfs
+	dropbear-bin		# ssh in the rescue system
+	openssh-client		# who comes in there
 	END
 }
 
