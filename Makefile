@@ -65,7 +65,7 @@ PROGRAMS := $(BUILD)/hydroot-image $(BUILD)/hydrootd $(BUILD)/hydroot $(BUILD)/h
 all: $(PROGRAMS)
 
 help:
-	@echo 'all  clean  install  install-initramfs-tools  install-dracut  install-mkinitcpio'
+	@echo 'all  clean  install  install-initramfs-tools  install-dracut  install-mkinitcpio  uninstall'
 	@echo 'setup  check  check-unit  check-long  check-host  check-boot  check-asan  check-tsan  check-fuzz  check-slow'
 	@echo 'demo  figures  bench-image  bench-levels  bench-read  chunk-table  lint  format  analyze'
 	@echo 'variables: V=1 WERROR=1 SAN=… CC CFLAGS PREFIX DESTDIR'
@@ -110,6 +110,8 @@ $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(BUILD)/libfakes.a \
 LIBDIR ?= $(PREFIX)/lib
 UNITDIR ?= $(LIBDIR)/systemd/system
 INSTALL ?= install
+# Scripts with a process of their own; the others in initramfs/ are sourced.
+RUN_IN_ROOT := initramfs/release.sh initramfs/nosleep.sh
 
 install: all
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(DATADIR)/hydroot \
@@ -124,17 +126,20 @@ install: all
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs/standalone
 	$(INSTALL) -m 644 initramfs/standalone/net.sh \
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs/standalone
-	$(INSTALL) -m 644 initramfs/*.sh initramfs/60-hydroot.rules \
+	$(INSTALL) -m 644 $(filter-out $(RUN_IN_ROOT),$(wildcard initramfs/*.sh)) initramfs/60-hydroot.rules \
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs
-	$(INSTALL) -m 644 initramfs/transport.d/* $(DESTDIR)$(DATADIR)/hydroot/initramfs/transport.d
+	$(INSTALL) -m 755 $(RUN_IN_ROOT) $(DESTDIR)$(DATADIR)/hydroot/initramfs
+	$(INSTALL) -m 755 initramfs/transport.d/* $(DESTDIR)$(DATADIR)/hydroot/initramfs/transport.d
 	sed '$(PLACES)' initramfs/build.sh >$(DESTDIR)$(DATADIR)/hydroot/initramfs/build.sh
 	chmod 644 $(DESTDIR)$(DATADIR)/hydroot/initramfs/build.sh
 	$(INSTALL) -m 644 initramfs/60-hydroot.rules $(DESTDIR)$(LIBDIR)/udev/rules.d
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/modprobe.d
 	{ echo '# From modules.list of hydroot, which says why.'; . ./kmod-hints/lists.sh; \
 		hints_options kmod-hints/modules.list; } >$(DESTDIR)$(LIBDIR)/modprobe.d/hydroot.conf
+	chmod 644 $(DESTDIR)$(LIBDIR)/modprobe.d/hydroot.conf
 	sed 's|/usr/local/sbin|$(SBINDIR)|' fuse-root/hydroot-trace-end.service \
 		>$(DESTDIR)$(UNITDIR)/hydroot-trace-end.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/hydroot-trace-end.service
 	$(INSTALL) -m 644 imgfmt/hydroot-image.1 $(DESTDIR)$(MANDIR)/man1
 	$(INSTALL) -m 644 fuse-root/hydroot.conf.5 $(DESTDIR)$(MANDIR)/man5
 	$(INSTALL) -m 644 fuse-root/hydroot.cmdline.7 $(DESTDIR)$(MANDIR)/man7
@@ -171,8 +176,16 @@ install-mkinitcpio:
 		$(DATADIR)/hydroot/initramfs/mkinitcpio)
 	$(call place,644,initramfs/mkinitcpio/install/hydroot,$(INITCPIODIR)/install/hydroot)
 	$(INSTALL) -m 644 initramfs/mkinitcpio/hooks/hydroot $(DESTDIR)$(INITCPIODIR)/hooks
-	$(INSTALL) -m 644 initramfs/mkinitcpio/boot-mkinitcpio.sh \
-		initramfs/mkinitcpio/hydroot-root.service $(DESTDIR)$(DATADIR)/hydroot/initramfs/mkinitcpio
+	$(INSTALL) -m 755 initramfs/mkinitcpio/boot-mkinitcpio.sh $(DESTDIR)$(DATADIR)/hydroot/initramfs/mkinitcpio
+	$(INSTALL) -m 644 initramfs/mkinitcpio/hydroot-root.service $(DESTDIR)$(DATADIR)/hydroot/initramfs/mkinitcpio
+
+# Called like what it undoes, with the same PREFIX.  Folders go that are hydroot's own.
+uninstall:
+	staged=$$(mktemp -d) && trap 'rm -rf "$$staged"' EXIT && \
+		$(MAKE) -s install install-initramfs-tools install-dracut install-mkinitcpio DESTDIR="$$staged" && \
+		(cd "$$staged" && find . -type f) | while read -r file; do rm -f "$(DESTDIR)/$$file"; done && \
+		(cd "$$staged" && find . -depth -type d -path '*hydroot*') | while read -r folder; do \
+			[ ! -d "$(DESTDIR)/$$folder" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)/$$folder"; done
 
 # -- tests ---------------------------------------------------------------------------------------
 
@@ -185,7 +198,7 @@ clean:
 print-cppflags:
 	@echo $(filter-out -MMD -MP,$(CPPFLAGS))
 
-.PHONY: all help clean install install-initramfs-tools install-dracut install-mkinitcpio print-cppflags
+.PHONY: all help clean install install-initramfs-tools install-dracut install-mkinitcpio uninstall print-cppflags
 .SECONDARY:
 -include $(shell find $(addprefix $(BUILD)/,imgfmt fuse-root kmod-hints tests) \
 	-name "*.d" -type f 2>/dev/null)
