@@ -50,7 +50,10 @@ struct reader {
 	struct options *o;
 	struct option_source source;
 	bool is_ram; /* root=ram */
+	bool has_root_url; /* root=hydroot:URL, right or wrong */
+	bool is_other; /* root= names another root */
 	const char *rootimage;
+	const char *netroot; /* hydroot:URL, dracut's other way to say it */
 };
 
 /* Where the word that starts at p ends; *ret_equals: its first '=', or NULL. */
@@ -132,10 +135,13 @@ static int apply_root(struct reader *r, const char *value)
 	r->is_ram = strcmp(value, "ram") == 0;
 	r->o->is_root = r->is_ram || strcmp(value, "hydroot") == 0 ||
 			strncmp(value, "hydroot:", 8) == 0;
+	r->is_other = *value && !r->o->is_root;
 	if (r->is_ram)
 		r->o->mode = MODE_FULL;
-	if (strncmp(value, "hydroot:", 8) == 0 && value[8])
+	if (strncmp(value, "hydroot:", 8) == 0 && value[8]) {
+		r->has_root_url = true;
 		return apply_url(r, "root=hydroot: ", value + 8);
+	}
 	return 0;
 }
 
@@ -155,15 +161,17 @@ static int apply_ours(struct reader *r, const char *key, const char *value)
 	return option_apply(r->o, &r->source, k, value ? value : "1");
 }
 
-/* ro, rw, rd.shell[=0].  True when it was one of these. */
+/* ro, rw, rd.shell[=0].  True when it was one of these.  Only who asks for a shell gets one. */
 static bool apply_switch(struct options *o, const char *key, const char *value)
 {
 	if (strcmp(key, "ro") == 0 || strcmp(key, "rw") == 0)
 		o->root_ro = key[1] == 'o';
-	else if (strcmp(key, "rd.shell") == 0)
-		o->rd_shell = !value || strcmp(value, "0") != 0;
-	else
+	else if (strcmp(key, "rd.shell") != 0)
 		return false;
+	else if (option_bool_parse(value ? value : "1", &o->rd_shell) < 0) {
+		option_warn(o, "rd.shell=%.64s: wrong value: accepted: 0 or 1", value);
+		o->rd_shell = false;
+	}
 	return true;
 }
 
@@ -184,6 +192,8 @@ static int apply_word(struct reader *r, const char *key, const char *value)
 		return apply_root(r, value ? value : "");
 	if (strcmp(key, "rootimage") == 0)
 		r->rootimage = value;
+	if (strcmp(key, "netroot") == 0 && value)
+		r->netroot = strncmp(value, "hydroot:", 8) == 0 ? value : NULL;
 	if (strcmp(key, "proxy") == 0 && value && value[0])
 		return apply_standard(r, key, value);
 	if (apply_switch(r->o, key, value))
@@ -194,6 +204,19 @@ static int apply_word(struct reader *r, const char *key, const char *value)
 					      value ? value : "1");
 	}
 	return 0;
+}
+
+/* What is known only when all words have been read. */
+static int apply_late(struct reader *r)
+{
+	int ret = 0;
+
+	if (r->is_ram && r->rootimage && apply_url(r, "rootimage: ", r->rootimage))
+		ret = -EINVAL;
+	if (r->netroot && !r->is_ram && !r->is_other && !r->has_root_url &&
+	    apply_root(r, r->netroot))
+		ret = -EINVAL;
+	return ret;
 }
 
 static char *copy_text(const char *what, const char *text)
@@ -224,7 +247,7 @@ int options_parse_cmdline(struct options *o, const char *text)
 		if (apply_word(&r, key, value))
 			ret = -EINVAL;
 	}
-	if (r.is_ram && r.rootimage && apply_url(&r, "rootimage: ", r.rootimage))
+	if (apply_late(&r))
 		ret = -EINVAL;
 	option_keep_fallback(o, &r.source.floor);
 	option_keep_pack(o, &r.source.floor);

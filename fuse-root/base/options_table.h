@@ -81,6 +81,9 @@ const struct option_key *option_find(const char *name, size_t n_bytes);
 int option_apply(struct options *o, const struct option_source *s,
 		 const struct option_key *k, const char *text) _must_check_;
 
+/* 0 or 1, and the words for them.  -EINVAL: none of these. */
+int option_bool_parse(const char *text, bool *ret) _must_check_;
+
 /* Copy a value into a field.  -E2BIG when it does not fit. */
 int option_copy(char *dst, size_t dst_bytes, const char *text) _must_check_;
 

@@ -69,17 +69,24 @@ static void word_print(const struct options *o, const struct option_key *k)
 
 const struct option_type option_type_word = {word_parse, word_print};
 
-static int bool_parse(struct options *o, const struct option_key *k, const char *text)
+int option_bool_parse(const char *text, bool *ret)
 {
-	static const char *const words[] = {"0", "1", "no", "yes", "off", "on"};
+	static const char *const words[] = {
+		"0", "1", "no", "yes", "off", "on", "n", "y", "false", "true",
+	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
 		if (strcmp(text, words[i]) == 0) {
-			*(bool *)field(o, k) = i % 2;
+			*ret = i % 2;
 			return 0;
 		}
 	}
 	return -EINVAL;
+}
+
+static int bool_parse(struct options *o, const struct option_key *k, const char *text)
+{
+	return option_bool_parse(text, field(o, k));
 }
 
 static void bool_print(const struct options *o, const struct option_key *k)

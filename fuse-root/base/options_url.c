@@ -40,6 +40,19 @@ bool options_url_is_valid(const char *url)
 	       host[0] != ':' && is_clean(url);
 }
 
+/* "[" stands at most once, before an address of IPv6 that is the host: nothing for a shell to expand. */
+static bool has_fair_brackets(const char *authority)
+{
+	const char *bracket = strchr(authority, '['), *end;
+
+	if (!bracket)
+		return true;
+	end = bracket + 1 + strspn(bracket + 1, "0123456789abcdefABCDEF:.");
+	return bracket < authority + strcspn(authority, "/") &&
+	       (bracket == authority || bracket[-1] == '@') && end > bracket + 1 &&
+	       *end == ']' && (end[1] == '/' || end[1] == ':') && !strchr(end, '[');
+}
+
 bool options_url_is_foreign(const char *url)
 {
 	static const char *const ours[] = {"http", "https", "file"};
@@ -51,7 +64,8 @@ bool options_url_is_foreign(const char *url)
 			return false;
 	return n > 0 && url[0] >= 'a' && url[0] <= 'z' &&
 	       strncmp(url + n, "://", 3) == 0 && host[0] != '/' && strchr(host, '/') &&
-	       !strpbrk(url, "'\"\\`$*?[#") && !strstr(url, "/../") && is_clean(url);
+	       !strpbrk(url, "'\"\\`$*?#") && has_fair_brackets(host) &&
+	       !strstr(url, "/../") && is_clean(url);
 }
 
 bool options_url_is_proxy(const char *text)

@@ -436,9 +436,13 @@ static void mounted_images_take_the_place_of_foreign_urls(void **state _unused_)
 
 static void foreign_urls_are_for_the_boot(void **state _unused_)
 {
-	static const char *const wrong[] = {"nfs:///i",	     "nfs://h",	     "NFS://h/i",
-					    "nfs://h/$(id)", "nfs://h/../i", "1://h/i",
-					    "nfs:/h/i"};
+	static const char *const wrong[] = {
+		"nfs:///i",	 "nfs://h",	    "NFS://h/i",       "nfs://h/$(id)",
+		"nfs://h/../i",	 "1://h/i",	    "nfs:/h/i",	       "nfs://h/[ab]",
+		"nfs://[ab]x/i", "nfs://a[::1]/i",  "nfs://[::1/i",    "nfs://[*]/i",
+		"nfs://[]/i",	 "nfs://[::1]/[a]", "nfs://h/@[::1]/i"};
+	static const char *const right[] = {"nfs://h:2049/i", "nfs://[fd00::1]/i",
+					    "nfs://[fd00::1]:2049/e/i", "x://u@[::1]/i"};
 	char arg[] = "nfs://s/e/i.hri", *argv[] = {arg};
 
 	assert_int_equal(options_parse_argv(&o, 1, argv), -EINVAL);
@@ -448,6 +452,13 @@ static void foreign_urls_are_for_the_boot(void **state _unused_)
 		snprintf(text, sizeof text, "rd.hydroot.server=%s", wrong[i]);
 		assert_int_equal(cmdline(text), 0);
 		assert_int_equal(o.n_servers, 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(right); i++) {
+		char text[64];
+
+		snprintf(text, sizeof text, "rd.hydroot.server=%s", right[i]);
+		assert_int_equal(cmdline(text), 0);
+		assert_string_equal(o.servers[i], right[i]);
 	}
 }
 
@@ -617,6 +628,54 @@ static void rootimage_alone_is_not_ours(void **state _unused_)
 	assert_int_equal(o.n_servers, 0);
 }
 
+static void netroot_is_another_name(void **state _unused_)
+{
+	assert_int_equal(cmdline("ro netroot=hydroot:http://h/i.hri"), 0);
+	assert_true(o.is_root);
+	assert_string_equal(o.servers[0], "http://h/i.hri");
+	assert_int_equal(cmdline("netroot=hydroot:nonsense"), -EINVAL);
+}
+
+static void netroot_is_no_other_root(void **state _unused_)
+{
+	assert_int_equal(cmdline("netroot=hydroot:http://h/i.hri root=/dev/sda1"), 0);
+	assert_int_equal(cmdline("netroot=iscsi:1.2.3.4::::iqn"), 0);
+	assert_int_equal(cmdline("netroot=hydroot:http://h/i.hri netroot=nbd:h:1"), 0);
+	assert_false(o.is_root);
+	assert_int_equal(cmdline("root=hydroot:http://a/i netroot=hydroot:http://b/i"),
+			 0);
+	assert_int_equal(o.n_servers, 1);
+	assert_string_equal(o.servers[0], "http://a/i");
+}
+
+static void netroot_with_root_that_has_no_url(void **state _unused_)
+{
+	assert_int_equal(cmdline("netroot=hydroot:http://b/i root=hydroot"), 0);
+	assert_true(o.is_root);
+	assert_string_equal(o.servers[0], "http://b/i");
+}
+
+static void a_shell_is_for_who_asks_for_it(void **state _unused_)
+{
+	static const char *const no[] = {"=0",	   "=no", "=n",	   "=off",
+					 "=false", "=",	  "=never"};
+	static const char *const yes[] = {"", "=1", "=yes", "=y", "=on"};
+	char text[32];
+
+	for (size_t i = 0; i < ARRAY_SIZE(no); i++) {
+		snprintf(text, sizeof text, "rd.shell rd.shell%s", no[i]);
+		assert_int_equal(cmdline(text), 0);
+		assert_false(o.rd_shell);
+	}
+	assert_int_equal(o.n_warnings, 2);
+	assert_non_null(strstr(o.warnings[1], "rd.shell=never: wrong value"));
+	for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
+		snprintf(text, sizeof text, "rd.shell=0 rd.shell%s", yes[i]);
+		assert_int_equal(cmdline(text), 0);
+		assert_true(o.rd_shell);
+	}
+}
+
 static int argv(char **args)
 {
 	int n = 0;
@@ -749,6 +808,10 @@ int main(void)
 		TEST(wrong_root_url_is_an_error),
 		TEST(classic_ram_root),
 		TEST(rootimage_alone_is_not_ours),
+		TEST(netroot_is_another_name),
+		TEST(netroot_is_no_other_root),
+		TEST(netroot_with_root_that_has_no_url),
+		TEST(a_shell_is_for_who_asks_for_it),
 		TEST(argv_of_attach),
 		TEST(argv_is_strict),
 		cmocka_unit_test(proxy_is_a_standard_key),
