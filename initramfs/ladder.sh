@@ -11,7 +11,7 @@
 # A URL without what might open a door.
 hr_public_url()
 {
-	echo "$1" | sed 's|?.*|?...|; s|^\([a-z0-9+]*://\)[^/]*@|\1|'
+	echo "$1" | sed 's|?.*|?...|; s|^\([A-Za-z0-9+-]*://\)[^/]*@|\1|'
 }
 
 # Mount a root at DIR: 0, with hr_device, and hr_used, the URLs that it comes from; else 1 and hr_error.

@@ -19,11 +19,12 @@ hr_n_transports=0
 hr_mount_transports()
 {
 	for hr_url; do
-		case $hr_url in
-		'' | http://* | https://* | file://*) continue ;;
+		hr_scheme=${hr_url%%://*}
+		# What hydrootd fetches by itself, which takes HTTP:// for the same; no other scheme has capitals.
+		case $hr_scheme in
+		'' | http | https | file | *[!a-z0-9+-]*) continue ;;
 		esac
 		hr_n_transports=$((hr_n_transports + 1))
-		hr_scheme=${hr_url%%://*}
 		hr_rest=${hr_url#*://}
 		hr_host=${hr_rest%%/*}
 		hr_path=/${hr_rest#*/}
@@ -58,24 +59,42 @@ hr_mount_transport()
 	return 1
 }
 
-# The kernel's NFS takes text options, but an address instead of a name, and asks for the module of each version itself.  A server that goes away later
+# hr_host, without a name and password: its parts are hr_name, hr_port (empty: 2049) and hr_address.  1: no address.
+hr_take_nfs_host()
+{
+	# NFS knows no passwords, and messages have the name.
+	hr_host=${hr_host##*@}
+	hr_name=$hr_host hr_port=
+	case $hr_host in
+	\[*\]:*) hr_name=${hr_host%:*} hr_port=${hr_host##*:} ;;
+	\[*) ;;
+	*:*:*) hr_name="[$hr_host]" ;;
+	*:*) hr_name=${hr_host%:*} hr_port=${hr_host##*:} ;;
+	esac
+	hr_host=$hr_name
+	hr_address=$(hr_resolve "$hr_host")
+	[ -z "$hr_address" ] || return 0
+	hr_error="$hr_host: no address is known by that name"
+	return 1
+}
+
+# The kernel's NFS takes text options, but an address instead of a name, and asks for the module of each version itself.
+# TCP over IPv6 has another name there.  A server that goes away later
 # must end in an error after 30 s, so that hydrootd can turn to another.  The versions share the time.
 hr_mount_nfs()
 {
 	modprobe -q nfs 2>/dev/null
-	# NFS knows no passwords, and messages have the name.
-	hr_host=${hr_host##*@}
-	hr_address=$(hr_resolve "$hr_host")
-	if [ -z "$hr_address" ]; then
-		hr_error="$hr_host: no address is known by that name"
-		return 1
-	fi
+	hr_take_nfs_host || return
+	hr_tcp=tcp
+	case $hr_address in *:*) hr_tcp=tcp6 ;; esac
 	hr_until=$(($(hr_seconds) + hr_transport_seconds))
-	for hr_opts in vers=4.2 vers=4.0 vers=3,nolock,mountproto=tcp; do
-		hr_opts=ro,nosuid,nodev,soft,timeo=100,retrans=2,$hr_opts,addr=$hr_address
+	hr_folder=${hr_path%/*}
+	for hr_opts in vers=4.2 vers=4.0 "vers=3,nolock,mountproto=$hr_tcp"; do
+		hr_opts=ro,nosuid,nodev,soft,timeo=100,retrans=2,proto=$hr_tcp,$hr_opts,addr=$hr_address
+		hr_opts=$hr_opts${hr_port:+,port=$hr_port}
 		hr_limit=$((hr_until - $(hr_seconds)))
 		[ "$hr_limit" -gt 0 ] || break
-		if hr_mount nfs "$hr_opts" "$hr_host:${hr_path%/*}" "$hr_dir"; then
+		if hr_mount nfs "$hr_opts" "$hr_host:${hr_folder:-/}" "$hr_dir"; then
 			hr_limit=
 			return
 		fi
