@@ -282,6 +282,9 @@ hr_mount_overlay()
 	"hr_layer_$3" "$hr_dir/layer" || return
 	mkdir -p "$hr_dir/layer/upper" "$hr_dir/layer/work"
 	chmod 755 "$hr_dir/layer/upper"
+	# What "/" is and has is taken from there.
+	hr_text=$(hydroot copy-tree --top "$hr_dir/lower" "$hr_dir/layer/upper" 2>&1) ||
+		hr_warn "overlay: / is not all that it is in the image: ${hr_text:-copying failed}"
 	hr_opts=rw
 	if hr_is_true "${hydroot_root_ro:-}"; then
 		hr_opts=ro

@@ -207,6 +207,31 @@ assert_attributes()
 	attributes_of "$T/got.all" >"$T/got"
 	assert "there is something to compare" test "$(wc -l <"$T/want")" -gt 100
 	cmp -s "$T/want" "$T/got" || fail "attributes differ: $(diff "$T/want" "$T/got" | head -n 20)"
+	assert_top
+}
+
+# "/" itself: its mode and owner, and the names of its attributes that are part of a system.
+top_of_image()
+{
+	debugfs -R 'stat <2>' "$GUEST_BASE/rootfs.ext4" 2>/dev/null | awk '
+		/ Mode: / { sub(/.* Mode: *0*/, ""); mode = $1 }
+		/^User: / { print mode, $2 ":" $4 }'
+	debugfs -R 'ea_list <2>' "$GUEST_BASE/rootfs.ext4" 2>/dev/null |
+		sed -nE 's/^ *((security|system)\.[^ ]*) \(.*/\1/p' | sort
+}
+
+top_of_guest()
+{
+	guest g 60 'PATH=/usr/sbin:/usr/bin; stat -c "%a %u:%g" /
+		getfattr --absolute-names -m "^(security|system)\\." / | sed "/^#/d; /^\$/d" | sort'
+}
+
+assert_top()
+{
+	local want
+	want=$(top_of_image)
+	assert "the image's / is known" test -n "$want"
+	assert_equal "what / is and has" "$want" "$(top_of_guest)"
 }
 
 assert_reported() # EVENT

@@ -5,7 +5,8 @@
  * Owners, modes, times, hard links, devices, holes, and every extended attribute: ACLs,
  * SELinux labels and file capabilities.  For root-in=tmpfs, in an initramfs whose cp
  * knows nothing of attributes. Nothing may be mounted within; subvolumes of btrfs, which
- * look like that, are copied too.
+ * look like that, are copied too.  With --top, what the root's own directory is and has: for
+ * the upper layer of an overlay, which has the properties of "/".
  */
 #include <dirent.h>
 #include <errno.h>
@@ -37,6 +38,7 @@ struct copy {
 	int to; /* the new root */
 	unsigned depth;
 	bool is_said; /* what went wrong */
+	bool is_top; /* the directory itself, nothing in it */
 	struct linked *linked; /* open addressing, a power of two */
 	size_t n_linked, n_slots;
 	char path
@@ -133,8 +135,12 @@ static int copy_attributes(struct copy *c, const char *from, const char *to)
 	if (n < 0)
 		return errno == EOPNOTSUPP ? 0 : -errno;
 	for (const char *name = c->names; name < c->names + n; name += strlen(name) + 1) {
-		const ssize_t n_value = lgetxattr(from, name, c->value, ATTRIBUTE_BYTES);
+		ssize_t n_value;
 
+		/* In an upper layer they would say what that layer is. */
+		if (c->is_top && strncmp(name, "trusted.overlay.", 16) == 0)
+			continue;
+		n_value = lgetxattr(from, name, c->value, ATTRIBUTE_BYTES);
 		if (n_value < 0)
 			return -errno;
 		if (lsetxattr(to, name, c->value, (size_t)n_value, 0) == 0)
@@ -359,20 +365,22 @@ static int copy_root(struct copy *c, const char *from_path, const char *to_path)
 		log_error("%s: %s", to_path, strerror(errno));
 		return -errno;
 	}
-	if (fstatvfs(from, &fs) == 0)
-		c->n_all = (uint64_t)(fs.f_blocks - fs.f_bfree) * fs.f_frsize;
-	bar_start(&c->bar);
-	err = copy_entries(c, from, c->to);
-	bar_stop(&c->bar);
-	if (err < 0)
-		return err;
+	if (!c->is_top) {
+		if (fstatvfs(from, &fs) == 0)
+			c->n_all = (uint64_t)(fs.f_blocks - fs.f_bfree) * fs.f_frsize;
+		bar_start(&c->bar);
+		err = copy_entries(c, from, c->to);
+		bar_stop(&c->bar);
+		if (err < 0)
+			return err;
+	}
 	err = copy_properties(c, &st, from, c->to, ".");
 	return err < 0 ? complain(c, "copy", err) : 0;
 }
 
-static int copy_tree(const char *from, const char *to)
+static int copy_tree(const char *from, const char *to, bool is_top)
 {
-	struct copy c = {.to = -1};
+	struct copy c = {.to = -1, .is_top = is_top};
 	int err = -ENOMEM;
 
 	c.names = malloc(ATTRIBUTE_BYTES);
@@ -395,10 +403,19 @@ static int copy_tree(const char *from, const char *to)
 
 int cmd_copy_tree(int argc, char **argv)
 {
-	static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option options[] = {
+		{"top", no_argument, NULL, 't'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	bool is_top = false;
 	int code;
 
 	while ((code = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (code == 't') {
+			is_top = true;
+			continue;
+		}
 		if (code != 'h')
 			return ctl_wrong_option(code, argv);
 		ctl_print_usage("copy-tree");
@@ -409,5 +426,5 @@ int cmd_copy_tree(int argc, char **argv)
 		return CTL_USAGE;
 	}
 	umask(0);
-	return copy_tree(argv[optind], argv[optind + 1]);
+	return copy_tree(argv[optind], argv[optind + 1], is_top);
 }

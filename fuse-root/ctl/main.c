@@ -32,8 +32,8 @@ static const struct command commands[] = {
 	{"report", cmd_report, "[NAME] --svg|--html [--output=FILE]",
 	 "draw what was fetched when, and what waited"},
 	{"detach", cmd_detach, "[NAME]", "give device and memory back"},
-	{"copy-tree", cmd_copy_tree, "FROM TO",
-	 "copy a root filesystem into an empty directory, attributes and all"},
+	{"copy-tree", cmd_copy_tree, "[--top] FROM TO",
+	 "copy a root filesystem into an empty directory, attributes and all; --top: what FROM itself has, no content"},
 };
 
 static const struct command *find(const char *name)

@@ -58,6 +58,23 @@ if [ -n "$is_root" ]; then
 	assert_equal "device" "1:3" "$(stat -c %t:%T "$T/to/null")"
 fi
 
+# What the directory itself has, but for what overlayfs keeps to itself in a layer.
+mkdir "$T/top"
+touch -d '2001-02-03 04:05:06 UTC' "$T/from"
+if [ -n "$is_root" ]; then
+	chown 12:34 "$T/from"
+	setfattr -n trusted.overlay.opaque -v y "$T/from"
+fi
+properties() { stat -c '%a %u:%g %Y' "$1" && getfattr --absolute-names -d -m security "$1" | sed 1d; } # DIR
+for _ in empty 'not empty'; do
+	expect_exit 0 hydroot copy-tree --top "$T/from" "$T/top"
+	assert_equal "properties" "$(properties "$T/from")" "$(properties "$T/top")"
+	touch "$T/top/own"
+done
+assert_equal "content" own "$(ls -A "$T/top")"
+assert_equal "an attribute of overlayfs" "" "$(getfattr --absolute-names -d -m trusted "$T/top")"
+[ -z "$is_root" ] || setfattr -x trusted.overlay.opaque "$T/from"
+
 # Into what is not empty, to nowhere, from nowhere.
 expect_exit 1 hydroot copy-tree "$T/from" "$T/to"
 assert_contains "not empty" '^hydroot: /.*: copy: File exists' "$T/out"

@@ -11,7 +11,7 @@ expect_exit 0 hydroot --help
 assert_contains "help" '^Usage: hydroot COMMAND' "$T/out"
 expect_exit 0 hydroot --version
 assert_contains "version" '^hydroot [0-9]' "$T/out"
-for command in attach status wait pause resume set trace report detach; do
+for command in attach status wait pause resume set trace report detach copy-tree; do
 	expect_exit 0 hydroot "$command" --help
 	assert_contains "help of $command" "^Usage: hydroot $command" "$T/out"
 	head -n 1 "$T/out" >>"$T/usages"
