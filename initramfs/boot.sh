@@ -10,7 +10,7 @@
 # just before the switch hr_leave.  A step that fails ends in hr_fail, which does what onfail= says and
 # does not return.
 
-hr_lib=${hr_lib:-/lib/hydroot}
+hr_lib=${hr_lib:-/usr/lib/hydroot}
 
 . "$hr_lib/lib.sh"
 . "$hr_lib/ladder.sh"
@@ -26,7 +26,7 @@ fi
 
 hr_interfaces=${hr_interfaces:-/run/hydroot/.interfaces} # over which the boot goes, one a line
 hr_aside=${hr_aside:-/run/hydroot/.aside}
-hr_hook_dirs=${hr_hook_dirs:-/lib/hydroot/hooks /etc/hydroot/hooks.d}
+hr_hook_dirs=${hr_hook_dirs:-/usr/lib/hydroot/hooks /etc/hydroot/hooks.d}
 
 # --- beginning ----------------------------------------------------------------------------------
 

@@ -191,6 +191,11 @@ for line in 'module zram' 'module ena' 'module xhci_pci' 'hook initqueue/timeout
 	'hook pre-pivot' 'hook cmdline' 'file /usr/lib/hydroot/ladder.sh' 'file /usr/lib/hydroot/dracut.sh'; do
 	grep -qx "$line" "$tmp/calls" || fail "dracut: no $line"
 done
+# Where the machine has no merged /usr, /lib is another folder in the initramfs, too.
+hr_lib=$(sed -n 's/^hr_lib=${hr_lib:-\(.*\)}$/\1/p' initramfs/boot.sh)
+for f in "$hr_lib/lib.sh" $(sed -nE 's/^[[:space:]]*\. (\/[^ ]*hydroot\/[^ ]*)$/\1/p' initramfs/dracut/50hydroot/*.sh | sort -u); do
+	grep -qx "file $f" "$tmp/calls" || fail "dracut: $f is sourced, and is not there"
+done
 if grep -qE '^module (=|iwlwifi|mac80211|vcan|can)' "$tmp/calls"; then fail "dracut: no wired driver"; fi
 dracut "$tmp/new"
 grep -qx initqueue "$tmp/depends" || fail "dracut: initqueue is a module, but not asked for"

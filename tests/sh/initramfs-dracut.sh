@@ -8,7 +8,7 @@ requires dash
 
 mkdir -p "$T/lib" "$T/bin" "$T/hooks/initqueue/finished" "$T/run/systemd/network"
 for file in initramfs/dracut/50hydroot/*.sh; do
-	sed "s|/lib/hydroot/boot.sh|$T/lib/boot.sh|; s|/lib/hydroot/dracut.sh|$T/lib/hydroot-lib.sh|
+	sed "s|/usr/lib/hydroot/boot.sh|$T/lib/boot.sh|; s|/usr/lib/hydroot/dracut.sh|$T/lib/hydroot-lib.sh|
 		s|/run/|$T/run/|g; s|/etc/cmdline.d|$T/cmdline.d|g; s|. /lib/dracut-lib.sh|:|
 		s|/tmp/net|$T/net|; s|/etc/resolv.conf|$T/resolv.conf|; s|/proc/uptime|$T/uptime|" \
 		"$file" >"$T/lib/$(basename "$file")"

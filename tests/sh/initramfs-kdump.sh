@@ -20,7 +20,7 @@ moved() # FILE
 	sed "s|/lib/dracut-lib.sh|/dev/null|; s|/usr/lib/hydroot/boot.sh|$hr_lib/boot.sh|
 		s|/usr/lib/hydroot/mkinitcpio.sh|$T/boot-mkinitcpio.sh|; s|/lib/hydroot/boot.sh|$hr_lib/boot.sh|
 		s|^\. /scripts/functions|:|; s|^\. /scripts/hydroot|. $T/adapter|
-		s|/lib/hydroot/dracut.sh|$T/hydroot-lib.sh|; s|/conf/param.conf|$T/conf/param.conf|
+		s|/usr/lib/hydroot/dracut.sh|$T/hydroot-lib.sh|; s|/conf/param.conf|$T/conf/param.conf|
 		s|/run/|$T/run/|g; s|^PATH=.*||; s|^\texec .*||; s|=/sysroot|=$T/sysroot|" "initramfs/$1" >"$T/$(basename "$1")"
 }
 

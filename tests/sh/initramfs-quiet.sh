@@ -18,7 +18,7 @@ moved() # FILE NAME: with its places moved
 	sed "s|/lib/dracut-lib.sh|/dev/null|; s|/usr/lib/hydroot/boot.sh|$hr_lib/boot.sh|
 		s|/usr/lib/hydroot/mkinitcpio.sh|$T/boot-mkinitcpio|; s|/lib/hydroot/boot.sh|$hr_lib/boot.sh|
 		s|^\. /scripts/functions|:|; s|^\. /scripts/hydroot|. $T/adapter|
-		s|/lib/hydroot/dracut.sh|$T/dracut-lib|; s|/conf/param.conf|$T/conf/param.conf|
+		s|/usr/lib/hydroot/dracut.sh|$T/dracut-lib|; s|/conf/param.conf|$T/conf/param.conf|
 		s|/run/|$T/run/|g; s|^PATH=.*||; s|^\texec .*||; s|=/sysroot|=$T/sysroot|" "initramfs/$1" >"$T/$2"
 }
 moved initramfs-tools/scripts/init-premount/hydroot premount

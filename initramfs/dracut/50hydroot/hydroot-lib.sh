@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC1091 # the initramfs's own paths
 #
-# hydroot-lib.sh - the shared core as dracut's hooks see it; becomes /lib/hydroot/dracut.sh
+# hydroot-lib.sh - the shared core as dracut's hooks see it; becomes /usr/lib/hydroot/dracut.sh
 #
 # Hooks are processes of their own: what one has to tell the next is a file below /run/hydroot.
 
 command -v getarg >/dev/null || . /lib/dracut-lib.sh
-. /lib/hydroot/boot.sh
+. /usr/lib/hydroot/boot.sh
 
 # dracut stops at its own breakpoints by itself.
 # shellcheck disable=SC2034 # read in boot.sh

@@ -10,7 +10,7 @@
 
 if [ -e /run/hydroot/.mounted ]; then
 	(
-		. /lib/hydroot/dracut.sh
+		. /usr/lib/hydroot/dracut.sh
 		hr_is_ours
 		hydroot_take_way
 		hr_leave "${NEWROOT:-/sysroot}"

@@ -9,7 +9,7 @@
 
 if [ -e /run/hydroot/.claimed ] && [ ! -e /run/hydroot/.mounted ]; then
 	(
-		. /lib/hydroot/dracut.sh
+		. /usr/lib/hydroot/dracut.sh
 		hydroot_try
 	)
 fi

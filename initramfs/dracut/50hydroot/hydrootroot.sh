@@ -8,7 +8,7 @@
 
 NEWROOT=${3:-/sysroot}
 export NEWROOT
-. /lib/hydroot/dracut.sh
+. /usr/lib/hydroot/dracut.sh
 # shellcheck disable=SC2034 # read in hydroot-lib.sh
 hydroot_netif=${1:-}
 hydroot_try

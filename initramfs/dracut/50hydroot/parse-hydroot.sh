@@ -7,7 +7,7 @@
 # With netroot set, the network modules of dracut bring up the network; the one of systemd-networkd
 # does so for ip= only, so without ip= it is told to use DHCP.
 
-. /lib/hydroot/dracut.sh
+. /usr/lib/hydroot/dracut.sh
 
 hydroot_neednet()
 {
