@@ -62,6 +62,7 @@ packages() # [LAST-HEADING]
 	nginx-light		# the server of the tests
 	tinyproxy-bin		# a proxy in front of it
 	nfs-ganesha-vfs		# a server of nfs:// that needs nothing of the kernel
+	glusterfs-server	# servers and client of glusterfs://, the example of a transport hook
 	fio			# mixed reads and writes that are verified; IOPS
 	dmsetup			# looks at device-mapper tables
 	fdisk			# sfdisk: partitioned disks as input
