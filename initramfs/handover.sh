@@ -93,14 +93,19 @@ hr_copy_busybox()
 	cp "$hr_busybox" "$hr_run/hydroot/.tools/busybox"
 }
 
-# The interfaces and those below them, of a VLAN, bond or bridge.
+# The interfaces and all below them, of VLANs, bonds and bridges: a VLAN may lie on a bond.
 hr_with_lower()
 {
-	for hr_if in $1; do
-		echo "$hr_if"
-		for hr_file in "${hr_sys:-/sys}/class/net/$hr_if"/lower_*; do
-			[ ! -e "$hr_file" ] || echo "${hr_file##*/lower_}"
+	hr_layer=$1
+	while [ -n "$hr_layer" ]; do
+		hr_below=
+		for hr_if in $hr_layer; do
+			echo "$hr_if"
+			for hr_file in "${hr_sys:-/sys}/class/net/$hr_if"/lower_*; do
+				[ ! -e "$hr_file" ] || hr_below="$hr_below ${hr_file##*/lower_}"
+			done
 		done
+		hr_layer=$hr_below
 	done | sort -u
 }
 
@@ -160,6 +165,7 @@ hr_keep_networkd()
 		# A VLAN has the address of what is below it.
 		if [ -e "${hr_sys:-/sys}/class/net/$1/device" ]; then echo 'Kind=!*'; else echo "Name=$1"; fi
 		printf '\n[Network]\nKeepConfiguration=yes\n'
+		hr_port "$1"
 		hr_dhcp=$(hr_leases "$1")
 		[ -z "$hr_dhcp" ] || echo "DHCP=$hr_dhcp"
 		ip -o addr show dev "$1" scope global 2>/dev/null | hr_addresses "$hr_dhcp"
@@ -183,6 +189,14 @@ hr_all_name_servers()
 			esac
 		done <"${hr_resolv_conf:-/etc/resolv.conf}"
 	} 2>/dev/null
+}
+
+# networkd takes a port from its bond or bridge unless it is told not to.  The port has no addresses of its own.
+hr_port()
+{
+	if [ -e "${hr_sys:-/sys}/class/net/$1/master" ]; then
+		printf 'KeepMaster=yes\nLinkLocalAddressing=no\n'
+	fi
 }
 
 # Each line once, in their order.

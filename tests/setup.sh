@@ -70,6 +70,7 @@ packages() # [LAST-HEADING]
 	procps			# ps
 	util-linux		# losetup, flock, setarch
 	iproute2		# ip, tc: the demo's slow network
+	dbus-daemon		# systemd-networkd is told to reload by a bus
 	# for make bench-read: what it is measured beside
 	nbdkit			# nbdkit's curl plugin
 	libnbd-bin		# nbdfuse

@@ -141,6 +141,16 @@ assert_equal "a lease of IPv6" "DHCP=ipv6 Address=10.0.0.9/24" \
 assert_equal "leases of both" "DHCP=yes" "$(addresses 'inet 10.0.0.9/24 scope global dynamic eth0' \
 	'inet6 fd00::9/128 scope global dynamic noprefixroute ')"
 
+# A VLAN on a bond: all that is below it is kept, and ports stay in the bond.
+rm -r "$run"
+mkdir -p "$run/hydroot/root" "$T/sys/class/net"/{bond0.5/lower_bond0,bond0/lower_eth4,bond0/lower_eth5,eth4/master,eth5/master}
+used=bond0.5 prepare 'hydroot_report='
+for name in bond0.5 bond0 eth4 eth5; do
+	assert "$name is kept" test -e "$run/systemd/network/00-hydroot-$name.network"
+done
+assert_equal "ports" "00-hydroot-eth4.network 00-hydroot-eth5.network" \
+	"$(cd "$run/systemd/network" && grep -lx KeepMaster=yes 00-*.network | xargs)"
+
 # An image on a local disk: no interface is kept, and neither ifupdown nor sleep waits for residence.
 rm -r "$run"
 mkdir -p "$run/hydroot/root"
