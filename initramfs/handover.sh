@@ -34,19 +34,22 @@ hr_prepare_handover()
 	hr_write_units
 }
 
-# What runs in the root is a part of this initramfs.
+# What runs in the root is a part of this initramfs.  The URL of report= may have a password.
 hr_copy_scripts()
 {
 	mkdir -p "$hr_scripts"
 	for hr_file in lib progress release nosleep; do
 		cp "$hr_lib/$hr_file.sh" "$hr_scripts/"
 	done
-	{
-		echo "hr_quiet='${hr_quiet:-}'"
-		echo "hydroot_report=$(hr_quoted "${hydroot_report:-}")"
-		echo 'hr_busybox=/run/hydroot/.tools/busybox'
-		echo "[ -x \"\$hr_busybox\" ] || hr_busybox=''"
-	} >"$hr_scripts/settings"
+	(
+		umask 077
+		{
+			echo "hr_quiet='${hr_quiet:-}'"
+			echo "hydroot_report=$(hr_quoted "${hydroot_report:-}")"
+			echo 'hr_busybox=/run/hydroot/.tools/busybox'
+			echo "[ -x \"\$hr_busybox\" ] || hr_busybox=''"
+		} >"$hr_scripts/settings"
+	)
 }
 
 # A text as one word of a shell.

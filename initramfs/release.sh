@@ -9,6 +9,7 @@
 # shellcheck disable=SC1091 # copies beside this script
 hr_run=${hr_run:-/run}
 scripts=$hr_run/hydroot/.scripts
+[ -e "$scripts/settings" ] || exit 0 # done already
 . "$scripts/settings"
 . "$scripts/lib.sh"
 
@@ -43,14 +44,30 @@ report_url()
 	esac
 }
 
-# post URL TEXT: by what the root has.  busybox's own wget is no choice: that of Debian 12 crashes when it posts.
+# http://USER:PASSWORD@HOST
+has_password()
+{
+	rest=${1#*://}
+	case ${rest%%[/?]*} in
+	*@*) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+# post URL TEXT: by what the root has; 1, with lacks, when it has nothing.  The URL may have a password: everybody can see
+# the arguments of a command.  busybox's own wget is no choice: that of Debian 12 crashes when it posts.
 post()
 {
 	if command -v curl >/dev/null; then
-		printf '%s\n' "$2" | curl -fsS -m 10 -o /dev/null --data-binary @- "$1"
+		printf '%s\n' "$1" | sed 's/[\\"]/\\&/g; s/.*/url = "&"/' |
+			curl -fsS -m 10 -o /dev/null -K - --data-binary "$2"
 	elif command -v wget >/dev/null && wget --version 2>/dev/null | grep -q 'GNU Wget'; then
-		wget -q -T 10 -t 1 -O /dev/null --post-data="$2" "$1"
+		printf '%s\n' "$1" | wget -q -T 10 -t 1 -O /dev/null --post-data="$2" -i -
 	elif [ "${1#http://}" = "$1" ]; then
+		lacks="https needs curl or wget in the root"
+		return 1
+	elif has_password "$1"; then
+		lacks="a password needs curl or wget in the root"
 		return 1
 	else
 		post_by_nc "$@"
@@ -77,7 +94,7 @@ post_by_nc()
 # While the network is there.
 if [ -n "${hydroot_report:-}" ]; then
 	post "$(report_url)" "$(cat "$hr_run/hydroot/root/status.json")" >/dev/null ||
-		echo "report=: cannot be posted: https needs curl or wget in the root"
+		echo "report=: cannot be posted: ${lacks:-no server takes it}"
 fi
 
 # networkd takes the address from an interface that no file of it matches any more: where nobody else cares
@@ -107,4 +124,6 @@ if systemctl -q is-enabled networking 2>/dev/null; then
 	systemctl --no-block start networking
 fi
 umount "$hr_run/hydroot/.tools" 2>/dev/null
+# It may have a password.
+rm -f "$scripts/settings"
 exit 0

@@ -33,7 +33,8 @@ hr_mount_transports()
 		hr_shown=${hr_shown%/*}
 		mkdir -p "$hr_dir"
 		if hr_mount_transport; then
-			echo "$hr_url file://$hr_dir/${hr_path##*/}" >>"$hr_transports"
+			# A URL may have a password.
+			(umask 077 && echo "$hr_url file://$hr_dir/${hr_path##*/}" >>"$hr_transports")
 			hr_say "transport: $hr_shown: mounted"
 		else
 			hr_warn "transport: $hr_shown: ${hr_error:-not mounted}"
@@ -103,9 +104,11 @@ hr_mount_nfs()
 	return 1
 }
 
-# Just before switch_root.  The daemon has its file open: the filesystem goes with the last who uses it.
+# Just before switch_root.  The daemon has read the list, and has its file open: the filesystem goes with the last who
+# uses it.
 hr_leave_transports()
 {
+	rm -f "$hr_transports"
 	for hr_dir in /run/hydroot/.transport/*; do
 		umount -l "$hr_dir" 2>/dev/null || :
 		rmdir "$hr_dir" 2>/dev/null || :

@@ -4,7 +4,7 @@
 # What the initramfs leaves in /run for the root's programs until the root is resident, and that the
 # script which runs then takes all of it away
 . "$(dirname "$0")/../lib.sh"
-requires busybox nginx
+requires busybox dash nginx
 
 mkdir -p "$T/run/hydroot" "$T/sys/class/net/eth0" "$T/sys/class/net/ib0"
 echo 52:54:00:12:34:56 >"$T/sys/class/net/eth0/address"
@@ -35,6 +35,7 @@ assert_contains "as the same client" '^ClientIdentifier=mac$' "$network"
 assert_equal "name servers" "DNS=10.0.0.3 DNS=10.0.0.2 DNS=10.0.0.4" "$(grep ^DNS "$network" | xargs)"
 assert_contains "a VLAN above is not meant" '^Kind=!\*$' "$network"
 assert_contains "its name" '^NamePolicy=keep$' "$run/systemd/network/00-hydroot-eth0.link"
+assert_equal "who can read what may have a password" 600 "$(stat -c %a "$run/hydroot/.scripts/settings")"
 assert_contains "InfiniBand" '^Name=ib0$' "$run/systemd/network/00-hydroot-ib0.network"
 assert_contains "its name" '^OriginalName=ib0$' "$run/systemd/network/00-hydroot-ib0.link"
 assert_contains "static" '^Address=10.5.0.2/24$' "$run/systemd/network/00-hydroot-ib0.network"
@@ -89,6 +90,7 @@ for tool in systemctl networkctl nmcli curl ip; do
 	printf '#!/bin/sh\necho "%s $*" >>%s/calls\n' "$tool" "$T" >"$T/bin/$tool"
 	chmod +x "$T/bin/$tool"
 done
+echo "cat >$T/posted" >>"$T/bin/curl"
 # shellcheck disable=SC2016 # its own argument
 printf '#!/bin/sh\n[ "$1" = eth0 ]\n' >"$T/bin/ifquery"
 chmod +x "$T/bin/ifquery"
@@ -106,7 +108,10 @@ systemctl --no-block start networking" "$(grep -E '^ip .* flush|start networking
 refute "an interface is cleared that ifupdown does not know" grep -q '^ip .* ib0' "$T/calls"
 refute "networkd's file is left" test -e "$run/systemd/network/zz-hydroot-eth0.network"
 assert "allow-hotplug" test -e "$run/network/restart-hotplug"
-assert_contains "the report" "^curl .*--data-binary @- http://h/r\?n=1&w='a'&event=resident$" "$T/calls"
+assert_contains "the report" '^curl .*--data-binary [{]"state":"resident"}$' "$T/calls"
+assert_equal "where it is posted" "url = \"http://h/r?n=1&w='a'&event=resident\"" "$(cat "$T/posted")"
+refute "the URL is left" grep -rq 'http://h/r' "$run"
+release # once more does nothing
 
 # Without report= nothing is posted.
 rm "$T/calls"
@@ -170,18 +175,36 @@ assert_equal "mode=stream" 1 "$(grep -c 'mode=stream: the root is never resident
 rm "$T/bin/curl"
 start_nginx web "$T"
 mkdir "$T/tools"
-busybox=$(command -v busybox)
-for tool in cat env grep mkdir rm sh sleep timeout umount wc; do ln -s "$busybox" "$T/tools/$tool"; done
+busybox=$(command -v busybox) dash=$(command -v dash)
+for tool in cat env grep mkdir mv rm sed sh sleep timeout umount wc; do ln -s "$busybox" "$T/tools/$tool"; done
 # shellcheck disable=SC2154 # nginx_port is set by start_nginx
-post_without_curl() # SCHEME
+web=127.0.0.1:${nginx_port[web]}
+post() # URL
 {
 	echo '{"state":"resident"}' >"$run/hydroot/root/status.json"
-	prepare "hydroot_report='$1://127.0.0.1:${nginx_port[web]}/r?n=1'"
+	prepare "hydroot_report='$1'"
 	echo "hr_busybox=$busybox" >>"$run/hydroot/.scripts/settings"
-	env PATH="$T/bin:$T/tools" hr_run="$run" "$busybox" sh "$run/hydroot/.scripts/release.sh" >"$T/out" 2>&1 ||
+	env PATH="$T/bin:$T/tools" hr_run="$run" "$dash" "$run/hydroot/.scripts/release.sh" >"$T/out" 2>&1 ||
 		fail "release.sh: $(cat "$T/out")"
 }
-post_without_curl http
+post "http://$web/r?n=1"
 assert_contains "posted from the root" '"POST /r\?n=1&event=resident HTTP/1\.0"' "$(nginx_log web)"
-post_without_curl https
+post "https://$web/r"
 assert_equal "https" "report=: cannot be posted: https needs curl or wget in the root" "$(cat "$T/out")"
+post "http://some:secret@$web/r"
+assert_equal "a password" "report=: cannot be posted: a password needs curl or wget in the root" "$(cat "$T/out")"
+
+# A password is an argument of nobody, whom everybody could ask for it.
+password() # TOOL
+{
+	printf '#!/bin/sh\necho "$*" >>%s/arguments\nexec %s "$@"\n' "$T" "$(command -v "$1")" >"$T/tools/$1"
+	chmod +x "$T/tools/$1"
+	post "http://some:sec%22ret@$web/r?by=$1"
+	rm "$T/tools/$1"
+	assert_contains "$1: posted" "\"POST /r\?by=$1&event=resident" "$(nginx_log web)"
+	assert_contains "$1: its arguments" '"state":"resident"' "$T/arguments"
+	refute "$1: the password is an argument" grep -qE 'some:|sec%22ret' "$T/arguments"
+}
+
+password curl
+if wget --version 2>/dev/null | grep -q 'GNU Wget'; then password wget; fi

@@ -213,6 +213,10 @@ transports() # URLS
 transports 'http://h/i nfs://u:secret@10.0.0.8/e/i.hri?token=1 nfs://10.0.0.9/export/deep/i.hri glusterfs://g.example/vol/images/i.hri x://h/i'
 assert_equal "what hydrootd is told" "nfs://10.0.0.9/export/deep/i.hri file://$T/.transport/2/i.hri
 glusterfs://g.example/vol/images/i.hri file://$T/.transport/3/i.hri" "$(grep -v '^nfs://u:'  "$T/.transports")"
+assert_equal "who can read it" 600 "$(stat -c %a "$T/.transports")"
+busybox sh -c "hr_lib=initramfs; hr_transports=$T/.transports; . initramfs/boot.sh; . $T/transport.sh
+	umount() { :; }; rmdir() { :; }; hr_leave_transports" || fail "hr_leave_transports"
+refute "the list is left" test -e "$T/.transports"
 assert_contains "nfs" "^nfs ro,.*soft,timeo=100,retrans=2,.*addr=10.0.0.9 10.0.0.9:/export/deep $T/.transport/2\$" "$T/mounts"
 assert "the hook ran" test -e "$T/.transport/3/i.hri"
 assert_contains "an unknown one" 'transport: x://h: no such transport: put a hook at' "$T/out"
