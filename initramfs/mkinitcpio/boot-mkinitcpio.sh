@@ -39,6 +39,8 @@ hydroot_set_init()
 
 if [ "${1:-}" = mount ]; then
 	hr_config || exit 0
+	# systemd makes it only for a mount unit of its own.
+	mkdir -p "$2"
 	hydroot_mount "$2"
 	hr_leave "$2"
 fi

@@ -60,6 +60,20 @@ cp initramfs/*.sh "$T/"
 assert_equal "what loads modules" "kmod -q fuse
 kmod -q zram" "$(hr_lib=$T busybox sh -c ". $T/boot-mkinitcpio.sh; hr_modules" 2>&1)"
 
+# What the unit of the systemd kind runs: nobody has made the folder that it mounts at.
+cat >"$T/unit.sh" <<'END'
+hr_heed_quiet() { :; }
+hr_config() { :; }
+hr_begin() { :; }
+hr_modules() { :; }
+hr_network() { :; }
+hr_leave() { :; }
+udevadm() { :; }
+hr_boot() { [ -d "$1" ] && echo "a folder to mount at"; }
+END
+sed "s|/usr/lib/hydroot/boot.sh|$T/unit.sh|" initramfs/mkinitcpio/boot-mkinitcpio.sh >"$T/unit-mkinitcpio.sh"
+assert_equal "sysroot" "a folder to mount at" "$(busybox sh "$T/unit-mkinitcpio.sh" mount "$T/sysroot")"
+
 ours=0
 export ours
 assert_equal "another root: checked and mounted by init" "checks hydroot:http://h/i
