@@ -5,8 +5,9 @@
 #
 #	tests/distro.sh SUITE BUILDER [VARIANT]
 #
-# SUITE: bookworm, trixie; BUILDER: initramfs-tools, dracut.  VARIANT of dracut: systemd (default), shell; of both, where SUITE is
-# the machine's own: ssh, with the machine's dropbear and busybox and a key, which is left beside the initramfs.
+# SUITE: bookworm, trixie; BUILDER: initramfs-tools, dracut, mkinitcpio.  VARIANT of dracut: systemd (default), shell; of
+# mkinitcpio: busybox (default), systemd, bare (systemd without the hook `base`), see tests/mkinitcpio.sh; of the first two,
+# where SUITE is the machine's own: ssh, with the machine's dropbear and busybox and a key, which is left beside the initramfs.
 # A tree of the distribution is made once; in a copy of it hydroot is installed by `make install` and
 # the builder's own command is run, once with and once without hydroot.  Left in
 # build/images/SUITE-BUILDER[-VARIANT]/: initrd.img, sizes (what hydroot adds; not of ssh).
@@ -23,6 +24,7 @@ cd "$(dirname "$0")/.."
 : "${BUILD:=build}" "${IMAGES:=build/images}"
 suite=$1 builder=$2 variant=${3-}
 . tests/image/base.sh
+. tests/mkinitcpio.sh
 
 say() { echo "distro: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -51,6 +53,7 @@ builder_packages()
 	case $builder in
 	initramfs-tools) printf '%s\n' initramfs-tools busybox ;;
 	dracut) printf '%s\n' dracut dracut-network systemd-sysv dbus iputils-arping iproute2 ;;
+	mkinitcpio) mkinitcpio_packages ;;
 	esac
 	# What dracut's network-legacy asks by; newer dracut has systemd-networkd only.
 	[ "$suite-$builder" != bookworm-dracut ] || printf '%s\n' procps isc-dhcp-client
@@ -135,6 +138,7 @@ add_test_hook()
 		echo "install_items+=\" /usr/local/lib/tools.hook /usr/bin/find \"" \
 			>"$root/etc/dracut.conf.d/tools.conf"
 		;;
+	mkinitcpio) install -D -m 644 tests/boot/tools.hook "$root/etc/hydroot/hooks.d/tools" ;;
 	esac
 }
 
@@ -169,6 +173,9 @@ build_initramfs() # OUTPUT [OPTION...]
 		chroot "$root" dracut --force --no-hostonly "$@" "/boot/initrd.img-$version" \
 			"$version" >"$work/build.log" 2>&1
 		;;
+	mkinitcpio)
+		run_mkinitcpio "$root" "$version" "$variant" "$@" >"$work/build.log" 2>&1
+		;;
 	esac || { tail -n 30 "$work/build.log" >&2; die "$builder failed"; }
 	umount "$root/proc" "$root/dev"
 	cp "$root/boot/initrd.img-$version" "$output"
@@ -182,11 +189,15 @@ make_initramfs()
 	root=$work/root
 	say "building an initramfs: $name"
 	cp -a "$tree/root" "$root"
+	[ "$builder" != mkinitcpio ] || install_mkinitcpio "$root"
 	[ -n "$no_sizes" ] || build_initramfs "$work/initrd.without" "${options[@]}"
 	install_hydroot
 	add_test_hook
 	[ "$variant" != ssh ] || add_ssh
-	[ "$builder" != dracut ] || options+=(--include /usr/local/lib/tools.hook /lib/hydroot/hooks/tools)
+	case $builder in
+	dracut) options+=(--include /usr/local/lib/tools.hook /lib/hydroot/hooks/tools) ;;
+	mkinitcpio) options=(hydroot) ;;
+	esac
 	build_initramfs "$work/initrd.img" "${options[@]}"
 	[ -n "$no_sizes" ] ||
 		tests/initrd-sizes.sh "$name" "$work/initrd.img" "$work/initrd.without" >"$work/sizes"
@@ -234,6 +245,10 @@ builder_packages >"$packages"
 tree=$IMAGES/$suite-tree-$builder
 kept "$suite-tree-$builder" make_tree "$packages" "$base/kernel"
 mapfile -t parts < <(find initramfs kmod-hints -type f | sort)
+if [ "$builder" = mkinitcpio ]; then
+	[ -e "${MKINITCPIO-}/mkinitcpio" ] || die "MKINITCPIO=DIR: no mkinitcpio there"
+	mapfile -t -O "${#parts[@]}" parts < <(mkinitcpio_parts)
+fi
 kept "$name" make_initramfs "$tree/root/etc/os-release" "$out/hydrootd" "$out/hydroot" \
 	tests/boot/tools.hook tests/distro.sh tests/initrd-sizes.sh "${parts[@]}"
 [ -n "$no_sizes" ] || cat "$IMAGES/$name/sizes"

@@ -1,0 +1,51 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 2400
+# mkinitcpio's initramfs, with busybox, with systemd, and with systemd but not the hook `base`: a root over HTTP becomes
+# resident, and nothing of hydroot is left.  Where the server has no such image, the console says so in one line, and
+# onfail= has its way.  Debian has no mkinitcpio: MKINITCPIO=DIR has its source.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/qemu.sh
+. "$TOP/tests/qemu.sh"
+requires root qemu-system-x86_64 nginx jq hydrootd mmdebstrap
+[ -e "${MKINITCPIO-}/mkinitcpio" ] || skip "needs MKINITCPIO=DIR, a folder with mkinitcpio's source, of v40 or newer"
+tests/image.sh all
+start_nginx web "$IMAGES/served/good"
+web=http://$GUEST_HOST:${nginx_port[web]}
+declare -A variant=([busybox]='' [systemd]=systemd [bare]=bare)
+
+# The reason stands in one line of the console, and a panic of the kernel or a shell is not what follows.
+fails() # KIND ONFAIL LAST-WORDS
+{
+	start_guest "$1-$2" "$initrd" "rw $GUEST_IP rd.hydroot.attach-timeout=5s rd.hydroot.onfail=$2 panic=3 \
+		root=hydroot:$web/absent.hri"
+	wait_console "$1-$2" "$GUEST_BOOT_SECONDS" 'hydroot: failed: attach: .*no server answered in time: .*HTTP 404'
+	wait_console "$1-$2" 60 "$3"
+	assert_equal "$1: lines with the reason" 1 "$(tr -d '\r' <"$T/$1-$2.console" | grep -ac 'hydroot: failed: ')"
+	refute "$1: the kernel panics" console_has "$1-$2" 'Kernel panic'
+	note "$1: $2"
+}
+
+for kind in ${KINDS:-busybox systemd bare}; do
+	tests/distro.sh bookworm mkinitcpio ${variant[$kind]:+"${variant[$kind]}"} >/dev/null
+	initrd=$IMAGES/bookworm-mkinitcpio${variant[$kind]:+-${variant[$kind]}}/initrd.img
+	start_hydroot_guest "$kind" "$initrd" "$web/debian.hri"
+	wait_login "$kind"
+	wait_agent "$kind"
+	note "$kind: login"
+	guest_hydroot "$kind" 200 'wait root --for=resident --timeout=3m' || fail "$kind: not resident in three minutes"
+	assert_root_is_plain "$kind"
+	assert_manifest "$kind"
+	assert_no_io_errors "$kind"
+	guest "$kind" 5 'systemctl poweroff' || true
+	wait_guest_end "$kind" 90
+	note "$kind: resident, all files are right"
+	fails "$kind" poweroff 'hydroot: onfail=poweroff'
+	wait_guest_end "$kind-poweroff" 60
+	console_has "$kind-poweroff" 'reboot: Power down' || fail "$kind: not powered off"
+	fails "$kind" rescue 'hydroot: onfail=rescue: waiting for someone'
+	sleep 10
+	guest_runs "$kind-rescue" || fail "$kind: the rescue system has ended"
+	stop_guest "$kind-rescue"
+done
