@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# sanitizers: none
+#
+# There is only IPv6, by router advertisements: net.sh takes the address that comes by them, systemd-networkd takes the
+# interface over with it, is restarted and stopped, and the server can be reached all the time
+. "$(dirname "$0")/../lib.sh"
+requires root busybox ip unshare python3
+networkd=/lib/systemd/systemd-networkd
+[ -x $networkd ] || skip "needs systemd-networkd"
+[ -e /proc/sys/net/ipv6/conf/lo ] || skip "this machine has no IPv6"
+
+# In a network and a /run of its own; a machine without udev, which networkd calls a container.
+if [ -z "${HYDROOT_INSIDE-}" ]; then
+	HYDROOT_INSIDE=1 timeout 110 unshare -n -m "$0"
+	exit
+fi
+mount --make-rprivate /
+mount -t tmpfs tmpfs /run
+mount -t sysfs -o ro sysfs /sys
+mkdir -p /run/systemd/netif /run/hydroot /run/netns
+chown systemd-network /run/systemd/netif 2>/dev/null || true
+echo lxc >/run/systemd/container
+: >/run/resolv.conf
+mount --bind /run/resolv.conf /etc/resolv.conf
+ip link set lo up
+
+# A router that says so each second: fd77::/64, for a minute.  It is the server, too.
+ip netns add srv
+ip link add eth0 type veth peer name v netns srv
+ip -n srv link set v up
+ip -n srv addr add fd77::1/64 dev v nodad
+ip link set eth0 up
+cat >"$T/router.py" <<'END'
+import socket, struct, time
+server = socket.create_server(('fd77::1', 80), family=socket.AF_INET6, backlog=100)
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, socket.if_nametoindex('v'))
+prefix = struct.pack('!BBBBIII', 3, 4, 64, 0xc0, 60, 30, 0) + socket.inet_pton(socket.AF_INET6, 'fd77::')
+while True:
+    try:
+        s.sendto(struct.pack('!BBHBBHII', 134, 0, 0, 64, 0, 60, 0, 0) + prefix, ('ff02::1', 0))
+    except OSError:
+        pass
+    time.sleep(1)
+END
+ip netns exec srv python3 "$T/router.py" >"$T/router.log" 2>&1 &
+defer end_process $!
+
+# The initramfs.
+busybox sh -c "hr_lib=initramfs; . initramfs/boot.sh; . initramfs/standalone/net.sh
+	hr_console=/dev/stdout net_timeout=60 hydroot_servers='http://[fd77::1]/i.hri' hydroot_n_ip=1 hydroot_ip_1_autoconf=auto6
+	hr_links() { echo eth0; }
+	net_up || { echo \"failed: \$hr_error\"; exit 1; }
+	hr_prepare_handover \"\$(cat \$hr_interfaces)\" ''" 2>&1 | cat >"$T/initramfs" ||
+	fail "the network of the initramfs: $(cat "$T/initramfs")"
+hydrootd --reach=eth0 'http://[fd77::1]/i.hri' || fail "the server cannot be reached at first"
+addresses() { ip -6 -o addr show dev eth0 scope global | awk '{ print $4 }'; }
+address=$(addresses)
+assert_contains "the address" '^fd77:.*/64$' <(echo "$address")
+network=/run/systemd/network/00-hydroot-eth0.network
+refute "it is taken for a lease, or for an address of its own" grep -qE '^(DHCP|Address)=' $network
+
+# untouched WHEN: for some seconds, in which the router says its word
+untouched()
+{
+	local i
+	for i in 1 2 3 4 5 6; do
+		assert_equal "address $1" "$address" "$(addresses)"
+		hydrootd --reach=eth0 'http://[fd77::1]/i.hri' || fail "$1 the server cannot be reached ($i): $(ip -6 addr; ip -6 route)"
+		sleep 0.5
+	done
+}
+start_networkd()
+{
+	$networkd >>"$T/networkd.log" 2>&1 &
+	networkd_pid=$!
+}
+evidence+=("$T/networkd.log")
+takes_over() { [ "$(cat /proc/sys/net/ipv6/conf/eth0/accept_ra)" = 0 ]; }
+start_networkd
+wait_for 20 "networkd to take over" takes_over
+untouched "with networkd"
+end_process $networkd_pid
+untouched "without networkd"
+start_networkd
+untouched "after a restart"
+end_process $networkd_pid
