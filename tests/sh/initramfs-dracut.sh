@@ -9,7 +9,7 @@ requires dash
 mkdir -p "$T/lib" "$T/bin" "$T/hooks/initqueue/finished" "$T/run/systemd/network"
 for file in initramfs/dracut/50hydroot/*.sh; do
 	sed "s|/usr/lib/hydroot/boot.sh|$T/lib/boot.sh|; s|/usr/lib/hydroot/dracut.sh|$T/lib/hydroot-lib.sh|
-		s|/run/|$T/run/|g; s|/etc/cmdline.d|$T/cmdline.d|g; s|. /lib/dracut-lib.sh|:|
+		s|/run/|$T/run/|g; s|/etc/cmdline.d|$T/cmdline.d|g; s|. /lib/dracut-lib.sh|:|; s|/lib/nm-lib.sh|$T/nm-lib.sh|
 		s|/tmp/net|$T/net|; s|/etc/resolv.conf|$T/resolv.conf|; s|/proc/uptime|$T/uptime|" \
 		"$file" >"$T/lib/$(basename "$file")"
 done
@@ -72,6 +72,12 @@ touch "$T/ours"
 hook parse-hydroot.sh
 assert_contains "the root is claimed" '^root=hydroot netroot=hydroot:$' "$T/said"
 assert_contains "a network is asked for" '^DHCP=yes$' "$T/run/systemd/network/90-hydroot.network"
+assert_equal "for NetworkManager" 0 "$(grep -c '^ip=' "$T/cmdline.d/50-hydroot.conf")"
+rm -r "$T/run/hydroot"
+touch "$T/nm-lib.sh"
+hook parse-hydroot.sh
+assert_equal "for NetworkManager" "rd.neednet=1 ip=on" "$(xargs <"$T/cmdline.d/50-hydroot.conf")"
+rm "$T/nm-lib.sh"
 assert_contains "IP over InfiniBand" '"infiniband", RUN\{builtin\}\+="kmod load ib_ipoib"$' "$rule"
 assert "dracut waits for it" test -e "$T/hooks/initqueue/finished/hydroot.sh"
 hook hydroot-settled.sh

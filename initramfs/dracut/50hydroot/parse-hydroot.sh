@@ -4,8 +4,8 @@
 #
 # parse-hydroot.sh - cmdline hook of dracut, sourced: claims the root when it is hydroot's
 #
-# With netroot set, the network modules of dracut bring up the network; the one of systemd-networkd
-# does so for ip= only, so without ip= it is told to use DHCP.
+# With netroot set, the network modules of dracut bring up the network; those of systemd-networkd and NetworkManager
+# do so for ip= only, so without ip= they are told to use DHCP.
 
 . /usr/lib/hydroot/dracut.sh
 
@@ -19,6 +19,8 @@ hydroot_neednet()
 	echo 'ACTION=="add", SUBSYSTEM=="infiniband", RUN{builtin}+="kmod load ib_ipoib"' \
 		>/run/udev/rules.d/61-hydroot-infiniband.rules
 	[ "${hydroot_n_ip:-0}" = 0 ] || return 0
+	# What stands for any address, of IPv4 or IPv6, in the words of NetworkManager's generator, which runs later.
+	[ ! -e /lib/nm-lib.sh ] || echo 'ip=on' >>/etc/cmdline.d/50-hydroot.conf
 	mkdir -p /run/systemd/network
 	# BOOTIF's interface only, where it is given.
 	cat >/run/systemd/network/90-hydroot.network <<-END
