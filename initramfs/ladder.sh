@@ -35,6 +35,8 @@ hr_boot_root()
 	hr_print "fallback: trying $(hr_public_url "$hydroot_fallback")"
 	# Not before: a fallback that cannot be reached must not hold up a boot that does not need it.
 	hr_mount_transports "${hydroot_fallback%%#*}"
+	# shellcheck disable=SC2034 # read in lib.sh
+	hr_is_fallback=1
 	if ! hr_try "$1" "$(hr_public_url "$hydroot_fallback")" --use-fallback; then
 		hr_error="fallback: $hr_error"
 		return 1

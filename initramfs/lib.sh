@@ -208,29 +208,55 @@ hr_is_read_only_type()
 	esac
 }
 
-# Where writes to a root of TYPE go: none (in place, if it can be written), tmpfs, zram
+# Where writes to a root of TYPE go: none (in place, if it can be written), tmpfs, zram.  What the first image is mounted
+# without a layer for says nothing of the fallback.
 hr_overlay_kind()
 {
-	case ${hydroot_overlay:-auto}:$1 in
-	auto:squashfs | auto:erofs | auto:iso9660) echo tmpfs ;;
-	auto:*) echo none ;;
+	case ${hydroot_overlay:-auto}:${hr_is_fallback:-} in
+	auto:* | none:1)
+		if hr_is_read_only_type "$1"; then echo tmpfs; else echo none; fi
+		;;
 	*) echo "$hydroot_overlay" ;;
+	esac
+}
+
+# The types to try, one after the other: that of the magic number, MAGIC, if rootfstype=, a list, has it or is not given.
+# For the fallback rootfstype= counts only where the magic number says nothing.
+hr_types() # MAGIC
+{
+	case ${1:+known}:${hr_is_fallback:-}:,${hydroot_rootfstype:-}, in
+	known:1:* | known::,, | known::*",$1,"*) echo "$1" ;;
+	*) echo "${hydroot_rootfstype:-}" | tr , ' ' ;;
 	esac
 }
 
 # Mount DEVICE at DIR as the command line wants it; on failure hr_error says why.
 hr_mount_root()
 {
-	hr_type=${hydroot_rootfstype:-}
-	[ -n "$hr_type" ] || hr_type=$(hr_fs_type "$1")
-	if [ -z "$hr_type" ] && ! dd if="$1" bs=4096 count=1 >/dev/null 2>&1; then
+	hr_magic=$(hr_fs_type "$1")
+	hr_list=$(hr_types "$hr_magic")
+	if [ -z "$hr_list" ] && ! dd if="$1" bs=4096 count=1 >/dev/null 2>&1; then
 		hr_error="$1: cannot be read: see above"
 		return 1
 	fi
-	if [ -z "$hr_type" ]; then
+	if [ -z "$hr_list" ]; then
 		hr_error="$1: no filesystem that is known by its magic number: give rootfstype="
 		return 1
 	fi
+	hr_fits=
+	for hr_type in $hr_list; do
+		! hr_mount_type "$1" "$2" || return 0
+		[ -z "$hr_fits" ] || return 1
+	done
+	[ -n "${hr_is_fallback:-}" ] && [ -n "${hydroot_rootflags:-}" ] || return 1
+	hr_warn "fallback: rootflags=$hydroot_rootflags: not for this one: mounted without"
+	hydroot_rootflags=
+	hr_mount_root "$1" "$2"
+}
+
+# DEVICE at DIR as $hr_type.  hr_fits is set when that is its type, whatever fails then.
+hr_mount_type()
+{
 	if [ "${hydroot_root_in:-store}" = tmpfs ]; then
 		if [ "${hydroot_mode:-}" = full ]; then
 			hr_mount_tmpfs "$1" "$2"
@@ -279,6 +305,7 @@ hr_mount_overlay()
 	mkdir -p "$hr_dir/lower" "$hr_dir/layer"
 	hr_opts=$(hr_mount_options "$hr_type" "$1" ro)
 	hr_mount "$hr_type" "$hr_opts" "$1" "$hr_dir/lower" || return
+	hr_fits=1
 	"hr_layer_$3" "$hr_dir/layer" || return
 	mkdir -p "$hr_dir/layer/upper" "$hr_dir/layer/work"
 	chmod 755 "$hr_dir/layer/upper"
@@ -358,6 +385,7 @@ hr_mount_tmpfs()
 	mkdir -p "$hr_dir"
 	hr_opts=$(hr_mount_options "$hr_type" "$1" ro)
 	hr_mount "$hr_type" "$hr_opts" "$1" "$hr_dir" || return
+	hr_fits=1
 	hr_room=$(hr_meminfo MemAvailable)
 	hr_need=$(hr_used_kib "$hr_dir")
 	if [ "$hr_need" -ge "$hr_room" ]; then
@@ -566,9 +594,9 @@ hr_rescue()
 			hr_rescue_network
 		fi
 		hr_start_ssh
-		if ! hr_is_true "${hydroot_rd_shell:-}" || ! hr_shell; then
-			sleep 30
-		fi
+		! hr_is_true "${hydroot_rd_shell:-}" || hr_shell || :
+		# Also after a shell: one whose console has nobody to read ends at once.
+		sleep 30
 	done
 }
 

@@ -56,6 +56,10 @@ ladder 'hydroot_fallback=; attach_is_good() { false; }'
 says "there is none" '^status 1 attach: no server answers'
 not "a fallback" fallback
 
+ladder 'hr_mount_root() { hr_error=broken; echo "fallback=${hr_is_fallback:-}"; [ -n "${hr_is_fallback:-}" ]; }
+	attach_is_good() { true; }'
+assert_equal "which of them it is, is known" "fallback= fallback=1" "$(grep '^fallback=' "$T/out" | xargs)"
+
 # A root that cannot be mounted, or has the wrong kernel, is given back before the next is tried.
 ladder 'attach_is_good() { true; }; hr_mount_root() { hr_error=broken; n=1$n; [ $n = 11 ]; }'
 says "what was undone" '^hydroot detach root$'
@@ -120,6 +124,10 @@ says "the end" '^end poweroff after 0$'
 last 'hydroot_onfail=rescue; hr_on_failure() { :; }'
 says "rescue" '^ssh$'
 not "an end" '^end'
+# A console that ends at once, with rd.shell: not again and again.
+last 'hydroot_onfail=rescue hydroot_rd_shell=1; hr_start_ssh() { :; }; setsid() { echo shell; }; cttyhack() { :; }
+	sleep() { echo "sleep $1"; [ -z "${slept:-}" ] || exit 0; slept=1; }'
+assert_equal "shells" "shell shell sleep 30 shell sleep 30" "$(grep -xE 'shell|sleep .*' "$T/out" | xargs)"
 # The report gets its two seconds before the machine goes away.
 last 'hydroot_onfail=poweroff hydroot_report=http://h/; hydroot() { echo {}; }
 	hydrootd() { cat >/dev/null; command sleep 1; echo posted $1 >&3; }; sleep() { command sleep $1; }; exec 3>&1'
