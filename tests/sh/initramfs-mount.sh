@@ -16,7 +16,7 @@ try() # SNIPPET: what it says, the same in both shells
 		# shellcheck disable=SC2086 # busybox sh
 		$shell -c "hr_console=/dev/stdout; . $T/lib.sh; hr_can_discard() { false; }
 			hr_fs_type() { echo \${magic-squashfs}; }
-			hr_mount() { echo \"mount \$1 \$3 \$4\"; }; $1" >"$T/out.${shell##* }" 2>&1
+			hr_mount() { echo \"mount \$1 \$3 \$4\"; }; $1" 2>&1 | sed 's/^\[[0-9.]*\]/[TIME]/' >"$T/out.${shell##* }"
 	done
 	cmp "$T/out.sh" "$T/out.dash" || fail "dash differs: $(diff "$T/out.sh" "$T/out.dash")"
 	cat "$T/out.dash"
