@@ -154,6 +154,16 @@ build "$T/none" --modules-dir none
 contents "$T/none" >"$T/list"
 refute "no modules" grep -q 'usr/lib/modules' "$T/list"
 
+# What glibc loads by name, where this one has it as files: names could not be resolved without.
+libc=$(ldd "$BUILD/hydrootd" | sed -n 's|.*=> \(/.*\)/libc\.so\.6 .*|\1|p')
+if [ -e "${libc:-/none}/libnss_dns.so.2" ]; then
+	build "$T/names" --modules-dir none --daemon "$BUILD/hydrootd"
+	contents "$T/names" >"$T/list"
+	for f in libnss_dns.so.2 libnss_files.so.2 libresolv.so.2 libgcc_s.so.1; do
+		assert_contains "glibc's" "/${f//./\\.}\$" "$T/list"
+	done
+fi
+
 if [ -n "${HYDROOT_TEST_ROOT:-}" ]; then
 	real=$(basename "$(echo "$HYDROOT_TEST_ROOT"/lib/modules/*)")
 	expect_exit 0 "${mk[@]}" --daemon "$T/hydrootd" --root "$HYDROOT_TEST_ROOT" \
