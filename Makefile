@@ -124,7 +124,7 @@ install: all
 	sed -i 's/^version=.*/version=$(VERSION)/' $(DESTDIR)$(SBINDIR)/hydroot-mkinitramfs
 	$(INSTALL) -m 755 initramfs/standalone/init initramfs/standalone/dhcp.sh \
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs/standalone
-	$(INSTALL) -m 644 initramfs/standalone/net.sh \
+	$(INSTALL) -m 644 $(addprefix initramfs/standalone/,links.sh address.sh net.sh) \
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs/standalone
 	$(INSTALL) -m 644 $(filter-out $(RUN_IN_ROOT),$(wildcard initramfs/*.sh)) initramfs/60-hydroot.rules \
 		$(DESTDIR)$(DATADIR)/hydroot/initramfs

@@ -21,6 +21,8 @@ hr_lib=${hr_lib:-/usr/lib/hydroot}
 . "$hr_lib/handover.sh"
 # Where busybox has no udhcpc the initramfs system brings the network up by its own means.
 if [ -e "$hr_lib/net.sh" ]; then
+	. "$hr_lib/links.sh"
+	. "$hr_lib/address.sh"
 	. "$hr_lib/net.sh"
 fi
 

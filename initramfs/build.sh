@@ -22,7 +22,7 @@ sed setsid sleep sort sync timeout tr umount uname wc"
 hb_wanted_commands="cttyhack getent mke2fs nslookup"
 # For net.sh, by busybox.
 # shellcheck disable=SC2034
-hb_network_commands="hostname udhcpc"
+hb_network_commands="hostname mv udhcpc"
 
 # The first of the files that exists.
 hb_first()
@@ -69,7 +69,7 @@ hb_scripts()
 # SRC DST: what net.sh is, for initramfs systems without a network of their own.
 hb_network_scripts()
 {
-	for hb_file in net.sh dhcp.sh; do
+	for hb_file in links.sh address.sh net.sh dhcp.sh; do
 		echo "$hb_share/initramfs/standalone/$hb_file /usr/lib/hydroot/$hb_file"
 	done
 }

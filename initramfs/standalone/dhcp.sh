@@ -5,19 +5,27 @@
 #
 # The lease is set without a life time: nobody renews it before the root's own network manager
 # does, and a root that is still fetched must not lose its address.
+#
+# With HYDROOT_LEASE nothing is set: the lease is noted in that file, and net.sh calls with it again when it
+# is the interface's turn.  HYDROOT_METRIC, which may be empty, is the metric of the routes.
 
 # udhcpc's names for the options it has received:
 : "${interface:=}" "${ip:=}" "${subnet:=}" "${router:=}" "${dns:=}" "${domain:=}" "${mtu:=}" \
 	"${hostname:=}" "${staticroutes:=}" "${serverid:=}"
+
+route()
+{
+	command ip -4 route add "$@" dev "$interface" ${HYDROOT_METRIC:+metric "$HYDROOT_METRIC"}
+}
 
 # "NET GATEWAY NET GATEWAY ..." (option 121), which replaces the router option
 classless_routes()
 {
 	while [ $# -ge 2 ]; do
 		if [ "$2" = 0.0.0.0 ]; then
-			command ip -4 route add "$1" dev "$interface"
+			route "$1"
 		else
-			command ip -4 route add "$1" via "$2" dev "$interface"
+			route "$1" via "$2"
 		fi
 		shift 2
 	done
@@ -32,8 +40,8 @@ routes()
 	fi
 	for r in $router; do
 		# A gateway outside the subnet (a /32 of some clouds) needs a route of its own.
-		command ip -4 route add "$r" dev "$interface" 2>/dev/null
-		command ip -4 route add 0.0.0.0/0 via "$r" dev "$interface" && break
+		route "$r" 2>/dev/null
+		route 0.0.0.0/0 via "$r" && break
 	done
 }
 
@@ -71,7 +79,15 @@ plain()
 	printf '%s' "$1" | tr -d "'\\\\\"\`\$\n"
 }
 
-case ${1:-} in
+note()
+{
+	file=$HYDROOT_LEASE
+	unset HYDROOT_LEASE
+	export -p >"$file.new" && mv "$file.new" "$file"
+}
+
+case ${1:-}${HYDROOT_LEASE:+ noted} in
+'bound noted' | 'renew noted') note ;;
 deconfig)
 	command ip -4 addr flush dev "$interface"
 	command ip link set "$interface" up

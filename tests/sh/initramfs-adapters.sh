@@ -135,7 +135,7 @@ mkinitcpio_is_right() # HOOK...
 	if grep -qE '^link /usr/lib/hydroot/bin/(curl|modprobe) ' "$tmp/calls"; then
 		fail "mkinitcpio: curl or modprobe of busybox"
 	fi
-	for f in lib.sh boot.sh ladder.sh net.sh dhcp.sh mkinitcpio.sh; do
+	for f in lib.sh boot.sh ladder.sh links.sh address.sh net.sh dhcp.sh mkinitcpio.sh; do
 		grep -q "^file .* /usr/lib/hydroot/$f\$" "$tmp/calls" || fail "mkinitcpio: no $f"
 	done
 	grep -q '^module zram$' "$tmp/calls" || fail "mkinitcpio: no zram"

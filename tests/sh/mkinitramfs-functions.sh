@@ -6,9 +6,12 @@
 . "$(dirname "$0")/../lib.sh"
 requires busybox dash
 
+# The scripts of the network.
+net="for f in links address net; do . initramfs/standalone/\$f.sh; done"
+
 ask() # SNIPPET: run with lib.sh and net.sh at hand
 {
-	busybox sh -c "hr_lib=initramfs; . initramfs/boot.sh; . initramfs/standalone/net.sh
+	busybox sh -c "hr_lib=initramfs; . initramfs/boot.sh; $net
 		hr_console=/dev/stdout; $1"
 }
 
@@ -82,6 +85,12 @@ method auto6 '' auto6
 method unknown '' ibft
 asked 52:54:00:ab:cd:ef 'net_plain_mac 52-54-00-AB-cd-EF'
 
+# The device of an ip= without one: a VLAN, for which somebody has asked, before what PXE says.
+device() { asked "$1" "hydroot_bootif_mac=52:54:00:00:00:01; $2; net_read_ip 1; echo \$net_device"; }
+device BOOTIF :
+device vlan5 'hydroot_n_vlan=1 hydroot_vlan_1=vlan5:eth0'
+device eth1 'hydroot_n_vlan=1 hydroot_vlan_1=vlan5:eth0 hydroot_n_ip=1 hydroot_ip_1_device=eth1'
+
 # Addresses are their own, names are looked up in hosts before a server is asked.
 printf '10.9.8.7 far web # x\n2001:db8::7 six\n' >"$T/hosts"
 resolve() { asked "$1" "hr_hosts=$T/hosts; hr_ask_name_server() { echo asked; }; hr_resolve '$2'"; }
@@ -140,16 +149,15 @@ wants 0 '"file:///d/i nfs://h/d/i"' hydroot_rd_neednet=0
 # goes on by a second whenever it is asked.
 choose() # SETTINGS
 {
-	ask "net_timeout=180 now=1; net_seconds() { cat $T/now; }; net_links_up() { :; }; net_deadline=1000
+	ask "net_timeout=180 now=1; net_seconds() { cat $T/now; }; net_links_up() { :; }
 		net_in_time() { echo \$((\$(cat $T/now) + 1)) >$T/now; }; echo 1 >$T/now; sleep() { :; }
-		hr_links() { echo a; echo b; }; net_candidates() { echo a; echo b; }; net_try() { echo \"try \$2\" >>$T/tries; }
-		net_describe() { :; }; hr_say() { :; }; hr_print() { :; }; ip() { :; }; net_device= net_names=
-		net_resolv_conf=$T/resolv.of net_state=$T; hr_interfaces=$T/ifs; hr_reaches() { false; }
-		$1; net_configure dhcp; printf %s \"\$net_dev\"" 2>/dev/null
+		hr_links() { echo a; echo b; }; net_candidates() { echo a; echo b; }; net_is_ready() { :; }; net_set() { :; }
+		net_describe() { :; }; hr_say() { :; }; hr_print() { :; }; ip() { :; }
+		net_resolv_conf=$T/resolv.of net_state=$T net_run=$T/run; hr_interfaces=$T/ifs; hr_reaches() { false; }
+		$1; net_up; printf %s \"\$net_dev\"" 2>/dev/null
 }
-: >"$T/tries"
 assert_equal "the one that reaches it" b "$(choose 'hr_reaches() { [ $1 = b ]; }')"
-assert_equal "the one that is named" a "$(choose 'net_device=a')"
+assert_equal "the one that is named" a "$(choose 'hydroot_ip_1_device=a')"
 assert_equal "the only one" a "$(choose 'hr_links() { echo a; }')"
 # One that is alone with a link is not taken either before others have had their time.
 assert_equal "the one whose link comes late" b "$(choose "hr_reaches() { [ \$1 = b ]; }
@@ -163,10 +171,9 @@ refute "longer than a third" test "$(cat "$T/now")" -gt 9
 asked 60 'hydroot_attach_timeout=300; hr_choice_seconds'
 
 # Name servers of an interface that is given up go with it.
-echo 'nameserver 1.1.1.1' >"$T/resolv"
 rm -f "$T/ifs"
-choose "net_resolv_conf=$T/resolv; hr_reaches() { [ \$1 = b ]; }
-	net_try() { [ \$2 = b ] || echo 'nameserver 6.6.6.6' >>$T/resolv; }" >"$T/out"
+choose "hydroot_nameservers=1.1.1.1 net_resolv_conf=$T/resolv; hr_reaches() { [ \$1 = b ]; }
+	net_set() { [ \$2 = b ] || echo 'nameserver 6.6.6.6' >>$T/resolv; }" >"$T/out"
 assert_equal "name servers" 'nameserver 1.1.1.1' "$(cat "$T/resolv")"
 assert_equal "interfaces" b "$(cat "$T/ifs")"
 
@@ -178,8 +185,8 @@ reaches '' 'hydroot_servers='
 
 # A machine without an interface: its hardware is looked for again.
 asked 'looked' "net_seconds() { echo \$((now = \${now:-0} + 1)); }; net_deadline=1; net_links_up() { :; }
-	net_in_time() { [ -z \"\$found\" ]; }; net_candidates() { :; }; net_device=; found=
-	hr_coldplug() { echo looked; found=1; }; net_configure dhcp"
+	net_in_time() { [ -z \"\$found\" ]; }; net_candidates() { :; }; net_pending=1 net_choice_end=9 found=
+	hr_coldplug() { echo looked; found=1; }; net_wait"
 
 # IP over InfiniBand is loaded once there is such hardware: after coldplug, and before the network.
 mkdir -p "$T/sys/class/infiniband"
@@ -254,7 +261,7 @@ mount 25
 mkdir -p "$T/dhcp"
 printf '#!/bin/sh\necho "$@" >%s\n' "$T/asked" >"$T/dhcp/udhcpc"
 chmod 755 "$T/dhcp/udhcpc"
-PATH=$T/dhcp:$PATH dash -c ". initramfs/standalone/net.sh; net_dhcp eth0"
+PATH=$T/dhcp:$PATH dash -c "$net; net_run=$T; net_dhcp_start eth0; wait"
 assert_contains "asked for" ' -O staticroutes -O mtu$' "$T/asked"
 # busybox knows both by those names: the interface is what it complains of.
 refute "unknown options" grep -q 'unknown option' <(busybox udhcpc -i none -n -q -t 1 -O staticroutes -O mtu 2>&1)
