@@ -47,10 +47,7 @@ mkinitcpio_parts()
 run_mkinitcpio()
 {
 	local tree=$1 version=$2 kind='base udev' image=boot/initrd.img-$2 complaints
-	case $3 in
-	systemd) kind='base systemd' ;;
-	bare) kind=systemd ;;
-	esac
+	[ "$3" != systemd ] || kind='base systemd'
 	complaints=$tree/run/complaints${4:+-with}
 	echo "HOOKS=($kind modconf ${4-} keyboard block filesystems fsck)" >"$tree/etc/mkinitcpio.conf"
 	rm -f "$tree/$image"
