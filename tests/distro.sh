@@ -6,12 +6,8 @@
 #	tests/distro.sh SUITE BUILDER [VARIANT]
 #
 # SUITE: bookworm, trixie; BUILDER: initramfs-tools, dracut, mkinitcpio.  VARIANT of dracut: systemd (default), shell; of
-<<<<<<< ours
-# mkinitcpio: busybox (default), systemd, bare (systemd without the hook `base`), see tests/mkinitcpio.sh; of the first two,
+# mkinitcpio: busybox (default), systemd, see tests/mkinitcpio.sh; of the first two,
 # where SUITE is the machine's own: ssh, with the machine's dropbear and busybox and a key, which is left beside the initramfs.
-=======
-# mkinitcpio: busybox (default), systemd; see tests/mkinitcpio.sh.
->>>>>>> theirs
 # A tree of the distribution is made once; in a copy of it hydroot is installed by `make install` and
 # the builder's own command is run, once with and once without hydroot.  Left in
 # build/images/SUITE-BUILDER[-VARIANT]/: initrd.img, sizes (what hydroot adds; not of ssh).

@@ -83,7 +83,7 @@ moved mkinitcpio/hooks/hydroot
 run "$crash" "root=x; . $T/hydroot; run_hook; echo \"\$root \${mount_handler:-none}\"; run_latehook"
 assert_equal "run hook" "$aside
 x none" "$(cat "$T/out")"
-run "$crash" "(set -- mount /nowhere; . $T/boot-mkinitcpio.sh); echo \$?"
+run "$crash" "(set -- mount $T/nowhere; . $T/boot-mkinitcpio.sh); echo \$?"
 assert_equal "unit" "$aside
 0" "$(cat "$T/out")"
 

@@ -37,8 +37,8 @@ steps() # SNIPPET: what is said until the modules are loaded
 check() # WANTED QUIET
 {
 	assert_equal "initramfs-tools" "$1" "$(steps "quiet=$2; . $T/premount")"
-	assert_equal "mkinitcpio's unit" "$1" "$(steps "set -- mount /nowhere; . $T/boot-mkinitcpio")"
-	assert_equal "mkinitcpio's hook" "$1" "$(steps ". $T/hook; run_hook; \$mount_handler /nowhere")"
+	assert_equal "mkinitcpio's unit" "$1" "$(steps "set -- mount $T/nowhere; . $T/boot-mkinitcpio")"
+	assert_equal "mkinitcpio's hook" "$1" "$(steps ". $T/hook; run_hook; \$mount_handler $T/nowhere")"
 	rm -rf "$T/run/hydroot"
 	assert_equal "dracut" "$1" "$(steps "getarg() { :; }; getargbool() { [ $2 = y ]; }; hookdir=$T/dracut
 		. $T/dracut-parse")"
