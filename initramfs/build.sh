@@ -146,6 +146,17 @@ hb_rescue_programs()
 	! hb_file=$(command -v busybox) || echo "$hb_file /usr/bin/busybox"
 }
 
+# SRC DST: the busybox whose DHCP client renews the lease in the root, for an initramfs system that has none with
+# udhcpc by itself.
+hb_lease_programs()
+{
+	if hb_file=$(command -v busybox) && "$hb_file" --list 2>/dev/null | grep -qx udhcpc; then
+		echo "$hb_file /usr/lib/hydroot/bin/busybox"
+	else
+		echo "hydroot: no busybox with udhcpc: leases are renewed by a root with systemd-networkd only" >&2
+	fi
+}
+
 # Is there something in it that not everybody may read?  Then the initramfs must be so too.  Of those that
 # list configurations only that of initramfs-tools has to ask: dracut's and mkinitcpio's images always are.
 hb_has_secrets()

@@ -11,13 +11,15 @@
 hr_run=${hr_run:-/run}			# for tests
 hr_units=$hr_run/systemd/system
 hr_scripts=$hr_run/hydroot/.scripts
+hr_tools=$hr_run/hydroot/.tools
 
 # What the root at DIR finds: interfaces (names, separated by blanks) that are to be kept, and the units.
 hr_prepare_handover()
 {
+	hr_kept=$(hr_with_lower "$1")
+	hr_copy_busybox "${2:-}"
 	hr_copy_scripts
-	hr_copy_busybox
-	for hr_if in $(hr_with_lower "$1"); do
+	for hr_if in $hr_kept; do
 		hr_keep_name "$hr_if"
 		hr_keep_networkd "$hr_if"
 		hr_keep_network_manager "$hr_if"
@@ -46,8 +48,8 @@ hr_copy_scripts()
 		{
 			echo "hr_quiet='${hr_quiet:-}'"
 			echo "hydroot_report=$(hr_quoted "${hydroot_report:-}")"
-			echo 'hr_busybox=/run/hydroot/.tools/busybox'
-			echo "[ -x \"\$hr_busybox\" ] || hr_busybox=''"
+			hr_library_path=${hr_by:+--library-path /run/hydroot/.tools }
+			echo "hr_busybox='${hr_busybox:+$hr_by$hr_library_path/run/hydroot/.tools/busybox}'"
 		} >"$hr_scripts/settings"
 	)
 }
@@ -73,27 +75,68 @@ hr_file_of()
 	return 1
 }
 
-# A program without an interpreter in its head needs no library.
-hr_is_static()
+# The loader that a program names in its head, or nothing: then it needs no library.
+hr_loader_of()
 {
-	! dd if="$1" bs=4096 count=1 2>/dev/null | grep -q '/ld[-.a-z0-9]*\.so'
+	dd if="$1" bs=4096 count=1 2>/dev/null | tr -c '!-~' '\n' | grep '^/.*/ld[-._a-zA-Z0-9]*\.so[.0-9]*$'
 }
 
-# For leases and the last report.  A mount of its own, because /run may not allow to run anything.
-hr_copy_busybox()
+# One with a DHCP client, beside our own files or wherever the initramfs system has it.
+hr_find_busybox()
 {
-	hr_busybox=$(hr_file_of busybox) || return 0
-	if ! hr_is_static "$hr_busybox"; then
-		hr_busybox=
-		return
+	for hr_file in "${hr_own_busybox:-/usr/lib/hydroot/bin/busybox}" "$(hr_file_of busybox)"; do
+		[ -x "$hr_file" ] || continue
+		hr_status=0
+		"$hr_file" udhcpc --help >/dev/null 2>&1 || hr_status=$?
+		if [ "$hr_status" != 127 ]; then
+			echo "$hr_file"
+			return
+		fi
+	done
+	return 1
+}
+
+# For leases and the last report.  A mount of its own, because /run may not allow to run anything.  hr_by is what
+# programs there are run by: with libraries, their own loader.
+hr_copy_busybox() # ROOT
+{
+	hr_by='' hr_busybox=''
+	hr_leased=$(for hr_if in $hr_kept; do ! hr_has_lease "$hr_if" || echo "$hr_if"; done)
+	[ -n "${hydroot_report:-}$hr_leased" ] || return 0
+	if ! hr_busybox=$(hr_find_busybox); then
+		hr_warn_of_leases "$1"
+		return 0
 	fi
-	if [ -z "${hydroot_report:-}" ] && ! grep -qs "^PROTO='dhcp'" "$hr_run"/net-*.conf; then
+	mkdir -p "$hr_tools"
+	if ! hr_mount tmpfs mode=755,nosuid,nodev,size=16m hydroot-tools "$hr_tools" ||
+		! hr_copy_program "$hr_busybox"; then
+		umount "$hr_tools" 2>/dev/null
 		hr_busybox=
-		return
+		hr_warn_of_leases "$1"
 	fi
-	mkdir -p "$hr_run/hydroot/.tools"
-	hr_mount tmpfs mode=755,nosuid,nodev,size=8m hydroot-tools "$hr_run/hydroot/.tools" || return 0
-	cp "$hr_busybox" "$hr_run/hydroot/.tools/busybox"
+}
+
+# With all it needs, as its loader lists it: NAME => PATH (ADDRESS).
+hr_copy_program()
+{
+	cp "$1" "$hr_tools/busybox" && ln -sf busybox "$hr_tools/sh" || return
+	hr_loader=$(hr_loader_of "$1") || return 0
+	hr_by='/run/hydroot/.tools/ld.so '
+	cp "$hr_loader" "$hr_tools/ld.so" || return
+	LD_TRACE_LOADED_OBJECTS=1 "$1" 2>/dev/null </dev/null | while read -r hr_name hr_arrow hr_file _; do
+		[ "$hr_arrow" != '=>' ] || [ ! -e "$hr_file" ] || cp "$hr_file" "$hr_tools/$hr_name" || exit
+	done || return
+	LD_LIBRARY_PATH=$hr_tools "$hr_tools/ld.so" "$hr_tools/busybox" true
+}
+
+# Once, and not where the root has networkd, which renews by itself.
+hr_warn_of_leases() # ROOT
+{
+	if [ -z "$hr_leased" ] || [ -h "$1/etc/systemd/system/multi-user.target.wants/systemd-networkd.service" ]; then
+		return 0
+	fi
+	hr_warn "$(printf '%s\n' "$hr_leased" | tr '\n' ' ' | sed 's/ $//'): the DHCP lease is not renewed before residence:" \
+		"the initramfs needs a busybox with udhcpc, or the root systemd-networkd (README.md)"
 }
 
 # The interfaces and all below them, of VLANs, bonds and bridges: a VLAN may lie on a bond.
@@ -240,12 +283,31 @@ hr_keep_network_manager()
 			>"$hr_run/NetworkManager/conf.d/00-hydroot-$1.conf"
 }
 
+# Is there a lease of IPv4 to be renewed?
+hr_has_lease()
+{
+	case $(hr_leases "$1") in
+	yes | ipv4) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+# What the lease gave, whoever asked for it.
+hr_leased_address()
+{
+	hr_address=$(hr_lease "$1" IPV4ADDR)
+	[ -n "$hr_address" ] || hr_address=$(ip -o -4 addr show dev "$1" scope global 2>/dev/null |
+		sed -n '/ dynamic /s|.* inet \([0-9.]*\).*|\1|p' | sed -n 1p)
+	echo "$hr_address"
+}
+
 # Where networkd does not do it, a DHCP client of our own renews the lease; it changes nothing.
 hr_keep_lease()
 {
-	[ -n "$hr_busybox" ] && [ "$(hr_lease "$1" PROTO)" = dhcp ] || return 0
+	[ -n "$hr_busybox" ] && hr_has_lease "$1" || return 0
 	mkdir -p "$hr_units/multi-user.target.wants"
 	ln -sf ../hydroot-lease@.service "$hr_units/multi-user.target.wants/hydroot-lease@$1.service"
+	echo "IPV4ADDR=$(hr_leased_address "$1")" >"$hr_tools/$1.env"
 	cat >"$hr_units/hydroot-lease@.service" <<-END
 		[Unit]
 		Description=Renew the lease of %i, over which the root comes
@@ -254,13 +316,14 @@ hr_keep_lease()
 
 		[Service]
 		ExecCondition=/bin/sh -c '! systemctl -q is-active systemd-networkd.service'
-		EnvironmentFile=/run/net-%i.conf
-		ExecStart=/run/hydroot/.tools/busybox udhcpc -f -i %i -r \$IPV4ADDR -s /run/hydroot/.tools/lease
+		EnvironmentFile=/run/hydroot/.tools/%i.env
+		Environment=${hr_by:+LD_LIBRARY_PATH=/run/hydroot/.tools}
+		ExecStart=$hr_by/run/hydroot/.tools/busybox udhcpc -f -i %i -r \$IPV4ADDR -s /run/hydroot/.tools/lease
 		Restart=on-failure
 		RestartSec=60
 	END
-	cat >"$hr_run/hydroot/.tools/lease" <<-'END'
-		#!/run/hydroot/.tools/busybox sh
+	echo "#!$hr_by/run/hydroot/.tools/sh" >"$hr_tools/lease"
+	cat >>"$hr_tools/lease" <<-'END'
 		case $1 in
 		bound | renew)
 			[ "$ip" = "$IPV4ADDR" ] ||
@@ -268,7 +331,7 @@ hr_keep_lease()
 			;;
 		esac
 	END
-	chmod 755 "$hr_run/hydroot/.tools/lease"
+	chmod 755 "$hr_tools/lease"
 }
 
 # An address that an initramfs system has set with a lifetime would end while the root still comes over it, unless

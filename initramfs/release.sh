@@ -83,12 +83,13 @@ post_by_nc()
 	*\]:* | [!\[]*:*) port=${host##*:} host=${host%:*} ;;
 	esac
 	length=$(printf '%s\n' "$2" | wc -c)
+	# shellcheck disable=SC2086 # in words
 	{
 		printf 'POST /%s HTTP/1.0\r\nHost: %s\r\n' "${rest#*/}" "${rest%%/*}"
 		printf 'Content-Type: application/json\r\nContent-Length: %s\r\n\r\n%s\n' \
 			"$((length))" "$2"
 		sleep 2 # for the answer: some servers drop a request whose sender has gone
-	} | timeout 10 ${hr_busybox:+"$hr_busybox"} nc -w 5 "$(hr_resolve "$host")" "$port"
+	} | timeout 10 ${hr_busybox:-} nc -w 5 "$(hr_resolve "$host")" "$port"
 }
 
 # While the network is there.

@@ -10,7 +10,7 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/bootnet.sh
 . "$TOP/tests/bootnet.sh"
-requires root busybox ip unshare hydrootd
+requires root busybox ip unshare hydrootd gcc
 networkd=/lib/systemd/systemd-networkd
 [ -x $networkd ] || skip "needs systemd-networkd"
 
@@ -59,13 +59,37 @@ assert_equal "address after a restart" "$address" "$(addresses)"
 assert "the route of the boot" grep -q '^default via 10.77.1.1 dev eth1 $' <(ip route)
 end_process $networkd_pid
 
-# Where there is no networkd, the client that renews.
-if [ -x /run/hydroot/.tools/busybox ]; then
-	assert_contains "its unit" '^ExecStart=.*busybox udhcpc -f -i %i ' /run/systemd/system/hydroot-lease@.service
-	IPV4ADDR=${address%/*} /run/hydroot/.tools/busybox udhcpc -f -i eth1 -r "${address%/*}" \
-		-s /run/hydroot/.tools/lease >"$T/lease.log" 2>&1 &
+# Where there is no networkd, the client that renews, by a static busybox and by one with libraries.  It needs nothing
+# of the root.
+cp "$(command -v busybox)" /run/busybox
+printf '%s\n' '#include <unistd.h>' '#include <zstd.h>' 'int main(int n, char **v)' \
+	'{ return !ZSTD_versionNumber() || n < 1 || execv("/run/busybox", v); }' >"$T/dynamic.c"
+mkdir "$T/dynamic"
+gcc -o "$T/dynamic/busybox" "$T/dynamic.c" -lzstd
+mkdir -p "$T/bare/run" "$T/bare/dev"
+mount --rbind /dev "$T/bare/dev"
+defer umount -l "$T/bare/dev"
+tools=/run/hydroot/.tools
+for own in "$(command -v busybox)" "$T/dynamic/busybox"; do
+	umount $tools
+	busybox sh -c "hr_lib=initramfs hr_own_busybox=$own; . initramfs/boot.sh
+		hr_console=/dev/stdout; hr_prepare_handover eth1 ''" >"$T/initramfs" || fail "$(cat "$T/initramfs")"
+	assert_equal "messages" "" "$(cat "$T/initramfs")"
+	[ "$own" != "$T/dynamic/busybox" ] || assert "its libraries" test -e $tools/libzstd.so.1
+	mount --rbind /run "$T/bare/run"
+	unit=/run/systemd/system/hydroot-lease@.service
+	assert_contains "its unit" '^ExecStart=.*busybox udhcpc -f -i %i ' $unit
+	# shellcheck disable=SC2046 # a list of words
+	export $(sed -n 's/^Environment=//p' $unit; cat $tools/eth1.env)
+	assert_equal "the address it asks for" "${address%/*}" "$IPV4ADDR"
+	eval "chroot $T/bare $(sed -n 's/^ExecStart=//p' $unit | sed 's/%i/eth1/g') >$T/lease.log 2>&1 &"
 	defer end_process $!
 	evidence+=("$T/lease.log")
 	wait_for 20 "a lease" grep -q "lease of ${address%/*} obtained" "$T/lease.log"
 	assert_equal "address with the client" "$address" "$(addresses)"
-fi
+	expect_exit 0 env ip=10.0.0.9 chroot "$T/bare" $tools/lease renew
+	assert_contains "another address" "^DHCP gives 10.0.0.9 now: ${address%/*} stays" "$T/out"
+	end_process $!
+	umount -l "$T/bare/run"
+	unset LD_LIBRARY_PATH
+done

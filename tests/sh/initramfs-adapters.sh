@@ -200,6 +200,10 @@ if grep -qE '^module (=|iwlwifi|mac80211|vcan|can)' "$tmp/calls"; then fail "dra
 dracut "$tmp/new"
 grep -qx initqueue "$tmp/depends" || fail "dracut: initqueue is a module, but not asked for"
 
+# What renews the lease in the root: dracut has no DHCP client that could.
+PATH=$tmp/bin:$PATH dracut "$tmp/new"
+grep -qx "binary $tmp/bin/busybox /usr/lib/hydroot/bin/busybox" "$tmp/calls" || fail "dracut: no busybox"
+
 # ssh in the rescue system: where there are keys, and dropbear.
 if grep -q '/dropbear$' "$tmp/calls"; then fail "dracut: dropbear without keys"; fi
 echo key >"$tmp/etc/authorized_keys"

@@ -146,6 +146,23 @@ assert_equal "a lease of IPv6" "DHCP=ipv6 Address=10.0.0.9/24" \
 assert_equal "leases of both" "DHCP=yes" "$(addresses 'inet 10.0.0.9/24 scope global dynamic eth0' \
 	'inet6 fd00::9/128 scope global dynamic noprefixroute ')"
 
+# A lease that another system has asked for, as dracut's, is renewed by the busybox that the builder has brought.
+rm -r "$run"
+mkdir -p "$run/hydroot/root"
+lease="ip() { echo '2: eth0 inet 10.0.0.9/24 brd 10.0.0.255 scope global dynamic eth0\\ valid_lft 9sec'; }"
+used=eth0 prepare "hr_own_busybox=$(command -v busybox); $lease"
+assert "a unit renews the lease" test -h "$run/systemd/system/multi-user.target.wants/hydroot-lease@eth0.service"
+assert_equal "its address" IPV4ADDR=10.0.0.9 "$(cat "$run/hydroot/.tools/eth0.env")"
+# Where there is none, it is said once, unless the root has networkd.
+rm -f "$T/said"
+prepare "hr_find_busybox() { return 1; }; $lease"
+assert_equal "messages" 1 "$(grep -c 'eth0 ib0: the DHCP lease is not renewed before residence: ' "$T/said")"
+mkdir -p "$T/root/etc/systemd/system/multi-user.target.wants"
+ln -s /dev/null "$T/root/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
+rm -f "$T/said"
+prepare "hr_find_busybox() { return 1; }; $lease"
+refute "something is said" test -s "$T/said"
+
 # A VLAN on a bond: all that is below it is kept, and ports stay in the bond.
 rm -r "$run"
 mkdir -p "$run/hydroot/root" "$T/sys/class/net"/{bond0.5/lower_bond0,bond0/lower_eth4,bond0/lower_eth5,eth4/master,eth5/master}

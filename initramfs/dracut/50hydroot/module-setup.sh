@@ -43,7 +43,7 @@ install_programs()
 	local src dst
 	while read -r src dst; do
 		inst_binary "$src" "$dst"
-	done < <(hb_programs; hb_rescue_programs)
+	done < <(hb_programs; hb_rescue_programs; hb_lease_programs)
 	while read -r src; do
 		inst_binary "$src"
 	done < <(hb_transport_files)
