@@ -37,14 +37,16 @@ card()
 	ip link set "eth$1" up
 }
 
-# dhcp_server NUMBER: in the namespace of that card; it names itself for DNS
+# dhcp_server NUMBER [INTERFACE]: in the namespace of that card, or here at that interface; it names itself for DNS
 dhcp_server()
 {
-	printf '%s\n' "start 10.77.$1.50" "end 10.77.$1.60" 'interface v' "lease_file /run/leases$1" \
-		'opt subnet 255.255.255.0' "opt router 10.77.$1.1" "opt dns 10.77.$1.1" \
-		'opt lease 60' >"/run/udhcpd$1.conf"
-	touch "/run/leases$1"
-	ip netns exec "srv$1" busybox udhcpd -f -S "/run/udhcpd$1.conf" >"$T/udhcpd$1.log" 2>&1 &
+	local within=(ip netns exec "srv$1")
+	[ -z "${2-}" ] || within=()
+	printf '%s\n' "start 10.77.$1.50" "end 10.77.$1.60" "interface ${2:-v}" "lease_file $T/leases$1" \
+		"pidfile $T/udhcpd$1.pid" 'opt subnet 255.255.255.0' "opt router 10.77.$1.1" "opt dns 10.77.$1.1" \
+		'opt lease 60' >"$T/udhcpd$1.conf"
+	touch "$T/leases$1"
+	"${within[@]}" busybox udhcpd -f -S "$T/udhcpd$1.conf" >"$T/udhcpd$1.log" 2>&1 &
 	defer end_process $!
 }
 

@@ -141,7 +141,7 @@ one_of_two()
 vlan()
 {
 	card 0
-	ip -n srv0 link add link v name v5 type vlan id 5 2>/dev/null || { note "this kernel has no 8021q: slow/vlan.sh has"; return 0; }
+	ip -n srv0 link add link v name v5 type vlan id 5 2>/dev/null || { note "this kernel has no 8021q: tests/slow/vlan.sh shows it"; return 0; }
 	ip -n srv0 addr add 10.77.5.1/24 dev v5
 	ip -n srv0 link set v5 up
 	net_scripts "hydroot_n_vlan=1 hydroot_vlan_1=vlan5:eth0 hydroot_bootif_mac=$(cat /sys/class/net/eth0/address) hydroot_n_ip=1
