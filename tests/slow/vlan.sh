@@ -26,8 +26,9 @@ ip link set web0 up
 dhcp_server 5 web0
 NGINX_LISTEN=10.77.5.1 start_nginx web "$IMAGES/served/good"
 
+card=virtio-net-pci,romfile=,mac=52:54:00:00:00:05
 # shellcheck disable=SC2034 # read by start_guest
-GUEST_NET=(-netdev "socket,id=n0,connect=127.0.0.1:$port" -device virtio-net-pci,romfile=,netdev=n0,mac=52:54:00:00:00:05)
+GUEST_NET=(-netdev "socket,id=n0,connect=127.0.0.1:$port" -device "$card,netdev=n0")
 start_guest vlan "$IMAGES/boot/initramfs.img" "rw ip=dhcp vlan=vlan5:eth0 BOOTIF=01-52-54-00-00-00-05 rd.hydroot.fill=manual \
 root=hydroot:http://10.77.5.1:${nginx_port[web]}/debian.hri"
 wait_console vlan "$GUEST_BOOT_SECONDS" 'hydroot: network: vlan5: 10\.77\.5\.'
