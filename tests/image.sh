@@ -10,6 +10,7 @@
 #	tests/image.sh demo	also an initramfs that copies first, to compare with
 #	tests/image.sh newer	also a newer kernel, with an initramfs of its own
 #	tests/image.sh services	also a root with what manages networks, splash screens and kexec
+#	tests/image.sh trixie-services	such a root of Debian 13
 #
 # All is kept under build/images/, in folders named by a hash of what went in and links to the
 # present ones, so things are made again only when that changes:
@@ -23,7 +24,7 @@
 # boot/    initramfs.img, initramfs-netkill.img
 # squashfs/, erofs/, xfs/, btrfs/, trixie-FILESYSTEM/ debian.hri
 # trixie-standalone/ vmlinuz, initramfs.img: the stand-alone initramfs with Debian 13's kernel
-# services/ debian.hri: Debian 12 with NetworkManager, ifupdown, plymouth and kexec
+# services/, trixie-services/ debian.hri: Debian 12 or 13 with NetworkManager, ifupdown, plymouth and kexec
 # copyfirst/ initramfs.img: the same boot, by copying the whole image first; for comparison
 # kernel-newer/ vmlinuz, kernel, tree/lib/modules of Linux 6.12, which Debian 12 has beside its own 6.1
 # newer/   vmlinuz, initramfs.img: the same image booted with it (its modules are not in the image)
@@ -258,7 +259,7 @@ trixie-standalone)
 	kept trixie-standalone make_kernel_boot "$base/kernel" "$BUILD/hydrootd" "$BUILD/hydroot" "${boot_parts[@]}"
 	exit 0
 	;;
-trixie-ext4 | trixie-squashfs | trixie-erofs | trixie-xfs | trixie-btrfs) ;;
+trixie-ext4 | trixie-squashfs | trixie-erofs | trixie-xfs | trixie-btrfs | trixie-services) ;;
 *)
 	say "usage: tests/image.sh base|all|demo|newer|services|[SUITE-]FILESYSTEM|trixie-standalone"
 	exit 2
@@ -268,7 +269,7 @@ case $prefix$what in
 *squashfs | *erofs | *xfs | *btrfs | trixie-ext4)
 	kept "$prefix$what" "make_$what" "$base/manifest" "$BUILD/hydroot-image" tests/image.sh ;;
 demo) kept copyfirst make_copyfirst "$base/manifest" tests/boot/copyfirst.init tests/image.sh ;;
-services) kept services make_services "$base/manifest" tests/slow/services.packages "$BUILD/hydroot-image" ;;
+*services) kept "$prefix$what" make_services "$base/manifest" tests/slow/services.packages "$BUILD/hydroot-image" ;;
 newer)
 	kept kernel-newer make_newer_kernel tests/image.sh
 	kernel_of=$IMAGES/kernel-newer
