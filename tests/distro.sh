@@ -5,9 +5,10 @@
 #
 #	tests/distro.sh SUITE BUILDER [VARIANT]
 #
-# SUITE: bookworm, trixie; BUILDER: initramfs-tools, dracut, mkinitcpio.  VARIANT of dracut: systemd (default), shell; of
-# mkinitcpio: busybox (default), systemd, see tests/mkinitcpio.sh; of the first two,
-# where SUITE is the machine's own: ssh, with the machine's dropbear and busybox and a key, which is left beside the initramfs.
+# SUITE: bookworm, trixie; BUILDER: initramfs-tools, dracut, mkinitcpio.  VARIANT of dracut: systemd (default), shell,
+# network-manager (dracut takes that by itself where it is installed; other variants are without); of mkinitcpio: busybox
+# (default), systemd, see tests/mkinitcpio.sh; of the first two, where SUITE is the machine's own: ssh, with the machine's
+# dropbear and busybox and a key, which is left beside the initramfs.
 # A tree of the distribution is made once; in a copy of it hydroot is installed by `make install` and
 # the builder's own command is run, once with and once without hydroot.  Left in
 # build/images/SUITE-BUILDER[-VARIANT]/: initrd.img, sizes (what hydroot adds; not of ssh).
@@ -55,6 +56,7 @@ builder_packages()
 	dracut) printf '%s\n' dracut dracut-network systemd-sysv dbus iputils-arping iproute2 ;;
 	mkinitcpio) mkinitcpio_packages ;;
 	esac
+	[ "$variant" != network-manager ] || echo network-manager
 	# What dracut's network-legacy asks by; newer dracut has systemd-networkd only.
 	[ "$suite-$builder" != bookworm-dracut ] || printf '%s\n' procps isc-dhcp-client
 }
@@ -240,10 +242,12 @@ flock 9
 trap tidy EXIT
 tree_build=$IMAGES/$suite-tree-build
 build_programs
-packages=$IMAGES/packages-$suite-$builder
+of_tree=$builder
+[ "$variant" != network-manager ] || of_tree=$builder-$variant
+packages=$IMAGES/packages-$suite-$of_tree
 builder_packages >"$packages"
-tree=$IMAGES/$suite-tree-$builder
-kept "$suite-tree-$builder" make_tree "$packages" "$base/kernel"
+tree=$IMAGES/$suite-tree-$of_tree
+kept "$suite-tree-$of_tree" make_tree "$packages" "$base/kernel"
 mapfile -t parts < <(find initramfs kmod-hints -type f | sort)
 if [ "$builder" = mkinitcpio ]; then
 	[ -e "${MKINITCPIO-}/mkinitcpio" ] || die "MKINITCPIO=DIR: no mkinitcpio there"
