@@ -19,7 +19,7 @@
 #	make demo		a few minutes to watch
 
 TEST_TOOLS := build/tests/guest build/tests/io build/tests/ioload build/tests/faultproxy \
-	build/tests/readcheck build/tests/seekread build/tests/hangfs
+	build/tests/readcheck build/tests/seekread build/tests/hangfs build/tests/crashload
 TEST_CFLAGS := -O2 -std=gnu11 -D_GNU_SOURCE $(WARNINGS)
 RUN_CHECK = HYDROOT_SETUP=$(HYDROOT_SETUP) MAKE='$(MAKE)' tests/check.sh
 
@@ -28,8 +28,8 @@ build/tests/guest build/tests/ioload: build/tests/%: tests/%.c
 	$(call say,LD,$@)
 	$(Q)$(CC) $(TEST_CFLAGS) -pthread -o $@ $<
 
-# Static: it runs inside the guests, where it must not need the root disk.
-build/tests/io: tests/io.c
+# Static: they run inside the guests, where they must not need the root disk.
+build/tests/io build/tests/crashload: build/tests/%: tests/%.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(TEST_CFLAGS) -static -pthread -o $@ $<
