@@ -5,9 +5,8 @@
  *	hangfs FILE DIR [FUSE-OPTION...]	DIR/image has the bytes of FILE
  *
  * While FILE.hangs exists nothing is answered, and a byte is added to it for each who begins to
- * wait.
- * Nothing is cached, so who asks waits for this process itself: the kernel keeps even one that was
- * killed until the answer comes.
+ * wait.  Nothing is cached, so who asks waits for this process itself: the kernel keeps even one
+ * that was killed until the answer comes.
  */
 #define FUSE_USE_VERSION 35
 #include <errno.h>
