@@ -104,7 +104,7 @@ assert_purged() # TREE LISTER PACKAGE...
 {
 	in_tree "$1" dpkg --purge "${@:3}" >"$T/purge.log" 2>&1 || fail "dpkg --purge: $(cat "$T/purge.log")"
 	refute "after a purge hydroot is in the initramfs" lists_hydroot "$1" "$2" "/$initrd"
-	rm "$1"/var/tmp/*
+	rm -f "$1"/var/tmp/*
 	find "$1" -xdev -name '*hydroot*' -printf '/%P\n' >"$T/left"
 	assert_nothing_named "the tree" "$T/left"
 	refute "configuration that names hydroot" grep -rIl hydroot "$1/etc" --exclude=hostname --exclude=hosts \
