@@ -203,6 +203,36 @@ assert_no_io_errors() # NAME [EXPECTED]
 	fi
 }
 
+# --- the end of a node that is not resident yet ----------------------------------------------------
+
+# What the kernel says at the end.
+declare -A last_words=([poweroff]='reboot: Power down' [reboot]='reboot: Restarting system')
+
+# end_while_filling NAME INITRAMFS URL VERB [QEMU-ARGUMENT...]: a node whose root comes in slowly is told to power off or
+# to reboot, after the function `before_end NAME`, if there is one.  The machine ends without hanging, and the root, which
+# is written to meanwhile, as if it were on a disk.
+end_while_filling()
+{
+	local name=$1 verb=$4
+	# So that the console has the kernel's words about the filesystem.
+	start_guest "$name" "$2" "rw $GUEST_IP rd.hydroot.rate=100K loglevel=7 root=hydroot:$3" "${@:5}"
+	wait_login "$name"
+	wait_agent "$name"
+	guest "$name" 60 'head -c 3000000 /dev/urandom >/var/tmp/written'
+	! declare -F before_end >/dev/null || before_end "$name"
+	assert_equal "state" filling "$(guest_status "$name" .state)"
+	note "$name at $(guest_status "$name" '"\(.resident.chunks) of \(.image.chunks) chunks"')"
+	guest "$name" 5 "systemctl $verb" || true
+	wait_guest_end "$name" 120
+	console_has "$name" "${last_words[$verb]}" || fail "$name: the kernel did not say: ${last_words[$verb]}"
+	# Linux 6.1 does not say how it was mounted again.  Without a read-only mount there is none of the filesystem any more.
+	tr -d '\r' <"$T/$name.console" | sed -n "/Remounting '\/' read-only/,\$p" |
+		grep -aqE 'EXT4-fs \(dm-0\): (re-mounted|unmounting)' || fail "$name: the root was not made read-only"
+	refute "$name: shutdown had trouble" console_has "$name" \
+		'Failed to (unmount|umount|detach|remount)|I/O error|EXT4-fs error|[Aa]bort|blocked for more than|Kernel panic'
+	note "$name: done"
+}
+
 # --- the state after a handover ------------------------------------------------------------------
 
 # The root is a plain zram disk behind device-mapper, and nothing of hydroot is left.
