@@ -76,6 +76,7 @@ start_networkd()
 {
 	$networkd >>"$T/networkd.log" 2>&1 &
 	networkd_pid=$!
+	defer end_process $networkd_pid
 }
 evidence+=("$T/networkd.log")
 takes_over() { [ "$(cat /proc/sys/net/ipv6/conf/eth0/accept_ra)" = 0 ]; }
