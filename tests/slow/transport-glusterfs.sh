@@ -54,8 +54,9 @@ url=glusterfs://$GUEST_HOST/images/nodes/debian.hri
 # What is there of the mount, in all mount namespaces, and of who keeps it.
 gluster_traces() # NAME
 {
-	guest "$1" 60 'cat /proc/[0-9]*/mountinfo 2>/dev/null | grep -o "fuse\.glusterfs.*" | sort -u
-		for p in /proc/[0-9]*; do tr "\0" " " <$p/cmdline 2>/dev/null | grep -o "^@glusterfs"; done; true'
+	guest "$1" 60 'exec 2>/dev/null
+		cat /proc/[0-9]*/mountinfo | grep -o "fuse\.glusterfs.*" | sort -u
+		for p in /proc/[0-9]*; do tr "\0" " " <$p/cmdline | grep -o "^@glusterfs"; done; true'
 }
 has_no_gluster() { [ -z "$(gluster_traces "$1")" ]; }
 
