@@ -18,7 +18,7 @@ declare -A variant=([busybox]='' [systemd]=systemd)
 # The reason stands in one line of the console, and a panic of the kernel or a shell is not what follows.
 fails() # KIND ONFAIL LAST-WORDS
 {
-	start_guest "$1-$2" "$initrd" "rw $GUEST_IP rd.hydroot.attach-timeout=5s rd.hydroot.onfail=$2 panic=3 \
+	start_guest "$1-$2" "$initrd" "rw $GUEST_IP rd.hydroot.attach-timeout=20s rd.hydroot.onfail=$2 panic=3 \
 		root=hydroot:$web/absent.hri"
 	wait_console "$1-$2" "$GUEST_BOOT_SECONDS" 'hydroot: failed: attach: .*no server answered in time: .*HTTP 404'
 	wait_console "$1-$2" 60 "$3"
