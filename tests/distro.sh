@@ -8,10 +8,10 @@
 # SUITE: bookworm, trixie; BUILDER: initramfs-tools, dracut, mkinitcpio.  VARIANT of dracut: systemd (default), shell,
 # network-manager (dracut takes that by itself where it is installed; other variants are without); of mkinitcpio: busybox
 # (default), systemd, see tests/mkinitcpio.sh; of the first two, where SUITE is the machine's own: ssh, with the machine's
-# dropbear and busybox and a key, which is left beside the initramfs.
+# dropbear and busybox and a key, which is left beside the initramfs; standard, for the kernel of tests/kernel.sh.
 # A tree of the distribution is made once; in a copy of it hydroot is installed by `make install` and
 # the builder's own command is run, once with and once without hydroot.  Left in
-# build/images/SUITE-BUILDER[-VARIANT]/: initrd.img, sizes (what hydroot adds; not of ssh).
+# build/images/SUITE-BUILDER[-VARIANT]/: initrd.img, sizes (what hydroot adds; not of ssh and standard).
 #
 # The programs have to be linked with the libraries of their initramfs: for another Debian than the machine's
 # own they are built in a tree of it, too, into build/SUITE/.  The kernel must be that of the suite's
@@ -34,9 +34,10 @@ key_of() { cat -- "$@" | sha256sum | cut -c1-16; }
 name=$suite-$builder${variant:+-$variant}
 base=$IMAGES/base
 [ "$suite" = bookworm ] || base=$IMAGES/$suite-base
-# Nobody asks what hydroot adds to that one.
+kernel=$base
+# Nobody asks what hydroot adds to these.
 no_sizes=''
-[ "$variant" != ssh ] || no_sizes=yes
+case $variant in ssh | standard) no_sizes=yes ;; esac
 own_suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 programs=(hydrootd hydroot hydroot-image hydroot-check)
 
@@ -157,12 +158,22 @@ add_ssh()
 	install -D -m 644 "$work/key.pub" "$root/etc/hydroot/authorized_keys"
 }
 
+# Another kernel than the base image's.
+add_kernel()
+{
+	local version
+	version=$(cat "$kernel/kernel")
+	cp -a "$kernel/tree/lib/modules/$version" "$root/lib/modules/"
+	cp "$kernel/config" "$root/boot/config-$version"
+	cp "$kernel/vmlinuz" "$root/boot/vmlinuz-$version"
+}
+
 # In the tree, as root there: the builder's own command.
 build_initramfs() # OUTPUT [OPTION...]
 {
 	local output=$1 version
 	shift
-	version=$(cat "$base/kernel")
+	version=$(cat "$kernel/kernel")
 	[ -d "$root/lib/modules/$version" ] ||
 		die "$suite has another kernel than $version: remove build/images/ and begin anew"
 	mount --bind /proc "$root/proc"
@@ -191,6 +202,7 @@ make_initramfs()
 	root=$work/root
 	say "building an initramfs: $name"
 	cp -a "$tree/root" "$root"
+	[ "$kernel" = "$base" ] || add_kernel
 	[ "$builder" != mkinitcpio ] || install_mkinitcpio "$root"
 	[ -n "$no_sizes" ] || build_initramfs "$work/initrd.without" "${options[@]}"
 	install_hydroot
@@ -237,6 +249,10 @@ kept() # LINK FUNCTION FILE...
 }
 
 mkdir -p "$IMAGES"
+if [ "$variant" = standard ]; then
+	tests/kernel.sh
+	kernel=$IMAGES/kernel-standard
+fi
 exec 9>"$IMAGES/lock-distro"
 flock 9
 trap tidy EXIT
@@ -253,6 +269,6 @@ if [ "$builder" = mkinitcpio ]; then
 	[ -e "${MKINITCPIO-}/mkinitcpio" ] || die "MKINITCPIO=DIR: no mkinitcpio there"
 	mapfile -t -O "${#parts[@]}" parts < <(mkinitcpio_parts)
 fi
-kept "$name" make_initramfs "$tree/root/etc/os-release" "$out/hydrootd" "$out/hydroot" \
+kept "$name" make_initramfs "$kernel/kernel" "$tree/root/etc/os-release" "$out/hydrootd" "$out/hydroot" \
 	tests/boot/tools.hook tests/distro.sh tests/initrd-sizes.sh "${parts[@]}"
 [ -n "$no_sizes" ] || cat "$IMAGES/$name/sizes"
