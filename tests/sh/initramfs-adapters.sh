@@ -201,6 +201,7 @@ dracut "$tmp/new"
 grep -qx initqueue "$tmp/depends" || fail "dracut: initqueue is a module, but not asked for"
 
 # What renews the lease in the root: dracut has no DHCP client that could.
+# shellcheck disable=SC2031 # it is, on purpose
 PATH=$tmp/bin:$PATH dracut "$tmp/new"
 grep -qx "binary $tmp/bin/busybox /usr/lib/hydroot/bin/busybox" "$tmp/calls" || fail "dracut: no busybox"
 
