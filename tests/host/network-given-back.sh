@@ -6,22 +6,18 @@
 # restarted; when the root is resident, the root's own set-up takes the port from it, into a bridge of its own with
 # another address, and no file of the boot holds it back
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/bootnet.sh
+. "$TOP/tests/bootnet.sh"
 requires root busybox ip unshare dbus-daemon networkctl
 networkd=/lib/systemd/systemd-networkd
 [ -x $networkd ] || skip "needs systemd-networkd"
 
-# In a network and a /run of its own, with a bus; a machine without udev, which networkd calls a container.
 if [ -z "${HYDROOT_INSIDE-}" ]; then
-	HYDROOT_INSIDE=1 timeout 110 unshare -n -m "$0"
+	own_machine 110
 	exit
 fi
-mount --make-rprivate /
-mount -t tmpfs tmpfs /run
-mount -t sysfs -o ro sysfs /sys
-mkdir -p /run/systemd/netif /run/hydroot/root /run/dbus
-chown systemd-network /run/systemd/netif 2>/dev/null || true
-echo lxc >/run/systemd/container
-ip link set lo up
+enter_machine
+mkdir -p /run/hydroot/root /run/dbus
 dbus-daemon --system --nofork --nopidfile >"$T/dbus.log" 2>&1 &
 defer end_process $!
 wait_for 10 "the bus" test -S /run/dbus/system_bus_socket

@@ -5,32 +5,22 @@
 # There is only IPv6, by router advertisements: net.sh takes the address that comes by them, systemd-networkd takes the
 # interface over with it, is restarted and stopped, and the server can be reached all the time
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/bootnet.sh
+. "$TOP/tests/bootnet.sh"
 requires root busybox ip unshare python3
 networkd=/lib/systemd/systemd-networkd
 [ -x $networkd ] || skip "needs systemd-networkd"
 [ -e /proc/sys/net/ipv6/conf/lo ] || skip "this machine has no IPv6"
 
-# In a network and a /run of its own; a machine without udev, which networkd calls a container.
 if [ -z "${HYDROOT_INSIDE-}" ]; then
-	HYDROOT_INSIDE=1 timeout 110 unshare -n -m "$0"
+	own_machine 110
 	exit
 fi
-mount --make-rprivate /
-mount -t tmpfs tmpfs /run
-mount -t sysfs -o ro sysfs /sys
-mkdir -p /run/systemd/netif /run/hydroot /run/netns
-chown systemd-network /run/systemd/netif 2>/dev/null || true
-echo lxc >/run/systemd/container
-: >/run/resolv.conf
-mount --bind /run/resolv.conf /etc/resolv.conf
-ip link set lo up
+enter_machine
 
 # A router that says so each second: fd77::/64, for a minute.  It is the server, too.
-ip netns add srv
-ip link add eth0 type veth peer name v netns srv
-ip -n srv link set v up
-ip -n srv addr add fd77::1/64 dev v nodad
-ip link set eth0 up
+card 0
+ip -n srv0 addr add fd77::1/64 dev v nodad
 cat >"$T/router.py" <<'END'
 import socket, struct, time
 server = socket.create_server(('fd77::1', 80), family=socket.AF_INET6, backlog=100)
@@ -45,16 +35,13 @@ while True:
         pass
     time.sleep(1)
 END
-ip netns exec srv python3 "$T/router.py" >"$T/router.log" 2>&1 &
+ip netns exec srv0 python3 "$T/router.py" >"$T/router.log" 2>&1 &
 defer end_process $!
 
 # The initramfs.
-busybox sh -c "hr_lib=initramfs; . initramfs/boot.sh; . initramfs/standalone/net.sh
-	hr_console=/dev/stdout net_timeout=60 hydroot_servers='http://[fd77::1]/i.hri' hydroot_n_ip=1 hydroot_ip_1_autoconf=auto6
-	hr_links() { echo eth0; }
+net_scripts "hydroot_servers='http://[fd77::1]/i.hri' hydroot_n_ip=1 hydroot_ip_1_autoconf=auto6
 	net_up || { echo \"failed: \$hr_error\"; exit 1; }
-	hr_prepare_handover \"\$(cat \$hr_interfaces)\" ''" 2>&1 | cat >"$T/initramfs" ||
-	fail "the network of the initramfs: $(cat "$T/initramfs")"
+	hr_prepare_handover \"\$(cat \$hr_interfaces)\" ''" || fail "the network of the initramfs: $(cat "$T/initramfs")"
 hydrootd --reach=eth0 'http://[fd77::1]/i.hri' || fail "the server cannot be reached at first"
 addresses() { ip -6 -o addr show dev eth0 scope global | awk '{ print $4 }'; }
 address=$(addresses)
