@@ -30,7 +30,7 @@ rm -rf "$T/shutdown/usr/lib/modules" "$T/shutdown/usr/lib/firmware"
 tar -C "$T/shutdown" -cf "$T/shutdown.tar" .
 before_end()
 {
-	guest "$1" 120 'mkdir /run/initramfs && mount -t tmpfs -o mode=755 initramfs /run/initramfs &&
+	guest "$1" 120 'mkdir -p /run/initramfs && mount -t tmpfs -o mode=755 initramfs /run/initramfs &&
 		tar -C /run/initramfs -xf /dev/vda' || fail "no initramfs to go back to"
 }
 end_while_filling back-in-dracut "$IMAGES/bookworm-dracut/initrd.img" "$url" poweroff \
