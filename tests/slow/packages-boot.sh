@@ -38,9 +38,9 @@ purge_in_guest()
 	# An emulator would make an initramfs for minutes, and this node has one from elsewhere.
 	guest g 300 'PATH=/usr/sbin:/usr/bin
 		sed -i "s/^update_initramfs=.*/update_initramfs=no/" /etc/initramfs-tools/update-initramfs.conf
-		dpkg -L hydroot hydroot-initramfs >/run/purged
+		/usr/bin/dpkg -L hydroot hydroot-initramfs >/run/purged
 		cp /usr/sbin/hydroot /root/tool
-		dpkg --purge hydroot-initramfs hydroot' >"$T/purge.log" 2>&1 || fail "dpkg --purge: $(cat "$T/purge.log")"
+		/usr/bin/dpkg --purge hydroot-initramfs hydroot' >"$T/purge.log" 2>&1 || fail "dpkg --purge: $(cat "$T/purge.log")"
 	guest g 300 'find /etc /usr /var -xdev -name "*hydroot*"' >"$T/left" || fail "find in the guest"
 	assert_nothing_named "guest g" "$T/left"
 }
