@@ -69,8 +69,24 @@ post()
 	elif has_password "$1"; then
 		lacks="a password needs curl or wget in the root"
 		return 1
-	else
+	elif find_nc; then
 		post_by_nc "$@"
+	else
+		lacks="there is neither curl, wget nor nc in the root"
+		return 1
+	fi
+}
+
+# That of the busybox of the initramfs, else of the root.
+find_nc()
+{
+	[ -z "${hr_busybox:-}" ] || return 0
+	if command -v nc >/dev/null; then
+		hr_busybox=
+	elif command -v busybox >/dev/null; then
+		hr_busybox=busybox
+	else
+		return 1
 	fi
 }
 

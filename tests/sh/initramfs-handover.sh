@@ -196,16 +196,21 @@ busybox=$(command -v busybox) dash=$(command -v dash)
 for tool in cat env grep mkdir mv rm sed sh sleep timeout umount wc; do ln -s "$busybox" "$T/tools/$tool"; done
 # shellcheck disable=SC2154 # nginx_port is set by start_nginx
 web=127.0.0.1:${nginx_port[web]}
-post() # URL
+post() # URL [BUSYBOX-THAT-WAS-KEPT]
 {
 	echo '{"state":"resident"}' >"$run/hydroot/root/status.json"
 	prepare "hydroot_report='$1'"
-	echo "hr_busybox=$busybox" >>"$run/hydroot/.scripts/settings"
+	echo "hr_busybox=${2-$busybox}" >>"$run/hydroot/.scripts/settings"
 	env PATH="$T/bin:$T/tools" hr_run="$run" "$dash" "$run/hydroot/.scripts/release.sh" >"$T/out" 2>&1 ||
 		fail "release.sh: $(cat "$T/out")"
 }
 post "http://$web/r?n=1"
 assert_contains "posted from the root" '"POST /r\?n=1&event=resident HTTP/1\.0"' "$(nginx_log web)"
+post "http://$web/r?n=2" ''
+assert_equal "neither a busybox" "report=: cannot be posted: there is neither curl, wget nor nc in the root" "$(cat "$T/out")"
+ln -s "$busybox" "$T/tools/busybox"
+post "http://$web/r?n=3" ''
+assert_contains "posted by the root's busybox" '"POST /r\?n=3&event=resident HTTP/1\.0"' "$(nginx_log web)"
 post "https://$web/r"
 assert_equal "https" "report=: cannot be posted: https needs curl or wget in the root" "$(cat "$T/out")"
 post "http://some:secret@$web/r"
