@@ -222,8 +222,9 @@ top_of_image()
 
 top_of_guest()
 {
-	guest g 60 'PATH=/usr/sbin:/usr/bin; stat -c "%a %u:%g" /
-		getfattr --absolute-names -m "^(security|system)\\." / | sed "/^#/d; /^\$/d" | sort'
+	# By their paths: the agent's shell has some of its own.
+	guest g 60 '/usr/bin/stat -c "%a %u:%g" /
+		/usr/bin/getfattr --absolute-names -m "^(security|system)\\." / | sed "/^#/d; /^\$/d" | sort'
 }
 
 assert_top()
