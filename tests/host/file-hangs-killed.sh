@@ -27,6 +27,7 @@ blocks_are_right 1 10
 assert_equal "requests by HTTP while the file answers" 0 "$(nginx_bytes "$(nginx_log web)")"
 assert_equal "errors of the file" 0 "$(status_key stuck1 '.servers[0].errors')"
 
+net_may_die=yes
 keeper=$(keeper_pid stuck1)
 net=$(net_pid stuck1)
 touch "$T/image.hangs"
