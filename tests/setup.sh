@@ -71,6 +71,7 @@ packages() # [LAST-HEADING]
 	util-linux		# losetup, flock, setarch
 	iproute2		# ip, tc: the demo's slow network
 	dbus-daemon		# systemd-networkd is told to reload by a bus
+	python3			# a router that advertises an IPv6 prefix
 	# for make bench-read: what it is measured beside
 	nbdkit			# nbdkit's curl plugin
 	libnbd-bin		# nbdfuse
