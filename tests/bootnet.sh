@@ -4,6 +4,13 @@
 # bootnet.sh - for tests of the boot's network: cards with networks behind them in namespaces, and the initramfs's scripts
 # over them.  After lib.sh.
 
+# Sets $networkd, which is in no PATH.
+requires_networkd()
+{
+	networkd=/lib/systemd/systemd-networkd
+	[ -x $networkd ] || skip "needs systemd-networkd"
+}
+
 # own_machine SECONDS [SCENARIO]: runs the test again in a network and a /run of its own, where HYDROOT_INSIDE is the
 # scenario; a machine without udev, which networkd calls a container
 own_machine()

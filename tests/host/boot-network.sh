@@ -11,8 +11,7 @@
 # shellcheck source=tests/bootnet.sh
 . "$TOP/tests/bootnet.sh"
 requires root busybox ip unshare hydrootd gcc
-networkd=/lib/systemd/systemd-networkd
-[ -x $networkd ] || skip "needs systemd-networkd"
+requires_networkd
 
 if [ -z "${HYDROOT_INSIDE-}" ]; then
 	own_machine 170

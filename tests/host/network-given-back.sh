@@ -9,8 +9,7 @@
 # shellcheck source=tests/bootnet.sh
 . "$TOP/tests/bootnet.sh"
 requires root busybox ip unshare dbus-daemon networkctl
-networkd=/lib/systemd/systemd-networkd
-[ -x $networkd ] || skip "needs systemd-networkd"
+requires_networkd
 
 if [ -z "${HYDROOT_INSIDE-}" ]; then
 	own_machine 110

@@ -8,8 +8,7 @@
 # shellcheck source=tests/bootnet.sh
 . "$TOP/tests/bootnet.sh"
 requires root busybox ip unshare python3
-networkd=/lib/systemd/systemd-networkd
-[ -x $networkd ] || skip "needs systemd-networkd"
+requires_networkd
 [ -e /proc/sys/net/ipv6/conf/lo ] || skip "this machine has no IPv6"
 
 if [ -z "${HYDROOT_INSIDE-}" ]; then
