@@ -139,15 +139,12 @@ hr_infiniband()
 # the pack, and reports.  rd.neednet= has the last word on that, but none on an image that comes over the network.
 hr_wants_network()
 {
-	# shellcheck disable=SC2046,SC2086 # lists of URLs
-	case ${hydroot_rd_neednet:-} in
-	'')
-		[ "$((${hydroot_n_ip:-0} + ${hydroot_n_vlan:-0}))" = 0 ] || return 0
+	! hr_is_network_ordered || return 0
+	if [ -z "${hydroot_rd_neednet:-}" ]; then
+		! hr_has_network_words || return 0
+		# shellcheck disable=SC2046,SC2086 # lists of URLs
 		hr_are_files $(hr_pack_elsewhere) ${hydroot_report:-} || return 0
-		;;
-	0 | n | no | off) ;;
-	*) return 0 ;;
-	esac
+	fi
 	# shellcheck disable=SC2086 # a list of URLs
 	! hr_are_files ${hydroot_servers:-http:} ${hydroot_fallback:-}
 }

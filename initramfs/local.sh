@@ -54,6 +54,20 @@ hr_are_local() # URL...
 	done
 }
 
+# By rd.neednet=1, which keeps the interface, too.
+hr_is_network_ordered()
+{
+	case ${hydroot_rd_neednet:-} in
+	'' | 0 | n | no | off) return 1 ;;
+	esac
+}
+
+# By ip= or vlan=.
+hr_has_network_words()
+{
+	[ "$((${hydroot_n_ip:-0} + ${hydroot_n_vlan:-0}))" != 0 ]
+}
+
 # Must the network be there before the image is attached?  With ip= or rd.neednet=1 it is set up in any case, and what
 # a file: lies on may be somewhere else.
 hr_needs_network()
@@ -62,20 +76,17 @@ hr_needs_network()
 	[ -z "${hydroot_rd_neednet:-}" ] || return 0
 	# shellcheck disable=SC2046,SC2086 # lists of URLs
 	set -- ${hydroot_servers:-http:} ${hydroot_fallback:-} $(hr_pack_elsewhere)
-	if [ "$((${hydroot_n_ip:-0} + ${hydroot_n_vlan:-0}))" = 0 ]; then
-		! hr_are_files "$@"
-	else
+	if hr_has_network_words; then
 		! hr_are_local "$@"
+	else
+		! hr_are_files "$@"
 	fi
 }
 
 # Notes whether the root that is mounted now, from one of these, needs no network.
 hr_note_local() # URL...
 {
-	case ${hydroot_rd_neednet:-} in
-	'' | 0 | n | no | off) ;;
-	*) return 0 ;;
-	esac
+	! hr_is_network_ordered || return 0
 	# shellcheck disable=SC2046 # none or one
 	! hr_are_local "$@" $(hr_pack_elsewhere) || true >"$hr_local"
 }
