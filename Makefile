@@ -199,6 +199,6 @@ print-cppflags:
 	@echo $(filter-out -MMD -MP,$(CPPFLAGS))
 
 .PHONY: all help clean install install-initramfs-tools install-dracut install-mkinitcpio uninstall print-cppflags
-.SECONDARY:
+.PRECIOUS: $(BUILD)/%.o
 -include $(shell find $(addprefix $(BUILD)/,imgfmt fuse-root kmod-hints tests) \
 	-name "*.d" -type f 2>/dev/null)
