@@ -53,7 +53,7 @@ objs = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
 OBJS_IMG := $(call objs,imgfmt/*.c)
 OBJS_TOOL := $(call objs,imgfmt/tool/*.c)
 OBJS_DAEMON := $(call objs,$(addprefix fuse-root/,base/*.c map/*.c source/*.c store/*.c \
-	engine/*.c face/*.c keeper.c serve*.c))
+	engine/*.c face/*.c keeper*.c serve*.c))
 OBJS_MAIN := $(call objs,fuse-root/main.c fuse-root/await.c)
 OBJS_CTL := $(call objs,fuse-root/ctl/*.c)
 OBJS_CHECK := $(call objs,kmod-hints/*.c)

@@ -21,6 +21,7 @@ enum keeper_msg_kind {
 	KEEPER_NET_DONE, /* serve to keeper: end the network process, for good */
 	/* serve to keeper: servers have names now: keep the resolver's files up to date */
 	KEEPER_NAMES,
+	KEEPER_RESIDENT, /* serve to keeper: the status says so now: post it */
 	KEEPER_TERMINATE, /* keeper to serve: detach if nobody uses the device */
 };
 

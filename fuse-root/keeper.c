@@ -7,14 +7,13 @@
  * replaced within milliseconds, and so is the serving process, with the descriptors
  * (base/hold.h) and the memory (base/region.h) that the keeper has for it.  The keeper
  * maps none of that memory: the network process must not inherit it. Nothing is executed
- * and no file is opened, because after switch_root there are none.
+ * and no path is opened but in the run directory, because after switch_root there are none.
  */
-#include "daemon.h"
+#include "keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -38,26 +37,6 @@
 #define SERVE_RESPAWN_MS 10
 #define SERVE_RESPAWN_SLOW_MS 1000
 #define SERVE_QUICK_DEATHS_MAX 20u
-
-struct keeper {
-	struct daemon *d;
-	int ready_fd;
-	int signal_fd;
-	sigset_t old_mask;
-	pid_t serve, net;
-	pid_t names; /* brings the resolver's files up to date; 0: not now */
-	int64_t names_ms; /* when it was forked last */
-	uint32_t generation;
-	bool wants_net, has_names;
-	int64_t net_since_ms, net_not_before_ms;
-	int64_t net_killed_ms; /* 0: it was not, by us */
-	unsigned n_quick_deaths;
-	int serve_status;
-	bool is_ready; /* a serving process can go on where another one died */
-	bool wants_serve;
-	int64_t serve_since_ms, serve_not_before_ms;
-	unsigned n_quick_serve_deaths;
-};
 
 void daemon_tell(int fd, enum keeper_msg_kind kind, const char *text)
 {
@@ -94,20 +73,22 @@ void daemon_leave_terminal(const struct daemon *d)
 	close(null);
 }
 
-/* In a new child: what the keeper keeps for itself. */
-static void become_child(struct keeper *k)
+void keeper_become_child(struct keeper *k)
 {
 	sigprocmask(SIG_SETMASK, &k->old_mask, NULL);
 	close(k->signal_fd);
 	if (k->ready_fd >= 0)
 		close(k->ready_fd);
+	if (k->post.pid)
+		close(k->post.why_fd);
 }
 
-/* In a child that may hang, or that is not to be believed: devices must not stay open in it. */
-static void forget_held(struct keeper *k)
+void keeper_forget_held(struct keeper *k)
 {
 	hold_free(k->d->hold);
 	region_free(k->d->region);
+	k->d->hold = NULL;
+	k->d->region = NULL;
 }
 
 static void fork_net(struct keeper *k)
@@ -126,8 +107,8 @@ static void fork_net(struct keeper *k)
 	}
 	pid = fork();
 	if (pid == 0) {
-		become_child(k);
-		forget_held(k);
+		keeper_become_child(k);
+		keeper_forget_held(k);
 		timeline_free(k->d->timeline);
 		_exit(-net_main(k->d->channel, k->d->net, fd));
 	}
@@ -147,8 +128,8 @@ static void fork_names(struct keeper *k)
 	k->names_ms = clock_ms();
 	const pid_t pid = fork();
 	if (pid == 0) {
-		become_child(k);
-		forget_held(k);
+		keeper_become_child(k);
+		keeper_forget_held(k);
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		_exit(-net_root_refresh(k->d->net));
 	}
@@ -174,7 +155,7 @@ static int fork_serve(struct keeper *k)
 		return err;
 	}
 	if (k->serve == 0) {
-		become_child(k);
+		keeper_become_child(k);
 		/* Its own end of the pair: it is to notice when the keeper is gone. */
 		close(k->d->keeper_end);
 		channel_leave_keeper(k->d->channel);
@@ -239,8 +220,10 @@ static void tell_parent(struct keeper *k, const char *device)
 
 static void end_net(struct keeper *k, bool for_good)
 {
-	if (for_good)
+	if (for_good) {
 		k->wants_net = false;
+		net_open_end(k->d->net);
+	}
 	if (!k->net)
 		return;
 	kill(k->net, SIGKILL);
@@ -291,6 +274,9 @@ static void hear_serve(struct keeper *k)
 			break;
 		case KEEPER_NAMES:
 			k->has_names = true;
+			break;
+		case KEEPER_RESIDENT:
+			keeper_post_start(k);
 			break;
 		case KEEPER_TERMINATE:
 			break;
@@ -356,6 +342,8 @@ static void reap_children(struct keeper *k)
 			net_ended(k, status);
 		if (pid == k->names)
 			k->names = 0;
+		if (pid == k->post.pid)
+			keeper_post_ended(k, status);
 		if (pid == k->serve)
 			serve_ended(k, status);
 	}
@@ -405,6 +393,8 @@ static int poll_timeout_ms(const struct keeper *k)
 		when_ms = names_ms;
 	if (net_stuck_ms(k) < when_ms)
 		when_ms = net_stuck_ms(k);
+	if (keeper_post_due_ms(k) < when_ms)
+		when_ms = keeper_post_due_ms(k);
 	if (when_ms == INT64_MAX)
 		return -1;
 	left_ms = when_ms - clock_ms();
@@ -422,6 +412,7 @@ static void fork_what_is_due(struct keeper *k)
 		fork_net(k);
 	if (wants_names(k, &names_ms) && clock_ms() >= names_ms)
 		fork_names(k);
+	keeper_post_check(k);
 }
 
 /* The serving process left without a word of its own: say it, for those who ask later. */
@@ -442,6 +433,39 @@ static void record_death(const struct keeper *k)
 		(void)!status_write_failed(k->d->rundir_fd, &k->d->options, error);
 }
 
+static void take_turn(struct keeper *k)
+{
+	struct pollfd fds[] = {
+		{.fd = k->signal_fd, .events = POLLIN},
+		{.fd = k->d->keeper_end, .events = POLLIN},
+		{.fd = hold_keeper_fd(k->d->hold), .events = POLLIN},
+	};
+
+	fork_what_is_due(k);
+	(void)!poll(fds, ARRAY_SIZE(fds), poll_timeout_ms(k));
+	hear_serve(k);
+	hear_signals(k);
+}
+
+/* Nobody serves any more: what is held goes first. */
+static void end_post(struct keeper *k)
+{
+	struct pollfd signals = {.fd = k->signal_fd, .events = POLLIN};
+
+	if (!k->post.pid)
+		return;
+	keeper_forget_held(k);
+	channel_free(k->d->channel);
+	k->d->channel = NULL;
+	keeper_post_last(k);
+	/* One that is killed and does not end is nobody's business any more. */
+	while (k->post.pid && k->post.until_ms) {
+		(void)!poll(&signals, 1, poll_timeout_ms(k));
+		hear_signals(k);
+		keeper_post_check(k);
+	}
+}
+
 int keeper_run(struct daemon *d, int ready_fd)
 {
 	struct keeper k = {
@@ -459,20 +483,11 @@ int keeper_run(struct daemon *d, int ready_fd)
 	net_open_start(d->net);
 	if (fork_serve(&k) < 0)
 		return 1;
-	while (k.serve || k.wants_serve) {
-		struct pollfd fds[] = {
-			{.fd = k.signal_fd, .events = POLLIN},
-			{.fd = d->keeper_end, .events = POLLIN},
-			{.fd = hold_keeper_fd(d->hold), .events = POLLIN},
-		};
-
-		fork_what_is_due(&k);
-		(void)!poll(fds, ARRAY_SIZE(fds), poll_timeout_ms(&k));
-		hear_serve(&k);
-		hear_signals(&k);
-	}
+	while (k.serve || k.wants_serve)
+		take_turn(&k);
 	end_net(&k, true);
 	if (WIFSIGNALED(k.serve_status))
 		record_death(&k);
+	end_post(&k);
 	return WIFEXITED(k.serve_status) ? WEXITSTATUS(k.serve_status) : 1;
 }

@@ -32,8 +32,6 @@
 #define DEFAULT_TRANSPORTS "/run/hydroot/.transports"
 #define DEFAULT_KEY "/etc/hydroot/image.pub"
 #define REACH_MS 3000 /* for a connection */
-#define POST_MS 10000
-#define POST_BYTES_MAX (1024u * 1024)
 
 enum exit_status { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
 
@@ -283,8 +281,8 @@ static int prepare_network(struct daemon *d)
 
 static int open_rundir(struct daemon *d)
 {
-	static const char *const old[] = {"resident", "status.json", "trace", "report",
-					  "booted"};
+	static const char *const old[] = {"resident", "status.json", "trace",
+					  "report",   "reported",    "booted"};
 
 	d->rundir_fd = rundir_create(d->options.name);
 	if (d->rundir_fd < 0) {
@@ -436,7 +434,7 @@ static int answer_post(struct net_config *net, const struct options *o, const ch
 	if (!err)
 		err = net_config_init(net, o);
 	if (!err)
-		err = post_report(net, event, (char *)text, n_bytes, POST_MS, why);
+		err = post_report(net, event, (char *)text, n_bytes, why);
 	net_config_fini(net);
 	if (err)
 		log_error("report=: %s: not posted: %s", event, why);

@@ -191,7 +191,7 @@ static void stop(struct serve *s)
 	if (s->handover_done || s->state == STATE_FAILED)
 		serve_write_status(s);
 	if (s->handover_done)
-		serve_mark_resident(s);
+		serve_say_resident(s);
 	/* Nobody can be asked for it any more. */
 	if (s->handover_done || s->state == STATE_FAILED)
 		(void)!serve_write_report(s);

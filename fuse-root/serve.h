@@ -221,8 +221,11 @@ void serve_hand_over(struct serve *s);
 int serve_deliver(struct serve *s) _must_check_;
 /* The last step of a handover, after its run. */
 void serve_finish_handover(struct serve *s, enum handover_method method);
-/* A file to wait for, by units of the root that know nothing of hydroot. */
-void serve_mark_resident(const struct serve *s);
+/*
+ * After the status that says it: to the keeper, and by a file to wait for, to units of the root
+ * that know nothing of hydroot.
+ */
+void serve_say_resident(const struct serve *s);
 
 /* -- serve_store.c ------------------------------------------------------------------------ */
 

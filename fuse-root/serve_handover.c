@@ -15,9 +15,10 @@ static void end_fetching(struct serve *s)
 	daemon_tell(s->d->serve_end, KEEPER_NET_DONE, "");
 }
 
-void serve_mark_resident(const struct serve *s)
+void serve_say_resident(const struct serve *s)
 {
-	int err = rundir_write(s->d->rundir_fd, "resident", "");
+	daemon_tell(s->d->serve_end, KEEPER_RESIDENT, "");
+	const int err = rundir_write(s->d->rundir_fd, "resident", "");
 
 	if (err < 0)
 		log_warning("/run/hydroot/%s/resident: %s", s->o->name, strerror(-err));
@@ -36,7 +37,7 @@ void serve_finish_handover(struct serve *s, enum handover_method method)
 static void stay(struct serve *s)
 {
 	serve_write_status(s);
-	serve_mark_resident(s);
+	serve_say_resident(s);
 }
 
 void serve_hand_over(struct serve *s)

@@ -36,28 +36,17 @@ hr_prepare_handover()
 	hr_write_units
 }
 
-# What runs in the root is a part of this initramfs.  The URL of report= may have a password.
+# What runs in the root is a part of this initramfs.
 hr_copy_scripts()
 {
 	mkdir -p "$hr_scripts"
 	for hr_file in lib progress release nosleep; do
 		cp "$hr_lib/$hr_file.sh" "$hr_scripts/"
 	done
-	(
-		umask 077
-		{
-			echo "hr_quiet='${hr_quiet:-}'"
-			echo "hydroot_report=$(hr_quoted "${hydroot_report:-}")"
-			hr_library_path=${hr_by:+--library-path /run/hydroot/.tools }
-			echo "hr_busybox='${hr_busybox:+$hr_by$hr_library_path/run/hydroot/.tools/busybox}'"
-		} >"$hr_scripts/settings"
-	)
-}
-
-# A text as one word of a shell.
-hr_quoted()
-{
-	printf "'%s'\n" "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")"
+	{
+		echo "hr_quiet='${hr_quiet:-}'"
+		echo "hr_reports='${hydroot_report:+1}'"
+	} >"$hr_scripts/settings"
 }
 
 # The file of a command; busybox's own shell answers `command -v` with the bare name.
@@ -96,13 +85,13 @@ hr_find_busybox()
 	return 1
 }
 
-# For leases and the last report.  A mount of its own, because /run may not allow to run anything.  hr_by is what
-# programs there are run by: with libraries, their own loader.
+# For leases.  A mount of its own, because /run may not allow to run anything.  hr_by is what programs there are run by:
+# with libraries, their own loader.
 hr_copy_busybox() # ROOT
 {
 	hr_by='' hr_busybox=''
 	hr_leased=$(for hr_if in $hr_kept; do ! hr_has_lease "$hr_if" || echo "$hr_if"; done)
-	[ -n "${hydroot_report:-}$hr_leased" ] || return 0
+	[ -n "$hr_leased" ] || return 0
 	if ! hr_busybox=$(hr_find_busybox); then
 		hr_warn_of_leases "$1"
 		return 0
@@ -132,7 +121,7 @@ hr_copy_program()
 # Once, and not where the root has networkd, which renews by itself.
 hr_warn_of_leases() # ROOT
 {
-	if [ -z "$hr_leased" ] || [ -h "$1/etc/systemd/system/multi-user.target.wants/systemd-networkd.service" ]; then
+	if [ -h "$1/etc/systemd/system/multi-user.target.wants/systemd-networkd.service" ]; then
 		return 0
 	fi
 	hr_warn "$(printf '%s\n' "$hr_leased" | tr '\n' ' ' | sed 's/ $//'): the DHCP lease is not renewed before residence:" \

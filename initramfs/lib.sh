@@ -87,64 +87,6 @@ hr_warn()
 	hr_print "warning: $*"
 }
 
-# --- names of hosts -----------------------------------------------------------------------------
-
-# The first address of a name, or nothing; an address, of IPv6 also in brackets, is its own.
-hr_resolve()
-{
-	hr_name=${1#\[}
-	hr_name=${hr_name%\]}
-	case $hr_name in
-	*:*) echo "$hr_name" ;;
-	*[!0-9.]*) hr_in_hosts "$hr_name" || hr_ask_name_server "$hr_name" ;;
-	*) echo "$hr_name" ;;
-	esac
-}
-
-hr_in_hosts()
-{
-	[ -e "${hr_hosts:-/etc/hosts}" ] || return 1
-	while read -r hr_address hr_names; do
-		for hr_other in ${hr_names%%#*}; do
-			if [ "$hr_other" = "$1" ]; then
-				echo "$hr_address"
-				return
-			fi
-		done
-	done <"${hr_hosts:-/etc/hosts}"
-	return 1
-}
-
-hr_ask_name_server()
-{
-	if command -v getent >/dev/null; then
-		getent ahosts "$1" | {
-			read -r hr_address _
-			echo "$hr_address"
-		}
-	elif command -v nslookup >/dev/null; then
-		nslookup "$1" 2>/dev/null | hr_first_answer
-	fi
-}
-
-# Of what nslookup prints: the first "Address: A" or "Address 1: A" that comes after "Name:".
-hr_first_answer()
-{
-	hr_is_answer=
-	while read -r hr_key hr_value hr_rest; do
-		case $hr_is_answer$hr_key in
-		Name:) hr_is_answer=1 ;;
-		1Address | 1Address:)
-			case $hr_value in
-			[0-9]:) hr_value=${hr_rest%% *} ;;
-			esac
-			echo "$hr_value"
-			return
-			;;
-		esac
-	done
-}
-
 # --- the root -----------------------------------------------------------------------------------
 
 # N bytes of DEVICE from OFFSET on, as hex digits.
@@ -426,6 +368,8 @@ hr_free_image()
 	[ -e /run/hydroot/root ] || mkdir -m 755 /run/hydroot/root
 	echo "$hr_text" >/run/hydroot/root/status.json
 	true >/run/hydroot/root/resident
+	# What the daemon would say; it may still be about it.
+	true >/run/hydroot/root/reported
 }
 
 # Does the root in DIR have the modules of the running kernel?  Without them it boots, but lacks

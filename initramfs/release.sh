@@ -4,14 +4,13 @@
 # release.sh - the root is resident: its own network configuration gets the boot's interface back
 #
 # Run in the root by hydroot-release.service, from /run/hydroot/.scripts, where handover.sh put it.
-# Posts the last report, takes away what handover.sh wrote, and tells those who read it.
+# Takes away what handover.sh wrote, and tells those who read it.
 
 # shellcheck disable=SC1091 # copies beside this script
 hr_run=${hr_run:-/run}
 scripts=$hr_run/hydroot/.scripts
 [ -e "$scripts/settings" ] || exit 0 # done already
 . "$scripts/settings"
-. "$scripts/lib.sh"
 
 kept= # the interfaces
 for file in "$hr_run"/systemd/network/00-hydroot-*.network; do
@@ -36,82 +35,14 @@ clear_for_ifupdown()
 	done 2>/dev/null
 }
 
-report_url()
-{
-	case $hydroot_report in
-	*\?*) echo "$hydroot_report&event=resident" ;;
-	*) echo "$hydroot_report?event=resident" ;;
-	esac
-}
-
-# http://USER:PASSWORD@HOST
-has_password()
-{
-	rest=${1#*://}
-	case ${rest%%[/?]*} in
-	*@*) return 0 ;;
-	*) return 1 ;;
-	esac
-}
-
-# post URL TEXT: by what the root has; 1, with lacks, when it has nothing.  The URL may have a password: everybody can see
-# the arguments of a command.  busybox's own wget is no choice: that of Debian 12 crashes when it posts.
-post()
-{
-	if command -v curl >/dev/null; then
-		printf '%s\n' "$1" | sed 's/[\\"]/\\&/g; s/.*/url = "&"/' |
-			curl -fsS -m 10 -o /dev/null -K - --data-binary "$2"
-	elif command -v wget >/dev/null && wget --version 2>/dev/null | grep -q 'GNU Wget'; then
-		printf '%s\n' "$1" | wget -q -T 10 -t 1 -O /dev/null --post-data="$2" -i -
-	elif [ "${1#http://}" = "$1" ]; then
-		lacks="https needs curl or wget in the root"
-		return 1
-	elif has_password "$1"; then
-		lacks="a password needs curl or wget in the root"
-		return 1
-	elif find_nc; then
-		post_by_nc "$@"
-	else
-		lacks="there is neither curl, wget nor nc in the root"
-		return 1
-	fi
-}
-
-# That of the busybox of the initramfs, else of the root.
-find_nc()
-{
-	[ -z "${hr_busybox:-}" ] || return 0
-	if command -v nc >/dev/null; then
-		hr_busybox=
-	elif command -v busybox >/dev/null; then
-		hr_busybox=busybox
-	else
-		return 1
-	fi
-}
-
-post_by_nc()
-{
-	rest=${1#http://}
-	host=${rest%%/*}
-	port=80
-	case $host in
-	*\]:* | [!\[]*:*) port=${host##*:} host=${host%:*} ;;
-	esac
-	length=$(printf '%s\n' "$2" | wc -c)
-	# shellcheck disable=SC2086 # in words
-	{
-		printf 'POST /%s HTTP/1.0\r\nHost: %s\r\n' "${rest#*/}" "${rest%%/*}"
-		printf 'Content-Type: application/json\r\nContent-Length: %s\r\n\r\n%s\n' \
-			"$((length))" "$2"
-		sleep 2 # for the answer: some servers drop a request whose sender has gone
-	} | timeout 10 ${hr_busybox:-} nc -w 5 "$(hr_resolve "$host")" "$port"
-}
-
-# While the network is there.
-if [ -n "${hydroot_report:-}" ]; then
-	post "$(report_url)" "$(cat "$hr_run/hydroot/root/status.json")" >/dev/null ||
-		echo "report=: cannot be posted: ${lacks:-no server takes it}"
+# hydrootd posts that the root is resident, over the network that is given back here.  It gives up after 12 s; where it was
+# killed nobody does it.
+if [ -n "${hr_reports:-}" ]; then
+	seconds=0
+	until [ -e "$hr_run/hydroot/root/reported" ] || [ "$seconds" = 15 ]; do
+		sleep 1
+		seconds=$((seconds + 1))
+	done
 fi
 
 # networkd takes the address from an interface that no file of it matches any more: where nobody else cares
@@ -141,6 +72,5 @@ if systemctl -q is-enabled networking 2>/dev/null; then
 	systemctl --no-block start networking
 fi
 umount "$hr_run/hydroot/.tools" 2>/dev/null
-# It may have a password.
 rm -f "$scripts/settings"
 exit 0

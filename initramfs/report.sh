@@ -4,7 +4,7 @@
 #
 # report.sh - report=URL: the status is posted at milestones, as well as it goes
 #
-# Sourced after lib.sh by boot.sh, in the initramfs.  In the root release.sh posts the last one.
+# Sourced after lib.sh by boot.sh, in the initramfs.  That the root is resident hydrootd posts by itself.
 
 # hr_report EVENT [SECONDS]: post in the background, and wait so long at most.  Everything is read
 # before: at the switch the files of the initramfs go away.

@@ -296,6 +296,8 @@ stream)
 	guest_hydroot g 200 'wait root --for=resident --timeout=3m' || fail "not resident in three minutes"
 	case $when in *pids*) ;; *) resident=$(guest_status g '.seconds.resident * 10 | round / 10') ;; esac
 	assert_reported resident
+	# Else the network is given back 15 s late.
+	wait_for 5 "the end of that report" guest g 5 'test -e /run/hydroot/root/reported'
 	stop_nginx web
 	wait_for 30 "hydroot to be gone: $(cat "$T/left" 2>/dev/null)" assert_nothing_left
 	assert_equal "state, told by what the daemon left" resident "$(guest_status g .state)"

@@ -19,8 +19,9 @@
 #define NAME_BYTES_MAX 63u
 
 static const char *const known_files[] = {
-	"control", "status.json", ".status.json", "log",      "log.old",   "trace",
-	".trace",  "report",	  ".report",	  "resident", ".resident", "booted"};
+	"control",   "status.json", ".status.json", "log",	"log.old",
+	"trace",     ".trace",	    "report",	    ".report",	"resident",
+	".resident", "booted",	    "reported",	    ".reported"};
 
 bool rundir_name_is_valid(const char *name)
 {

@@ -113,6 +113,14 @@ int net_enter_sandbox(const struct net_config *cfg) _must_check_;
 int net_limit_resources(void) _must_check_;
 
 /*
+ * The start of a child that talks to the network: of its descriptors 0-2 stay, on /dev/null where
+ * there is one, those of cfg->files and *fd, which may become another number; it enters the
+ * sandbox, with bounds and filter, and ends with cfg->keeper.  After it nothing is logged.  0, or
+ * -errno, which can be logged as a rule: the child then does _exit.
+ */
+int net_confine(const struct net_config *cfg, int *fd) _must_check_;
+
+/*
  * The process body; fd is of channel_renew.  Returns 0 when the other side is gone,
  * -errno when it cannot work; the caller then does _exit.  Once confined it logs nothing:
  * what went wrong with a server is a message, and all fds but the channel's and 0-2 are

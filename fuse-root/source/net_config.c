@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "source/net_filter.h"
+#include "source/net_open.h"
 #include "source/readfile.h"
 
 #define CA_BYTES_MAX (16u * 1024 * 1024)
@@ -190,10 +191,8 @@ void net_config_fini(struct net_config *cfg)
 	wipe(&cfg->cert_key);
 	credentials_fini(&cfg->credentials);
 	/* Without options it was never initialised. */
-	for (unsigned i = 0; cfg->o && i < ARRAY_SIZE(cfg->files); i++) {
-		close_if_open(cfg->files[i].fd);
-		close_if_open(cfg->files[i].opening_fd);
-	}
+	if (cfg->o)
+		net_open_end(cfg);
 	close_if_open(cfg->root_fd);
 	close_if_open(cfg->proc_fd);
 	*cfg = (struct net_config){.root_fd = -1, .proc_fd = -1};

@@ -110,3 +110,14 @@ void net_open_take(struct net_config *cfg)
 		if (cfg->files[i].opening_fd >= 0)
 			take_one(&cfg->files[i]);
 }
+
+void net_open_end(struct net_config *cfg)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(cfg->files); i++) {
+		if (cfg->files[i].fd >= 0)
+			close(cfg->files[i].fd);
+		if (cfg->files[i].opening_fd >= 0)
+			close(cfg->files[i].opening_fd);
+		cfg->files[i] = NET_FILE_NONE;
+	}
+}

@@ -24,4 +24,7 @@ void net_open_start(struct net_config *cfg);
  */
 void net_open_take(struct net_config *cfg);
 
+/* Nothing is read any more: close all.  What still hangs in opening one ends with the caller. */
+void net_open_end(struct net_config *cfg);
+
 #endif

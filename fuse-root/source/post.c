@@ -13,6 +13,8 @@
 #include "source/net_auth.h"
 #include "source/net_tls.h"
 
+#define POST_MS 10000
+
 struct post {
 	CURL *easy;
 	struct net_auth auth;
@@ -29,7 +31,7 @@ static size_t forget_answer(char *data, size_t size, size_t n, void *arg)
 }
 
 static void set_request(struct post *p, const struct net_config *cfg, const char *text,
-			size_t n_bytes, int wait_ms)
+			size_t n_bytes)
 {
 	CURL *e = p->easy;
 
@@ -46,24 +48,28 @@ static void set_request(struct post *p, const struct net_config *cfg, const char
 	curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)n_bytes);
 	curl_easy_setopt(e, CURLOPT_FAILONERROR, 1L);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)wait_ms);
+	/* Nor for a lookup that was given up. */
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
+	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)POST_MS);
 	curl_easy_setopt(e, CURLOPT_USERAGENT, "hydroot/" HYDROOT_VERSION);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, forget_answer);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, p->error);
 }
 
 int post_report(const struct net_config *cfg, const char *event, const char *text,
-		size_t n_bytes, int wait_ms, char ret_why[POST_WHY_BYTES])
+		size_t n_bytes, char ret_why[POST_WHY_BYTES])
 {
 	const char *url = cfg->o->report;
 	struct post p = {.easy = curl_easy_init()};
 	CURLcode code;
 
-	if (!p.easy)
+	if (!p.easy) {
+		snprintf(ret_why, POST_WHY_BYTES, "%s", strerror(ENOMEM));
 		return -ENOMEM;
+	}
 	snprintf(p.url, sizeof p.url, "%s%cevent=%s", url, strchr(url, '?') ? '&' : '?',
 		 event);
-	set_request(&p, cfg, text, n_bytes, wait_ms);
+	set_request(&p, cfg, text, n_bytes);
 	code = curl_easy_perform(p.easy);
 	if (code != CURLE_OK)
 		snprintf(ret_why, POST_WHY_BYTES, "%s",
@@ -71,4 +77,21 @@ int post_report(const struct net_config *cfg, const char *event, const char *tex
 	curl_easy_cleanup(p.easy);
 	net_auth_fini(&p.auth);
 	return code == CURLE_OK ? 0 : -EIO;
+}
+
+int post_main(const struct net_config *cfg, const char *event, const char *text,
+	      size_t n_bytes, int why_fd)
+{
+	struct net_config own = *cfg;
+	char why[POST_WHY_BYTES] = "";
+
+	/* The images' files are closed in this process, too. */
+	for (unsigned i = 0; i < ARRAY_SIZE(own.files); i++)
+		own.files[i] = NET_FILE_NONE;
+	int err = net_confine(&own, &why_fd);
+	if (err == 0)
+		err = post_report(&own, event, text, n_bytes, why);
+	if (why[0])
+		(void)!write(why_fd, why, strlen(why));
+	return err;
 }

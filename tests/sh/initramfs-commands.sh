@@ -72,8 +72,8 @@ for file in $(sed -nE 's|^[[:space:]]*\. "?(\$hr_lib\|\$scripts\|/lib/hydroot\|/
 	esac || fail "$file is sourced, but shipped by nobody"
 done
 
-# In the root there are systemd and coreutils besides, and a busybox, kept or its own.
-root='mv|nc|systemctl|networkctl|nmcli|ifquery|wall|plymouth'
+# In the root there are systemd and coreutils besides.
+root='mv|systemctl|networkctl|nmcli|ifquery|wall|plymouth'
 ours='hydrootd|hydroot'
 net="$hb_network_commands"
 all="$hb_commands"
