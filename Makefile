@@ -65,7 +65,7 @@ PROGRAMS := $(BUILD)/hydroot-image $(BUILD)/hydrootd $(BUILD)/hydroot $(BUILD)/h
 all: $(PROGRAMS)
 
 help:
-	@echo 'all  clean  install  install-initramfs-tools  install-dracut  install-mkinitcpio  uninstall'
+	@echo 'all  clean  install  install-strip  install-initramfs-tools  install-dracut  install-mkinitcpio  uninstall'
 	@echo 'setup  check  check-unit  check-long  check-host  check-boot  check-asan  check-tsan  check-fuzz  check-slow'
 	@echo 'demo  figures  bench-image  bench-levels  bench-read  chunk-table  lint  format  analyze'
 	@echo 'variables: V=1 WERROR=1 SAN=… CC CFLAGS PREFIX DESTDIR'
@@ -110,15 +110,16 @@ $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(BUILD)/libfakes.a \
 LIBDIR ?= $(PREFIX)/lib
 UNITDIR ?= $(LIBDIR)/systemd/system
 INSTALL ?= install
+INSTALL_PROGRAM ?= $(INSTALL)
 # Scripts with a process of their own; the others in initramfs/ are sourced.
 RUN_IN_ROOT := initramfs/release.sh initramfs/nosleep.sh
 
 install: all
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(DATADIR)/hydroot \
 		$(DATADIR)/hydroot/initramfs/standalone $(DATADIR)/hydroot/initramfs/transport.d $(LIBDIR)/udev/rules.d $(UNITDIR) $(addprefix $(MANDIR)/man,1 5 7 8))
-	$(INSTALL) -m 755 $(BUILD)/hydroot-image $(DESTDIR)$(BINDIR)
-	$(INSTALL) -m 755 $(BUILD)/hydrootd $(BUILD)/hydroot $(BUILD)/hydroot-check \
-		initramfs/standalone/hydroot-mkinitramfs $(DESTDIR)$(SBINDIR)
+	$(INSTALL_PROGRAM) -m 755 $(BUILD)/hydroot-image $(DESTDIR)$(BINDIR)
+	$(INSTALL_PROGRAM) -m 755 $(BUILD)/hydrootd $(BUILD)/hydroot $(BUILD)/hydroot-check $(DESTDIR)$(SBINDIR)
+	$(INSTALL) -m 755 initramfs/standalone/hydroot-mkinitramfs $(DESTDIR)$(SBINDIR)
 	$(INSTALL) -m 644 kmod-hints/modules.list kmod-hints/features.list kmod-hints/lists.sh \
 		$(DESTDIR)$(DATADIR)/hydroot
 	sed -i 's/^version=.*/version=$(VERSION)/' $(DESTDIR)$(SBINDIR)/hydroot-mkinitramfs
@@ -146,6 +147,10 @@ install: all
 	$(INSTALL) -m 644 fuse-root/hydroot.8 fuse-root/hydrootd.8 \
 		kmod-hints/hydroot-check.8 initramfs/standalone/hydroot-mkinitramfs.8 \
 		$(DESTDIR)$(MANDIR)/man8
+
+# Without what debuggers read: hydrootd goes into every initramfs.
+install-strip:
+	$(MAKE) install INSTALL_PROGRAM='$(INSTALL_PROGRAM) -s'
 
 # The adapters go where the distribution's builder looks, whatever PREFIX is; each stands alone
 # beside `make install`, and none replaces a file of the distribution.
@@ -198,7 +203,8 @@ clean:
 print-cppflags:
 	@echo $(filter-out -MMD -MP,$(CPPFLAGS))
 
-.PHONY: all help clean install install-initramfs-tools install-dracut install-mkinitcpio uninstall print-cppflags
+.PHONY: all help clean install install-strip install-initramfs-tools install-dracut install-mkinitcpio uninstall \
+	print-cppflags
 .PRECIOUS: $(BUILD)/%.o
 -include $(shell find $(addprefix $(BUILD)/,imgfmt fuse-root kmod-hints tests) \
 	-name "*.d" -type f 2>/dev/null)

@@ -31,6 +31,16 @@ assert_equal "modes of folders" 755 "$(find "$T/all" -mindepth 1 -type d -printf
 	done' sh {} +) >"$T/wrong"
 assert_equal "programs and scripts can be run, and nothing else" '' "$(cat "$T/wrong")"
 
+# --- without what debuggers read ------------------------------------------------------------------
+
+make_in "$T/plain" install
+make_in "$T/stripped" install-strip
+assert_equal "files" "$(files_of "$T/plain")" "$(files_of "$T/stripped")"
+for program in bin/hydroot-image sbin/hydrootd sbin/hydroot sbin/hydroot-check; do
+	assert "$program has symbols" grep -q '\.symtab' "$T/plain/usr/$program"
+	refute "$program has symbols" grep -q '\.symtab' "$T/stripped/usr/$program"
+done
+
 # --- what the packages have -----------------------------------------------------------------------
 
 # PACKAGE PATH: files and folders, without the first /
