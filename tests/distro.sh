@@ -8,10 +8,11 @@
 # SUITE: bookworm, trixie; BUILDER: initramfs-tools, dracut, mkinitcpio.  VARIANT of dracut: systemd (default), shell,
 # network-manager (dracut takes that by itself where it is installed; other variants are without); of mkinitcpio: busybox
 # (default), systemd, see tests/mkinitcpio.sh; of the first two, where SUITE is the machine's own: ssh, with the machine's
-# dropbear and busybox and a key, which is left beside the initramfs; standard, for the kernel of tests/kernel.sh.
-# A tree of the distribution is made once; in a copy of it hydroot is installed by `make install` and
+# dropbear and busybox and a key, which is left beside the initramfs; nfs, with a hydroot.conf that names the image at
+# nfs://10.0.2.2/images/debian.hri; standard, for the kernel of tests/kernel.sh.
+# A tree of the distribution is made once; in a copy of it hydroot is installed by `make install-strip` and
 # the builder's own command is run, once with and once without hydroot.  Left in
-# build/images/SUITE-BUILDER[-VARIANT]/: initrd.img, sizes (what hydroot adds; not of ssh and standard).
+# build/images/SUITE-BUILDER[-VARIANT]/: initrd.img, sizes (what hydroot adds; not of ssh, nfs and standard).
 #
 # The programs have to be linked with the libraries of their initramfs: for another Debian than the machine's
 # own they are built in a tree of it, too, into build/SUITE/.  The kernel must be that of the suite's
@@ -37,7 +38,7 @@ base=$IMAGES/base
 kernel=$base
 # Nobody asks what hydroot adds to these.
 no_sizes=''
-case $variant in ssh | standard) no_sizes=yes ;; esac
+case $variant in ssh | nfs | standard) no_sizes=yes ;; esac
 own_suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 programs=(hydrootd hydroot hydroot-image hydroot-check)
 
@@ -116,7 +117,7 @@ install_hydroot()
 	local source=. to=$root
 	[ "$suite" = "$own_suite" ] || source=/src to=/to
 	in_build_tree env -u MAKEFLAGS make -s -C "$source" BUILD="$built" PREFIX=/usr DESTDIR="$to" \
-		install "install-$builder" >&2
+		install-strip "install-$builder" >&2
 }
 
 # Hooks of an admin: the control tool is kept for the agent.
@@ -156,6 +157,12 @@ add_ssh()
 	[ -e "$root/usr/bin/busybox" ] || cp "$(command -v busybox)" "$root/usr/bin/"
 	ssh-keygen -q -t ed25519 -N '' -f "$work/key"
 	install -D -m 644 "$work/key.pub" "$root/etc/hydroot/authorized_keys"
+}
+
+add_nfs_url()
+{
+	mkdir -p "$root/etc/hydroot"
+	echo url=nfs://10.0.2.2/images/debian.hri >"$root/etc/hydroot/hydroot.conf"
 }
 
 # Another kernel than the base image's.
@@ -207,7 +214,10 @@ make_initramfs()
 	[ -n "$no_sizes" ] || build_initramfs "$work/initrd.without" "${options[@]}"
 	install_hydroot
 	add_test_hook
-	[ "$variant" != ssh ] || add_ssh
+	case $variant in
+	ssh) add_ssh ;;
+	nfs) add_nfs_url ;;
+	esac
 	case $builder in
 	dracut) options+=(--include /usr/local/lib/tools.hook /lib/hydroot/hooks/tools) ;;
 	mkinitcpio) options=(hydroot) ;;

@@ -203,6 +203,33 @@ assert_no_io_errors() # NAME [EXPECTED]
 	fi
 }
 
+# --- a server that goes away in the middle of the fill ---------------------------------------------
+
+# next_server_fills NAME INITRAMFS URL NEXT-URL [EXPECTED]: the function `server_goes` is called when a part of the root has come
+# from URL.  The rest comes from NEXT-URL, which is of nginx `web`; `server_went NAME`, if there is one, is called when the node
+# is resident.  EXPECTED: what the kernel may say of the server that is away.
+next_server_fills()
+{
+	local name=$1
+	start_hydroot_guest "$name" "$2" "$3" "rd.hydroot.server=$4 rd.hydroot.rate=1M"
+	wait_login "$name"
+	wait_agent "$name"
+	assert_equal "state" filling "$(guest_status "$name" .state)"
+	assert_equal "bytes by HTTP" 0 "$(nginx_bytes "$(nginx_log web)")"
+	server_goes
+	note "the server went at $(guest_status "$name" '"\(.resident.chunks) of \(.image.chunks) chunks"')"
+	guest_hydroot "$name" 60 'set root rate=0' || fail "the rate cannot be set"
+	guest_hydroot "$name" 300 'wait root --for=resident --timeout=5m' || fail "not resident in five minutes"
+	assert_contains "requests by HTTP" 'GET /debian.hri' "$(nginx_log web)"
+	! declare -F server_went >/dev/null || server_went "$name"
+	assert_root_is_plain "$name"
+	assert_manifest "$name"
+	assert_no_io_errors "$name" "${5-}"
+	guest "$name" 5 'systemctl poweroff' || true
+	wait_guest_end "$name" 90
+	note "resident by HTTP"
+}
+
 # --- the end of a node that is not resident yet ----------------------------------------------------
 
 # What the kernel says at the end.

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 1200
 # While the root comes over the network, the root's own network service leaves the boot interface as it is, also when it is
-# restarted; when the root is resident it configures that interface as it likes.  NetworkManager, ifupdown and
-# systemd-networkd, each in a boot of its own.  Meanwhile sleep is refused, what waits for
+# restarted; when the root is resident it configures that interface as it likes, in a bond and by another name, too.
+# NetworkManager, ifupdown and systemd-networkd, each in a boot of its own.  Meanwhile sleep is refused, what waits for
 # hydroot-resident.target waits, and plymouth is told how far the fill is.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -52,16 +52,32 @@ note "ifupdown has eth0: $(addresses | xargs)"
 end_boot none
 
 note "systemd-networkd"
+rename_eth0() { guest g 60 'udevadm trigger --action=add --settle /sys/class/net/eth0'; }
 # Its own generator must not make a profile of ip= that outdoes what the root has for eth0.
 boot ip=dhcp systemd.mask=NetworkManager.service systemd.mask=networking.service systemd.wants=systemd-networkd.service \
 	systemd.wants=systemd-network-generator.service
-guest g 60 'printf "[Match]\nName=eth0\n[Network]\nAddress=10.0.2.78/24\nGateway=10.0.2.2\n" >/etc/systemd/network/95-own.network'
+guest g 60 'modprobe bonding max_bonds=0
+	cd /etc/systemd/network
+	printf "[Match]\nOriginalName=eth0\n[Link]\nName=lan0\n" >10-lan.link
+	printf "[NetDev]\nName=bond0\nKind=bond\n[Bond]\nMode=active-backup\n" >10-bond.netdev
+	printf "[Match]\nName=eth0 lan0\n[Network]\nBond=bond0\n" >95-port.network
+	printf "[Match]\nName=bond0\n[Network]\nAddress=10.0.2.78/24\nGateway=10.0.2.2\n" >95-bond.network' ||
+	fail "no bond can be made in the guest"
 wait_for 60 "systemd-network-generator" is_active systemd-network-generator
 assert_equal "profiles of ip=" '' "$(says 'grep -ls systemd-network-generator /run/systemd/network/*')"
 untouched "the start of systemd-networkd"
 guest g 60 'systemctl restart systemd-networkd' || fail "systemd-networkd does not restart"
 untouched "a restart of systemd-networkd"
+rename_eth0
+untouched "udev with another name for it"
 becomes_resident
-wait_for 90 "systemd-networkd to configure eth0" has_address 10.0.2.78/24
-note "systemd-networkd has eth0: $(addresses | xargs)"
+in_bond() { says 'ip -4 -o address show dev bond0; cat /sys/class/net/bond0/bonding/slaves' | xargs | grep -q " inet 10\.0\.2\.78/24 .* $1\$"; }
+wait_for 90 "systemd-networkd to take eth0 into a bond" in_bond eth0
+assert_equal "addresses of eth0" '' "$(addresses)"
+# A port is down when it gets another name.
+guest g 60 'systemctl stop systemd-networkd; ip link set eth0 down'
+rename_eth0
+guest g 60 'systemctl start systemd-networkd'
+wait_for 90 "the other name" in_bond lan0
+note "systemd-networkd has it in a bond, by another name: $(says 'ip -4 -o address show dev bond0' | xargs)"
 end_boot none

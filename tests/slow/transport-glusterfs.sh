@@ -79,28 +79,14 @@ wait_guest_end one 90
 note "resident, nothing of GlusterFS is left, all files are right"
 
 start_nginx web "$IMAGES/served/good"
-by_http=rd.hydroot.server=http://$GUEST_HOST:${nginx_port[web]}/debian.hri
-start_hydroot_guest two "$T/gluster.img" "$url" "$by_http rd.hydroot.rate=1M"
-wait_login two
-wait_agent two
-assert_equal "state" filling "$(guest_status two .state)"
-assert_equal "bytes by HTTP" 0 "$(nginx_bytes "$(nginx_log web)")"
+by_http=http://$GUEST_HOST:${nginx_port[web]}/debian.hri
 # They take connections and say nothing: who reads waits, until GlusterFS gives them up after 42 s.
-kill -STOP "${servers[@]}"
-note "the servers have stopped at $(guest_status two '"\(.resident.chunks) of \(.image.chunks) chunks"')"
-guest_hydroot two 60 'set root rate=0' || fail "the rate cannot be set"
-guest_hydroot two 300 'wait root --for=resident --timeout=5m' || fail "not resident in five minutes"
-assert_contains "requests by HTTP" 'GET /debian.hri' "$(nginx_log web)"
-wait_for 180 "the end of the mount and its process" has_no_gluster two
-assert_root_is_plain two
-assert_manifest two
-assert_no_io_errors two
-guest two 5 'systemctl poweroff' || true
-wait_guest_end two 90
-note "resident by HTTP"
+server_goes() { kill -STOP "${servers[@]}"; }
+server_went() { wait_for 180 "the end of the mount and its process" has_no_gluster "$1"; }
+next_server_fills two "$T/gluster.img" "$url" "$by_http"
 
 kill -9 "${servers[@]}"
-start_hydroot_guest three "$T/gluster.img" "$url" "$by_http"
+start_hydroot_guest three "$T/gluster.img" "$url" "rd.hydroot.server=$by_http"
 wait_console three "$GUEST_BOOT_SECONDS" "hydroot: .*transport: glusterfs://$GUEST_HOST/images/nodes: .*no GlusterFS server answers"
 wait_login three
 wait_agent three
