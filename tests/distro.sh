@@ -55,7 +55,7 @@ builder_packages()
 	printf '%s\n' ca-certificates kmod zstd udev linux-image-cloud-amd64
 	case $builder in
 	initramfs-tools) printf '%s\n' initramfs-tools busybox ;;
-	dracut) printf '%s\n' dracut dracut-network systemd-sysv dbus iputils-arping iproute2 ;;
+	dracut) printf '%s\n' dracut dracut-network systemd-sysv dbus iputils-arping iproute2 busybox ;;
 	mkinitcpio) mkinitcpio_packages ;;
 	esac
 	[ "$variant" != network-manager ] || echo network-manager

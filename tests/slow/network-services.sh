@@ -52,7 +52,8 @@ note "ifupdown has eth0: $(addresses | xargs)"
 end_boot none
 
 note "systemd-networkd"
-rename_eth0() { guest g 60 'udevadm trigger --action=add --settle /sys/class/net/eth0'; }
+# Without --settle, which would wait for an event of a device that has another name by then.
+rename_eth0() { guest g 60 'udevadm trigger --action=add /sys/class/net/eth0; udevadm settle --timeout=50'; }
 # Its own generator must not make a profile of ip= that outdoes what the root has for eth0.
 boot ip=dhcp systemd.mask=NetworkManager.service systemd.mask=networking.service systemd.wants=systemd-networkd.service \
 	systemd.wants=systemd-network-generator.service
@@ -75,7 +76,7 @@ in_bond() { says 'ip -4 -o address show dev bond0; cat /sys/class/net/bond0/bond
 wait_for 90 "systemd-networkd to take eth0 into a bond" in_bond eth0
 assert_equal "addresses of eth0" '' "$(addresses)"
 # A port is down when it gets another name.
-guest g 60 'systemctl stop systemd-networkd; ip link set eth0 down'
+guest g 60 'systemctl stop systemd-networkd.socket systemd-networkd; ip link set eth0 down'
 rename_eth0
 guest g 60 'systemctl start systemd-networkd'
 wait_for 90 "the other name" in_bond lan0
