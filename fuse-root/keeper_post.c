@@ -2,8 +2,9 @@
 /*
  * keeper_post.c - the keeper's child that posts to report= that the root is resident
  *
- * It has the network's secrets and is confined like the network process, which is gone by then.
- * PID 1 may kill it at switch_root, as it kills whatever is not root's: then there is another.
+ * It has the network's secrets and is confined like the network process, which is gone by then, as
+ * are the files of file: URLs.  PID 1 may kill it at switch_root, as it does what is not root's:
+ * then there is another.
  */
 #include "keeper.h"
 

@@ -82,15 +82,11 @@ int post_report(const struct net_config *cfg, const char *event, const char *tex
 int post_main(const struct net_config *cfg, const char *event, const char *text,
 	      size_t n_bytes, int why_fd)
 {
-	struct net_config own = *cfg;
 	char why[POST_WHY_BYTES] = "";
+	int err = net_confine(cfg, &why_fd);
 
-	/* The images' files are closed in this process, too. */
-	for (unsigned i = 0; i < ARRAY_SIZE(own.files); i++)
-		own.files[i] = NET_FILE_NONE;
-	int err = net_confine(&own, &why_fd);
 	if (err == 0)
-		err = post_report(&own, event, text, n_bytes, why);
+		err = post_report(cfg, event, text, n_bytes, why);
 	if (why[0])
 		(void)!write(why_fd, why, strlen(why));
 	return err;

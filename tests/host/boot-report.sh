@@ -101,5 +101,5 @@ hydroot detach root
 silent STOP
 boot hybrid "https://$tls/r?n=5" "ca=$T/cert"
 hydroot detach root
-if [ "$(daemons)" != 0 ]; then wait_for 20 "the daemon to end" is_gone; fi
+wait_for 20 "the daemon to end" is_gone
 silent CONT
