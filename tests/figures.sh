@@ -35,8 +35,6 @@ row() { printf '%-34s %10s %12s %12s\n' "$@" | tee -a "$out"; }
 
 mb() { echo "$1" | awk '{ printf "%.1f MB", $1 / 1e6 }'; }
 
-end_guest() { guest "$1" 5 'systemctl poweroff' || true; wait_guest_end "$1" 60; }
-
 # Resident and locked memory of each of the daemon's processes.
 daemon_memory() # NAME
 {
@@ -69,7 +67,7 @@ guest_status lazy '"store \(.store.used_bytes) bytes for \(.resident.bytes); \(.
 end_guest lazy
 
 measure hybrid "$IMAGES/boot/initramfs.img" "rw $GUEST_IP root=hydroot:$url"
-guest_hydroot hybrid 200 'wait root --for=resident --timeout=3m'
+wait_resident hybrid
 row 'hydroot, hybrid' "$login_seconds s" "$(mb "$login_bytes")" "$(seconds_since "$ended_ms") s"
 end_guest hybrid
 

@@ -89,7 +89,7 @@ becomes_resident()
 	assert_equal "what waits for residence" '' "$(says 'ls /run/waited 2>/dev/null')"
 	guest_hydroot g 60 'set root rate=0'
 	guest_hydroot g 60 'resume root' || fail "the fill does not start"
-	guest_hydroot g 400 'wait root --for=resident --timeout=6m' || fail "not resident in six minutes"
+	wait_resident g 6
 	stop_nginx web
 	is_released() { guest g 60 'test -e /run/waited && systemctl -q is-active hydroot-release.service'; }
 	wait_for 90 "what waits for residence to run" is_released
@@ -100,9 +100,7 @@ becomes_resident()
 end_boot() # UNIT|none: that may have failed
 {
 	assert_equal "units that failed" '' "$(says "systemctl --failed --no-legend --plain | grep -v $1")"
-	assert_no_io_errors g
-	guest g 5 'systemctl poweroff' || true
-	wait_guest_end g 120
+	end_guest g
 }
 
 # NetworkManager leaves eth0 alone, when it starts and when it is restarted.

@@ -187,6 +187,12 @@ guest_status() { guest_hydroot "$1" 60 'status root --json' | jq -r "$2"; } # NA
 
 guest_status_is() { [ "$(guest_status "$1" "$2")" = "$3" ]; }
 
+wait_resident() # NAME [MINUTES]
+{
+	guest_hydroot "$1" $((${2:-3} * 60 + 20)) "wait root --for=resident --timeout=${2:-3}m" ||
+		fail "$1: not resident in ${2:-3} min: $(guest_status "$1" '"\(.mode) \(.state): \(.reason)"')"
+}
+
 kernel_trouble='I/O error|EXT4-fs error|XFS.*(error|corrupt|shutdown)|Buffer I/O|blk_update_request'
 kernel_trouble+='|critical (target|medium)|hung task|blocked for more than|watchdog timeout|soft lockup|hard lockup|BUG:|\bOops\b'
 
@@ -201,6 +207,14 @@ assert_no_io_errors() # NAME [EXPECTED]
 		grep -m 2 -iE -A 40 "$kernel_trouble" "$T/$1.dmesg" || true
 		fail "guest $1: the kernel complains"
 	fi
+}
+
+# The kernel has had no trouble, but for lines that match EXPECTED, and the guest powers off by itself.
+end_guest() # NAME [EXPECTED]
+{
+	assert_no_io_errors "$@"
+	guest "$1" 5 'systemctl poweroff' || true
+	wait_guest_end "$1" 120
 }
 
 # --- a server that goes away in the middle of the fill ---------------------------------------------
@@ -219,14 +233,12 @@ next_server_fills()
 	server_goes
 	note "the server went at $(guest_status "$name" '"\(.resident.chunks) of \(.image.chunks) chunks"')"
 	guest_hydroot "$name" 60 'set root rate=0' || fail "the rate cannot be set"
-	guest_hydroot "$name" 300 'wait root --for=resident --timeout=5m' || fail "not resident in five minutes"
+	wait_resident "$name" 5
 	assert_contains "requests by HTTP" 'GET /debian.hri' "$(nginx_log web)"
 	! declare -F server_went >/dev/null || server_went "$name"
 	assert_root_is_plain "$name"
 	assert_manifest "$name"
-	assert_no_io_errors "$name" "${5-}"
-	guest "$name" 5 'systemctl poweroff' || true
-	wait_guest_end "$name" 90
+	end_guest "$name" "${5-}"
 	note "resident by HTTP"
 }
 

@@ -28,7 +28,7 @@ assert_equal "state after login" filling "$(guest_status g .state)"
 guest_hydroot g 10 'set root rate=2M'
 guest g 20 'head -c 3000000 /dev/urandom >/var/tmp/before && sha256sum /var/tmp/before >/run/before.sums'
 start_workload g
-guest_hydroot g 130 'wait root --for=resident --timeout=2m' || fail "not resident in two minutes"
+wait_resident g 2
 note "resident, $(workload_files g) files written meanwhile"
 assert_equal "handover.method" dm "$(guest_status g .handover.method)"
 during=$(workload_files g)

@@ -111,14 +111,12 @@ assert "all readers got the image's bytes" cmp "$T/got" "$T/want"
 guest g 60 'until test -e /run/cached.done; do sleep 0.2; done'
 assert_equal "errors of reads through the cache" '' "$(guest g 20 'cat /run/cached.errors')"
 
-guest_hydroot g 130 'wait root --for=resident --timeout=2m' || fail "not resident in two minutes"
+wait_resident g 2
 note "resident"
 assert_equal "what the trace ended by, without anybody saying so" mark "$(guest_status g .trace.ended)"
-assert_no_io_errors g "$hung"
 watchdogs_are_on() { [ "$(guest g 20 'systemctl service-watchdogs')" = yes ]; }
 wait_for 60 "watchdogs of services to be on again" watchdogs_are_on
-guest g 5 'systemctl poweroff' || true
-wait_guest_end g 60
+end_guest g "$hung"
 console_has g 'Power down' || fail "the guest did not power off"
 refute "shutdown had trouble" console_has g 'Failed to (unmount|umount|detach)|emount.*ailed|I/O error|EXT4-fs error|[Aa]bort'
 note "powered off"

@@ -25,7 +25,7 @@ wait_agent g
 guest g 60 "mkdir -p /run/tools && mount -t tmpfs -o size=100m tools /run/tools && cd /run/tools &&
 	busybox wget -q -O - $url/tools.tar | tar x" || fail "the tools did not come"
 guest g 30 'modprobe fuse; modprobe loop' || true
-guest_hydroot g 200 'wait root --for=resident --timeout=3m' || fail "the root is not resident"
+wait_resident g
 note "login, resident"
 
 # What an attachment is made of, of all that there are.
@@ -87,6 +87,4 @@ tool 60 detach reused >"$T/out" 2>&1 || fail "reused: detach: $(cat "$T/out")"
 assert "the foreign table" guest g 10 "test -e /sys/dev/block/$minor/dm/name && grep -qx foreign /sys/dev/block/$minor/dm/name"
 note "a table with the number of ours is left alone"
 
-assert_no_io_errors g
-guest g 5 'systemctl poweroff' || true
-wait_guest_end g 90
+end_guest g

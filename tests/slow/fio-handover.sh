@@ -85,7 +85,7 @@ note "a round of fio is over on both, and nothing is filled yet"
 
 guest_hydroot g 60 'resume root' || fail "the fill of the root does not start"
 guest_hydroot g 60 'resume second' || fail "the fill of the second does not start"
-guest_hydroot g 250 'wait root --for=resident --timeout=4m' || fail "not resident in four minutes"
+wait_resident g 4
 guest_hydroot g 130 'wait second --for=resident --timeout=2m' || fail "the second is not resident"
 asked_ms=$(now_ms)
 assert_equal "handover of the root" dm "$(guest_status g .handover.method)"

@@ -46,10 +46,8 @@ refute "it is resident already" guest_status_is g .state resident
 note "kexec while the root comes over the network"
 
 guest_hydroot g 60 'resume root' || true
-guest_hydroot g 400 'wait root --for=resident --timeout=6m' || fail "not resident in six minutes"
+wait_resident g 6
 assert_root_is_plain g
 kexec 3
 note "kexec of a resident node"
-assert_no_io_errors g
-guest g 5 'systemctl poweroff' || true
-wait_guest_end g 120
+end_guest g

@@ -33,7 +33,5 @@ wait_login g
 wait_agent g
 assert_equal "files that keep the interface" '' \
 	"$(guest g 60 'cd /run && find systemd NetworkManager -name "*00-hydroot*" -o -name "zz-hydroot*" 2>/dev/null')"
-guest_hydroot g 200 'wait root --for=resident --timeout=3m' || fail "not resident in three minutes"
-assert_no_io_errors g
-guest g 5 'systemctl poweroff' || true
-wait_guest_end g 120
+wait_resident g
+end_guest g

@@ -34,12 +34,10 @@ for kind in ${KINDS:-busybox systemd}; do
 	wait_login "$kind"
 	wait_agent "$kind"
 	note "$kind: login"
-	guest_hydroot "$kind" 200 'wait root --for=resident --timeout=3m' || fail "$kind: not resident in three minutes"
+	wait_resident "$kind"
 	assert_root_is_plain "$kind"
 	assert_manifest "$kind"
-	assert_no_io_errors "$kind"
-	guest "$kind" 5 'systemctl poweroff' || true
-	wait_guest_end "$kind" 90
+	end_guest "$kind"
 	note "$kind: resident, all files are right"
 	fails "$kind" poweroff 'hydroot: onfail=poweroff'
 	wait_guest_end "$kind-poweroff" 60

@@ -60,7 +60,7 @@ note "killed it $(guest g 5 'cat /run/killed') times; $(guest_status g .restarts
 	guest_status g .resident.chunks) of $(guest_status g .image.chunks) chunks"
 refute "it was resident before the last kill" guest_status_is g .state resident
 guest_hydroot g 60 'set root rate=0' || fail "the rate cannot be set"
-guest_hydroot g 190 'wait root --for=resident --timeout=3m' || fail "not resident in three minutes"
+wait_resident g
 assert_equal "handover.method" dm "$(guest_status g .handover.method)"
 gone() { (assert_root_is_plain g); }
 wait_for 30 "hydroot to be gone" gone
