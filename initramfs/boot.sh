@@ -6,7 +6,7 @@
 # boot.sh - the steps of a boot, the same in every initramfs system
 #
 # Sourced, POSIX sh; brings all other files of the shared core with it.  An initramfs system calls, in
-# this order: hr_config, hr_begin, hr_modules, its network (or hr_network, which is net.sh), hr_boot DIR, and
+# this order: hr_config, hr_trace, hr_begin, hr_modules, its network (or hr_network, which is net.sh), hr_boot DIR, and
 # just before the switch hr_leave.  A step that fails ends in hr_fail, which does what onfail= says and
 # does not return.
 
@@ -48,10 +48,19 @@ hr_config()
 	hr_status=$?
 	eval "$hr_text"
 	hr_claims_root || return 1
-	[ "$hr_status" = 0 ] || hr_fail "configuration: see above"
-	if hr_is_true "${hydroot_debug:-}"; then
-		set -x
-	fi
+	[ "$hr_status" = 0 ] || hr_fail_config
+}
+
+# An initramfs system that has no network yet may put this off, so that onfail=rescue has one.
+hr_fail_config()
+{
+	hr_fail "configuration: see above"
+}
+
+# rd.hydroot.debug, from here on in this shell.
+hr_trace()
+{
+	! hr_is_true "${hydroot_debug:-}" || set -x
 }
 
 # The kernel's `quiet`, for an initramfs system that does not hand it on.
@@ -199,6 +208,12 @@ hr_addressed()
 		hr_name=${hr_name%:}
 		[ "$hr_name" = lo ] || echo "${hr_name%%@*}"
 	done | sort -u
+}
+
+# Is there still something to be done for a network, in a rescue system?
+hr_lacks_network()
+{
+	[ -n "${hr_network_failed:-}" ] || [ ! -s "$hr_interfaces" ]
 }
 
 # For an initramfs system that has brought the network up by its own means: over INTERFACE, if it is given.

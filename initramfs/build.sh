@@ -139,7 +139,7 @@ hb_rescue_programs()
 {
 	[ -f "$hb_conf/authorized_keys" ] || return 0
 	hb_file=$(command -v dropbear) || hb_file=$(hb_first /usr/sbin/dropbear) || {
-		echo "hydroot: $hb_conf/authorized_keys: nobody answers: dropbear is not installed" >&2
+		echo "hydroot: $hb_conf/authorized_keys: nobody answers: install dropbear-bin" >&2
 		return 0
 	}
 	echo "$hb_file /usr/sbin/dropbear"

@@ -29,7 +29,7 @@ hr_prepare_handover()
 	hr_keep_names_of_hosts "${2:-}"
 	# An image on a local disk needs none.
 	if [ -n "$1" ]; then
-		hr_keep_ifupdown "${2:-}"
+		hr_keep_ifupdown
 		hr_keep_generator
 		hr_keep_awake
 	fi
@@ -191,7 +191,7 @@ hr_leases()
 	esac
 }
 
-# networkd keeps what it finds, renews the lease as the same client, and gives its name servers to
+# networkd keeps what it finds, also while there is no link, renews the lease as the same client, and gives its name servers to
 # the root.  A family without a lease has nothing to renew.
 hr_keep_networkd()
 {
@@ -199,7 +199,7 @@ hr_keep_networkd()
 		printf '[Match]\n%s\n' "$(hr_match_of "$1" Name)"
 		# A VLAN has the address of what is below it.
 		if [ -e "${hr_sys:-/sys}/class/net/$1/device" ]; then echo 'Kind=!*'; else echo "Name=$1"; fi
-		printf '\n[Network]\nKeepConfiguration=yes\n'
+		printf '\n[Network]\nKeepConfiguration=yes\nIgnoreCarrierLoss=yes\n'
 		hr_port "$1"
 		hr_dhcp=$(hr_leases "$1")
 		[ -z "$hr_dhcp" ] || echo "DHCP=$hr_dhcp"
@@ -370,15 +370,13 @@ hr_drop_in()
 	printf '%s\n' "$@" >"$hr_file"
 }
 
-# ifupdown knows no file that would keep it from one interface: it starts when the root is resident.
-hr_keep_ifupdown() # ROOT
+# ifupdown knows no file that would keep it from one interface, nor from a bridge or bond over it: release.sh starts it, also
+# where the root is resident from the start, since it has to find the interface without addresses.
+hr_keep_ifupdown()
 {
 	for hr_unit in networking.service ifup@.service; do
-		hr_drop_in "$hr_unit" '[Unit]' 'ConditionPathExists=/run/hydroot/root/resident'
+		hr_drop_in "$hr_unit" '[Unit]' 'ConditionPathExists=!/run/hydroot/.scripts/settings'
 	done
-	if [ "${hydroot_mode:-}" = stream ] && [ -e "$1/usr/sbin/ifup" ]; then
-		hr_warn "mode=stream: the root is never resident: ifupdown is never started (README.md)"
-	fi
 }
 
 # What ip= says is done: a generator that is enabled in the root would say it again, to networkd, also for interfaces of
@@ -450,6 +448,7 @@ hr_write_units()
 		ExecStart=/bin/sh /run/hydroot/.scripts/release.sh
 		TimeoutStartSec=10min
 	END
+	# It may be waiting for a block when the system goes down: that holds up nobody.
 	cat >"$hr_units/hydroot-progress.service" <<-END
 		[Unit]
 		Description=Say how much of the root is in memory
@@ -461,6 +460,7 @@ hr_write_units()
 		[Service]
 		Type=exec
 		ExecStart=/bin/sh -c 'cd /run/hydroot/.scripts && . ./settings && . ./lib.sh && . ./progress.sh && hr_watch_root'
+		TimeoutStopSec=2s
 	END
 	# A service that needs a block which is not there while the servers are away waits, and would be killed
 	# for it.  Never stopped but by release.sh: while the root is not resident its shutdown waits, too.

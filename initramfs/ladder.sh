@@ -14,7 +14,7 @@ hr_public_url()
 	echo "$1" | sed 's|?.*|?...|; s|^\([A-Za-z0-9+-]*://\)[^/]*@|\1|'
 }
 
-# Mount a root at DIR: 0, with hr_device, and hr_used, the URLs that it comes from; else 1 and hr_error.
+# Mount a root at DIR: 0, with hr_used, the URLs that it comes from; else 1 and hr_error.
 hr_boot_root()
 {
 	hr_used=${hydroot_servers:-}
@@ -30,9 +30,12 @@ hr_boot_root()
 		return 1
 	fi
 	[ -n "${hydroot_fallback:-}" ] || return 1
-	[ -z "${hr_network_failed:-}" ] || hr_is_file "$hydroot_fallback" || return 1
-	hr_print "image: $(hr_public_url "${hydroot_servers%% *}"): cannot be used: $hr_error"
-	hr_print "fallback: trying $(hr_public_url "$hydroot_fallback")"
+	hr_tell "image: $(hr_public_url "${hydroot_servers%% *}"): cannot be used: $hr_error"
+	if [ -n "${hr_network_failed:-}" ] && ! hr_is_file "$hydroot_fallback"; then
+		hr_tell "fallback: $(hr_public_url "$hydroot_fallback"): not tried: $hr_network_failed"
+		return 1
+	fi
+	hr_tell "fallback: trying $(hr_public_url "$hydroot_fallback")"
 	# Not before: a fallback that cannot be reached must not hold up a boot that does not need it.
 	hr_mount_transports "${hydroot_fallback%%#*}"
 	# shellcheck disable=SC2034 # read in lib.sh
@@ -61,9 +64,10 @@ hr_try()
 	fi
 	hr_say "attach: $hr_device is ready"
 	hr_report attached
+	hr_from=$hr_device
 	if hr_mount_root "$hr_device" "$1" && hr_check_kernel "$1" && hr_check_root "$1"; then
 		rm -f "$hr_mounting"
-		hr_say "root: $hr_device is mounted ($hr_type)"
+		hr_say "root: $hr_from is mounted ($hr_type)"
 		return 0
 	fi
 	hr_error="root: $hr_error"

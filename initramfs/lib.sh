@@ -81,10 +81,16 @@ hr_say()
 	[ -n "${hr_quiet:-}" ] || hr_print "$*"
 }
 
+# The same on the console with `quiet`, too.
+hr_tell()
+{
+	hr_kmsg "$*"
+	hr_print "$*"
+}
+
 hr_warn()
 {
-	hr_kmsg "warning: $*"
-	hr_print "warning: $*"
+	hr_tell "warning: $*"
 }
 
 # --- the root -----------------------------------------------------------------------------------
@@ -224,7 +230,18 @@ hr_mount()
 		! hr_text=$(mount -t "$1" -o "$2" "$3" "$4" 2>&1) || return 0
 	fi
 	hr_error="$3: mount as $1 ($2): ${hr_text:-failed}"
+	hr_is_type "$1" || hr_error="$1: this kernel cannot mount it: its module is not in the initramfs (hydroot-check)"
 	return 1
+}
+
+# Does the kernel know filesystems of TYPE?  What a list of mount's own stands for, and helpers of others, it need not.
+hr_is_type()
+{
+	case $1 in
+	ext4 | xfs | btrfs | squashfs | erofs | overlay) ;;
+	*) return 0 ;;
+	esac
+	grep -q "[[:space:]]$1\$" "${hr_filesystems:-/proc/filesystems}"
 }
 
 # hr_within SECONDS COMMAND...: what it says is in hr_text.  By a file: a pipe would be waited for as long as
@@ -370,6 +387,7 @@ hr_free_image()
 	true >/run/hydroot/root/resident
 	# What the daemon would say; it may still be about it.
 	true >/run/hydroot/root/reported
+	hr_device=
 }
 
 # Does the root in DIR have the modules of the running kernel?  Without them it boots, but lacks
@@ -419,7 +437,7 @@ hr_path_in_root()
 	echo "$1$hr_done"
 }
 
-# Can the root in DIR be switched to?  Sets hr_init.
+# Can the root in DIR be switched to?  Sets hr_init.  Without init= it is one of those that the initramfs system looks for.
 hr_check_root()
 {
 	for hr_dir in dev proc sys run; do
@@ -428,7 +446,7 @@ hr_check_root()
 			return 1
 		fi
 	done
-	for hr_init in ${hydroot_init:-/sbin/init /usr/lib/systemd/systemd /etc/init /bin/init}; do
+	for hr_init in ${hydroot_init:-${hr_inits:-/sbin/init /usr/lib/systemd/systemd /etc/init /bin/init}}; do
 		if hr_file=$(hr_path_in_root "$1" "$hr_init") && [ -f "$hr_file" ] &&
 			[ -x "$hr_file" ]; then
 			return 0
@@ -436,6 +454,17 @@ hr_check_root()
 	done
 	hr_error="${hydroot_init:-/sbin/init}: not an executable file in the image: give init="
 	return 1
+}
+
+# The init of the root at DIR, for an initramfs system that looks from outside whether it can be executed, where a link that
+# begins with / leads elsewhere.  Without such a link the name stays, since some programs go by it.
+hr_init_from_outside()
+{
+	if [ ! -x "$1$hr_init" ] && hr_file=$(hr_path_in_root "$1" "$hr_init"); then
+		echo "${hr_file#"$1"}"
+	else
+		echo "$hr_init"
+	fi
 }
 
 # --- the end ------------------------------------------------------------------------------------
@@ -454,7 +483,8 @@ hr_reboot_delay()
 		hr_chance=$(od -An -N2 -tu2 /dev/urandom 2>/dev/null)
 		echo $((60 + ${hr_chance:-0} % 541))
 		;;
-	*) echo "$hydroot_panic" ;;
+	# The shell would take 08 for octal.
+	*) echo "$hydroot_panic" | sed 's/^0*\(.\)/\1/' ;;
 	esac
 }
 
@@ -490,8 +520,7 @@ hr_count_down()
 # The boot cannot go on: say why, then do what onfail= wants.  Does not return.
 hr_fail()
 {
-	hr_kmsg "failed: $*"
-	hr_print "failed: $*"
+	hr_tell "failed: $*"
 	if command -v hr_report >/dev/null; then
 		hr_report failed 2
 	fi
@@ -531,6 +560,9 @@ hr_end()
 hr_rescue()
 {
 	hr_print "onfail=rescue: waiting for someone; rd.shell gives a shell"
+	# What failed may have been the first step of all.
+	! command -v hr_modules >/dev/null || hr_modules
+	! command -v hr_coldplug >/dev/null || hr_coldplug
 	mkdir -p /dev/pts
 	mount -t devpts -o mode=620,ptmxmode=666 devpts /dev/pts 2>/dev/null || :
 	while :; do
@@ -544,17 +576,21 @@ hr_rescue()
 	done
 }
 
-# Once.  Keys only; host keys are made when the first one comes.
+# Once, when there is an address.  Keys only; host keys are made when the first one comes.
 hr_start_ssh()
 {
 	if [ -n "${hr_has_ssh:-}" ] || ! command -v dropbear >/dev/null; then
 		return
 	fi
+	hr_list=$(ip -o addr show scope global up 2>/dev/null | while read -r _ _ _ hr_address _; do
+		printf ' %s' "${hr_address%/*}"
+	done)
+	[ -n "$hr_list" ] || return 0
 	mkdir -p /etc/dropbear
 	hr_take_ssh_keys
 	if dropbear -R -s -j -k; then
 		hr_has_ssh=1
-		hr_print "onfail=rescue: ssh answers"
+		hr_print "onfail=rescue: ssh answers at$hr_list"
 	fi
 }
 

@@ -67,6 +67,50 @@ hr_watch_attach()
 	done
 }
 
+# Shutting down has to work also while the servers are away: what PID 1 reads for it, and becomes in the end, is read before, and
+# again and again, since a root that streams does not keep it.  The libraries are those that PID 1 has itself.
+hr_ready_shutdown()
+{
+	if [ -z "${hr_for_shutdown:-}" ]; then
+		hr_for_shutdown=$(hr_list_for_shutdown 2>/dev/null)
+		hr_read_for_shutdown
+		hr_kmsg "shutdown: it needs no server from now on"
+	elif [ $((hr_turn % 30)) = 0 ]; then
+		hr_read_for_shutdown
+	fi
+}
+
+hr_list_for_shutdown()
+{
+	systemctl show -p FragmentPath --value halt.target poweroff.target reboot.target kexec.target shutdown.target \
+		umount.target final.target systemd-halt.service systemd-poweroff.service systemd-reboot.service \
+		systemd-kexec.service
+	command -v systemctl
+	for hr_dir in /usr/lib/systemd /lib/systemd; do
+		printf '%s\n' "$hr_dir/systemd-shutdown" "$hr_dir/systemd-executor"
+	done
+	sed -n 's|.* r-xp .* \(/.*\)|\1|p' /proc/1/maps
+}
+
+hr_read_for_shutdown()
+{
+	# shellcheck disable=SC2086 # a list of files
+	cat $hr_for_shutdown >/dev/null 2>&1 || :
+}
+
+# Once: nobody gives ifupdown the network then, whether the root streams because it was told to or for want of memory.
+hr_warn_if_streaming() # STATUS
+{
+	case $1 in
+	*'"state":"streaming"'* | *'"state": "streaming"'*) ;;
+	*) return 0 ;;
+	esac
+	if [ -z "${hr_said_streaming:-}" ] && command -v ifup >/dev/null; then
+		hr_warn "state streaming: the root is never resident: ifupdown is never started (README.md)"
+	fi
+	hr_said_streaming=1
+}
+
 # In the root, until it is resident.  The console is left alone once the boot is complete: somebody
 # may be working there.  And hydrootd is told, which then ends the trace, and begins the fill with fill=boot.
 hr_watch_root()
@@ -76,7 +120,9 @@ hr_watch_root()
 		hr_turn=$((hr_turn + 1))
 		[ $((hr_turn % 5)) = 0 ] || continue
 		[ -e "$hr_booted" ] || hr_is_booting || : >"$hr_booted"
+		[ ! -e "$hr_booted" ] || hr_ready_shutdown
 		{ read -r hr_text <"$hr_status_file"; } 2>/dev/null || :
+		hr_warn_if_streaming "$hr_text"
 		hr_progress "$hr_text" || continue
 		hr_plymouth display-message --text="hydroot: $hr_line"
 		if [ -z "${hr_quiet:-}" ] && [ ! -e "$hr_booted" ]; then

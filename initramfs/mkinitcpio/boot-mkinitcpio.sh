@@ -22,19 +22,12 @@ modprobe()
 
 hydroot_mount()
 {
+	hr_trace
 	hr_begin
 	hr_modules
 	udevadm settle --timeout=10 2>/dev/null || :
 	hr_network
 	hr_boot "$1"
-}
-
-# The init of the root at DIR, for the init of mkinitcpio.  That looks from outside whether it can be executed, where a link
-# that begins with / leads elsewhere; without such a link the name stays, since some programs go by it.
-hydroot_set_init()
-{
-	init=$hr_init
-	[ -x "$1$init" ] || ! hr_file=$(hr_path_in_root "$1" "$init") || init=${hr_file#"$1"}
 }
 
 if [ "${1:-}" = mount ]; then
@@ -43,4 +36,7 @@ if [ "${1:-}" = mount ]; then
 	mkdir -p "$2"
 	hydroot_mount "$2"
 	hr_leave "$2"
+	# The root's systemd has the unit of this process from the initramfs's.  One that it finds no file of it would stop, with all
+	# that is left of it.
+	cp /usr/lib/systemd/system/hydroot-root.service /run/systemd/system/
 fi

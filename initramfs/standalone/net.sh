@@ -287,11 +287,11 @@ net_up()
 # While the rescue system waits: a cable may be put in, a DHCP server come back.
 hr_rescue_network()
 {
-	[ -n "${hr_network_failed:-}" ] || return 0
+	hr_lacks_network || return 0
 	if net_up; then
 		hr_network_failed=
 		hr_print "onfail=rescue: the network is up"
-	elif [ "$hr_error" != "$hr_network_failed" ]; then
+	elif [ "$hr_error" != "${hr_network_failed:-}" ]; then
 		hr_network_failed=$hr_error
 		hr_print "onfail=rescue: $hr_error"
 	fi

@@ -58,3 +58,17 @@ printf '#!/bin/sh\necho degraded\nexit 1\n' >"$T/bin/systemctl"
 watch ''
 assert "the end of the boot is told" test -e "$T/booted"
 refute "the console, after the boot" test -s "$T/console"
+
+# From then on what shutting down reads has been read, told once; and a root that streams is told of, where ifupdown waits.
+printf '#!/bin/sh\necho running\ncase $1 in show) echo %s/unit;; esac\n' "$T" >"$T/bin/systemctl"
+printf '#!/bin/sh\necho "cat $*" >>%s/calls\n' "$T" >"$T/bin/cat"
+printf '#!/bin/sh\n' >"$T/bin/ifup"
+chmod 755 "$T"/bin/*
+rm -f "$T/calls" "$T/log"
+watch "hr_log=$T/log"
+assert_contains "what is read" "^cat (.* )?$T/unit .*/systemctl .*/systemd-shutdown " "$T/calls"
+assert_contains "told" 'hydroot: shutdown: it needs no server from now on$' "$T/log"
+refute "a warning" grep -q streaming "$T/log"
+status streaming 400000000 null >"$T/status"
+watch "hr_log=$T/log"
+assert_equal "streaming" 1 "$(grep -c 'warning: state streaming: the root is never resident: ifupdown is never started' "$T/log")"

@@ -87,6 +87,11 @@ touch "$T/secret"
 build "$T/secret" --add-file "$T/tool:/usr/bin/tool"
 assert_equal "mode with secrets" 600 "$(stat -c %a "$T/secret")"
 assert_contains "the mode of a file" '^-rwxr-x--- .* usr/bin/tool$' <(cpio -tv --quiet <"$T/secret")
+# In the place of a link to busybox, not through it.
+build "$T/replaced" --add-file "$T/tool:/usr/bin/mount"
+cpio -tv --quiet <"$T/replaced" >"$T/list"
+assert_contains "the file" '^-rwxr-x--- .* usr/bin/mount$' "$T/list"
+assert_equal "busybox" "$(stat -L -c %s "$(command -v busybox)")" "$(awk '$NF == "usr/bin/busybox" { print $5 }' "$T/list")"
 echo 'cert-key=/etc/x/y' >"$T/names-key"
 build "$T/named" --conf "$T/names-key" --add-file "$T/key:/etc/x/y"
 assert_equal "mode with a named key" 600 "$(stat -c %a "$T/named")"

@@ -17,9 +17,13 @@ cat >"$T/lib/boot.sh" <<END
 hr_aside=$T/run/hydroot/.aside
 call() { echo "\$*" >>$T/calls; }
 hr_is_ours() { call hydrootd; hydroot_n_ip=0; [ -e $T/ours ]; }
-hr_config() { hr_is_ours; }
+hr_config() { hr_is_ours || return; [ ! -e $T/refused ] || hr_fail_config; }
 hr_begin() { call begin; }
-hr_modules() { :; }
+hr_trace() { echo trace >>$T/traced; }
+hr_modules() { echo "inits \${hr_inits:-}" >>$T/traced; }
+hr_lacks_network() { [ -n "\${hr_network_failed:-}" ]; }
+hr_print() { call "\$*"; }
+hr_fail() { call "fail \$*"; exit 1; }
 hr_wants_network() { [ ! -e $T/local ]; }
 hr_needs_network() { hr_wants_network && [ ! -e $T/local-with-ip ]; }
 hr_addressed() { cat $T/addressed 2>/dev/null; }
@@ -112,8 +116,30 @@ rm "$T/addressed" "$T/run/hydroot/.mounted" "$T/calls"
 hook hydroot-timeout.sh
 assert_contains "the reason" '^boot /sysroot network: no interface got an address' "$T/calls"
 
-# Of several interfaces the first that reaches a server: with its name servers, and its gateway before others'.
+# What dracut's own init would not find is none; systemd's looks further.
 again() { rm -f "$T/run/hydroot/.mounted" "$T/run/hydroot/.choice-end" "$T/run/hydroot"/.rejected-* "$T/calls"; }
+again
+hook hydroot-timeout.sh
+assert_contains "what may be the root's init" '^inits /sbin/init$' "$T/traced"
+again
+DRACUT_SYSTEMD=1 hook hydroot-timeout.sh
+assert_contains "with systemd" '^inits $' "$T/traced"
+assert_contains "rd.hydroot.debug" '^trace$' "$T/traced"
+
+# A configuration that is refused: said at once, but onfail= comes when there is a network, for those who want to come in.
+again
+rm -r "$T/run/hydroot"
+touch "$T/refused"
+hook parse-hydroot.sh
+assert_contains "said" '^configuration: refused: waiting for the network first$' "$T/calls"
+assert_contains "the root is claimed" '^root=hydroot netroot=hydroot:$' "$T/said"
+refute "it fails before there is a network" grep -q ^fail "$T/calls"
+hook hydroot-timeout.sh || true
+assert_contains "it fails then" '^fail configuration: see above$' "$T/calls"
+refute "a root is mounted" grep -q ^boot "$T/calls"
+rm "$T/refused" "$T/run/hydroot/.bad-config"
+
+# Of several interfaces the first that reaches a server: with its name servers, and its gateway before others'.
 again
 printf '%s\n' eth0 eth1 >"$T/links"
 echo eth0 >"$T/addressed"

@@ -30,6 +30,7 @@ run=$T/run
 assert_contains "networkd" '^MACAddress=52:54:00:12:34:56$' "$run/systemd/network/00-hydroot-eth0.network"
 network=$run/systemd/network/00-hydroot-eth0.network
 assert_contains "networkd keeps" '^KeepConfiguration=yes$' "$network"
+assert_contains "without a link, too" '^IgnoreCarrierLoss=yes$' "$network"
 assert_contains "networkd renews" '^DHCP=yes$' "$network"
 assert_contains "as the same client" '^ClientIdentifier=mac$' "$network"
 assert_equal "name servers" "DNS=10.0.0.3 DNS=10.0.0.2 DNS=10.0.0.4" "$(grep ^DNS "$network" | xargs)"
@@ -49,7 +50,7 @@ assert "a busybox of its own" test -x "$run/hydroot/.tools/busybox"
 assert_equal "NetworkManager" '[keyfile] unmanaged-devices+=interface-name:eth0' \
 	"$(xargs <"$run/NetworkManager/conf.d/zz-hydroot-eth0.conf")"
 for unit in networking ifup@; do
-	assert_contains "$unit" '=/run/hydroot/root/resident$' \
+	assert_contains "$unit" '=!/run/hydroot/.scripts/settings$' \
 		"$run/systemd/system/$unit.service.d/00-hydroot.conf"
 done
 for unit in systemd-suspend systemd-hibernate; do
@@ -180,13 +181,9 @@ assert_equal "ports" "00-hydroot-eth4.network 00-hydroot-eth5.network" \
 # An image on a local disk: no interface is kept, and neither ifupdown nor sleep waits for residence.
 rm -r "$run"
 mkdir -p "$run/hydroot/root"
-mkdir -p "$T/root/usr/sbin"
-true >"$T/root/usr/sbin/ifup"
 rm -f "$T/said"
 used='' prepare 'hydroot_mode=stream'
 assert_equal "without a network" "" "$(find "$run" -name '*00-hydroot*')"
 refute "something is said" test -s "$T/said"
 used=eth0 prepare 'hydroot_mode=hybrid'
 refute "something is said" test -s "$T/said"
-used=eth0 prepare 'hydroot_mode=stream'
-assert_equal "mode=stream" 1 "$(grep -c 'mode=stream: the root is never resident: ifupdown is never started' "$T/said")"

@@ -81,10 +81,22 @@ refute "afterwards" test -e "$T/mounting"
 # Without a network only a fallback on a disk can help.
 ladder 'hr_network_failed="network: no link"'
 says "no network" '^status 1 network: no link'
+says "the fallback" 'fallback: http://f/i.hri[^ ]*: not tried: network: no link$'
 not "an attempt" '^called'
 ladder 'hr_network_failed="network: no link"; hydroot_fallback=file:///d/i.hri'
 says "a fallback on a disk" '^called --use-fallback'
 says "the reason" 'image: .*: cannot be used: network: no link'
+
+# Why it is the fallback that runs, the root can read, too.
+ladder 'hr_kmsg() { echo "log: $*"; }'
+says "the reason" '^log: image: .*: cannot be used: attach: no server answers'
+says "the fallback" '^log: fallback: trying http://f/i.hri'
+
+# A root that was copied into a tmpfs has no device any more, whatever comes then.
+ladder 'attach_is_good() { true; }; hr_mount_root() { hr_type=tmpfs hr_device=; }'
+says "what it came from" 'root: /dev/x is mounted \(tmpfs\)'
+ladder 'attach_is_good() { true; }; hr_mount_root() { hr_type=tmpfs hr_device=; }; hr_check_kernel() { hr_error=kernel; return 1; }'
+not "a second detach" '^hydroot detach'
 
 # So can an image on one.
 ladder 'hr_network_failed="network: no link"; hydroot_servers=file:///d/i.hri; attach_is_good() { true; }'
@@ -119,10 +131,13 @@ says "why" 'hydroot: failed: the reason$'
 says "the countdown" 'onfail=reboot: in 180 s$'
 says "the countdown" 'onfail=reboot: in 10 s$'
 says "the end" '^end reboot after 200$'
+last 'hydroot_panic=09'
+says "the end" '^end reboot after 9$'
 last 'hydroot_onfail=poweroff'
 says "the end" '^end poweroff after 0$'
-last 'hydroot_onfail=rescue; hr_on_failure() { :; }'
-says "rescue" '^ssh$'
+last 'hydroot_onfail=rescue; hr_on_failure() { :; }; hr_modules() { echo modules; }; hr_coldplug() { echo coldplug; }
+	hr_rescue_network() { echo network; }'
+assert_equal "rescue" "modules coldplug network ssh" "$(grep -v '^\[' "$T/out" | xargs)"
 not "an end" '^end'
 # A console that ends at once, with rd.shell: not again and again.
 last 'hydroot_onfail=rescue hydroot_rd_shell=1; hr_start_ssh() { :; }; setsid() { echo shell; }; cttyhack() { :; }
@@ -162,13 +177,31 @@ says "the start" 'hydroot: start: kernel'
 its "$shell panic=-1 hydroot_begun=1"
 not "the start a second time" 'start: kernel'
 
+# Before the end: the init that the core has found, and no interface goes down with dropbear-initramfs.
+sed "s|/scripts/|$T/scripts/|; s|/etc/dropbear|$T/dropbear|g" "$T/adapter" >"$T/bottom"
+mkdir -p "$T/scripts/init-bottom" "$T/tree/usr/lib/systemd"
+touch "$T/scripts/init-bottom/dropbear" "$T/tree/usr/lib/systemd/systemd"
+chmod +x "$T/tree/usr/lib/systemd/systemd"
+for local in none local; do
+	rm -rf "$T/dropbear"
+	touch "$T/local"
+	busybox sh -c "hr_lib=initramfs hr_vmcore=$T/none hr_local=$T/$local rootmnt=$T/tree; . $T/bottom
+		hydroot_load; run_scripts() { :; }; hr_leave() { echo \"leave \$1 \$init\"; }
+		hr_init=/usr/lib/systemd/systemd; mount_bottom" >"$T/out"
+	assert_equal "init" "leave $T/tree /usr/lib/systemd/systemd" "$(cat "$T/out")"
+	assert_equal "interfaces" "$([ $local = local ] || echo IFDOWN=none)" "$(cat "$T/dropbear/dropbear.conf" 2>/dev/null)"
+done
+
 # ssh in the rescue system: keys of /etc/hydroot become root's, once.
 mkdir -p "$T/etc/hydroot" "$T/root"
 echo 'ssh-ed25519 AAAA me' >"$T/etc/hydroot/authorized_keys"
 sed "s|/etc/|$T/etc/|g; s|:/root:|:$T/root:|; s|>/etc/shells|>$T/etc/shells|" initramfs/lib.sh >"$T/lib.sh"
 chmod 777 "$T/root"
 busybox sh -c ". $T/lib.sh; hr_console=$T/console; dropbear() { echo \"dropbear \$*\"; }
+	ip() { :; }; hr_start_ssh
+	ip() { printf '%s\n' '2: eth0 inet 10.0.2.15/24 brd 10.0.2.255' '2: eth0 inet6 fd00::5/64 scope global'; }
 	hr_start_ssh; hr_start_ssh" >"$T/out"
+assert_contains "where" 'hydroot: onfail=rescue: ssh answers at 10.0.2.15 fd00::5$' "$T/console"
 assert_equal "dropbear" "dropbear -R -s -j -k" "$(cat "$T/out")"
 assert_contains "root" "^root:x:0:0:root:$T/root:/bin/sh\$" "$T/etc/passwd"
 assert_contains "shells" '^/bin/sh$' "$T/etc/shells"

@@ -16,7 +16,7 @@ try() # SNIPPET: what it says, the same in both shells
 		# shellcheck disable=SC2086 # busybox sh
 		$shell -c "hr_console=/dev/stdout; . $T/lib.sh; hr_can_discard() { false; }
 			hr_fs_type() { echo \${magic-squashfs}; }
-			hr_mount() { echo \"mount \$1 \$3 \$4\"; }; $1" 2>&1 | sed 's/^\[[0-9.]*\]/[TIME]/' >"$T/out.${shell##* }"
+			hr_mount() { echo \"mount \$1 \$3 \$4\"; }; $1" 2>&1 | sed 's/^\[ *[0-9.]*\]/[TIME]/' >"$T/out.${shell##* }"
 	done
 	cmp "$T/out.sh" "$T/out.dash" || fail "dash differs: $(diff "$T/out.sh" "$T/out.dash")"
 	cat "$T/out.dash"
@@ -57,3 +57,14 @@ mounted "$fallback magic=xfs hydroot_rootflags=subvol=x good='eval [ \$2 = rw ]'
 assert_contains "flags that do not" \
 	'^mount xfs rw,subvol=x .*fallback: rootflags=subvol=x: not for this one: mounted without mount xfs rw 0 xfs$' "$T/flags"
 assert_equal "flags bind the first" "mount xfs rw,subvol=x 1 xfs" "$(mounted "magic=xfs hydroot_rootflags=subvol=x good='eval [ \$2 = rw ]'")"
+
+# A filesystem that the kernel has not is named, with the way out; not where it has it, or where it is a helper's.
+printf 'nodev\ttmpfs\n\text4\n' >"$T/filesystems"
+fails() # TYPE
+{
+	busybox sh -c ". initramfs/lib.sh; hr_filesystems=$T/filesystems; mount() { echo 'No such device'; false; }
+		hr_mount $1 ro /dev/x /nowhere; echo \"\$hr_error\""
+}
+assert_equal "no erofs" "erofs: this kernel cannot mount it: its module is not in the initramfs (hydroot-check)" "$(fails erofs)"
+assert_equal "ext4" "/dev/x: mount as ext4 (ro): No such device" "$(fails ext4)"
+assert_equal "of a helper" "/dev/x: mount as ntfs (ro): No such device" "$(fails ntfs)"

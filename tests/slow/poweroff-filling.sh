@@ -3,7 +3,7 @@
 # timeout: 1500
 # A node that is not resident yet is powered off, or rebooted, with the distributions' initramfs systems: with dracut there
 # was a systemd in the initramfs, too, and once the root goes back into an initramfs of dracut at the end, as it does
-# where dracut is installed in it, which unmounts a root that still comes over the network.
+# where dracut is installed in it, which unmounts a root that still comes over the network.  A server that is away does not hold it up.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/qemu.sh
@@ -21,6 +21,14 @@ for builder in dracut initramfs-tools; do
 		end_while_filling "$builder-$verb" "$IMAGES/bookworm-$builder/initrd.img" "$url" "$verb"
 	done
 done
+
+before_end()
+{
+	wait_for 300 "what it reads for that to be there" guest "$1" 60 'dmesg | grep -q "hydroot: shutdown: it needs no server from now on"'
+	stop_nginx web
+}
+end_while_filling server-away "$IMAGES/bookworm-initramfs-tools/initrd.img" "$url" poweroff
+restart_nginx web
 
 # What dracut-initramfs-restore leaves there, without the kernel's modules.
 mkdir "$T/shutdown"

@@ -13,6 +13,10 @@ command -v getarg >/dev/null || . /lib/dracut-lib.sh
 # shellcheck disable=SC2034 # read in boot.sh
 hr_has_breaks=1
 
+# Its own init looks for no other; systemd does.
+# shellcheck disable=SC2034 # read in lib.sh
+[ -n "${DRACUT_SYSTEMD:-}" ] || hr_inits=/sbin/init
+
 if getargbool 0 quiet; then
 	# shellcheck disable=SC2034 # read in lib.sh
 	hr_quiet=1
@@ -24,10 +28,19 @@ hr_shell()
 	emergency_shell -n hydroot "hydroot: leave the shell to go on"
 }
 
+# When the configuration is read there is no network yet: said again when there is.
+hydroot_bad_config=/run/hydroot/.bad-config
+hr_fail_config()
+{
+	mkdir -p "${hydroot_bad_config%/*}"
+	true >"$hydroot_bad_config"
+	hr_print "configuration: refused: waiting for the network first"
+}
+
 # While the rescue system waits: dracut's network may have come up meanwhile.
 hr_rescue_network()
 {
-	if [ -n "${hr_network_failed:-}" ] && hr_take_network; then
+	if hr_lacks_network && hr_take_network; then
 		hr_network_failed=
 		hr_print "onfail=rescue: the network is up"
 	fi
@@ -160,6 +173,7 @@ hydroot_mount()
 	if [ -e /run/hydroot/.mounted ] || ! hr_is_ours; then
 		return 0
 	fi
+	hr_trace
 	hr_modules
 	if [ -n "${hydroot_over:-}" ]; then
 		hydroot_note_way "$hydroot_over"
@@ -174,6 +188,7 @@ hydroot_mount()
 		hr_take_network "${hydroot_over:-}" ||
 			hr_network_failed="network: no interface got an address: cable, DHCP server, driver?"
 	fi
+	[ ! -e "$hydroot_bad_config" ] || hr_fail "configuration: see above"
 	udevadm settle --timeout=10
 	hr_boot "${NEWROOT:-/sysroot}"
 	true >/run/hydroot/.mounted

@@ -12,6 +12,7 @@ if [ -e /run/hydroot/.mounted ]; then
 	(
 		. /usr/lib/hydroot/dracut.sh
 		hr_is_ours
+		hr_trace
 		hydroot_take_way
 		hr_leave "${NEWROOT:-/sysroot}"
 	)
