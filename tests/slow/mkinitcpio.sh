@@ -30,10 +30,14 @@ fails() # KIND ONFAIL LAST-WORDS
 for kind in ${KINDS:-busybox systemd}; do
 	tests/distro.sh bookworm mkinitcpio ${variant[$kind]:+"${variant[$kind]}"} >/dev/null
 	initrd=$IMAGES/bookworm-mkinitcpio${variant[$kind]:+-${variant[$kind]}}/initrd.img
-	start_hydroot_guest "$kind" "$initrd" "$web/debian.hri"
+	start_hydroot_guest "$kind" "$initrd" "$web/debian.hri" rd.hydroot.fill=manual
 	wait_login "$kind"
 	wait_agent "$kind"
 	note "$kind: login"
+	# The daemon is in the unit of the boot, which the root's systemd must neither stop nor kill.
+	[ "$kind" != systemd ] || assert_equal "the unit of the boot" "active process" \
+		"$(guest "$kind" 60 'systemctl show -p ActiveState -p KillMode --value hydroot-root.service | sort | xargs')"
+	guest_hydroot "$kind" 60 'resume root' || fail "$kind: the fill cannot be started"
 	wait_resident "$kind"
 	assert_root_is_plain "$kind"
 	assert_manifest "$kind"
