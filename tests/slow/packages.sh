@@ -72,4 +72,8 @@ has "one of the RPM packages" "$T/rpm.list" /usr/sbin/hydrootd /usr/bin/hydroot-
 	/usr/lib/dracut/modules.d/50hydroot/module-setup.sh $share/lists.sh \
 	/etc/hydroot/hydroot.conf
 assert_equal "RPM packages" 3 "$(find "$T/rpm/RPMS" -name '*.rpm' | wc -l)"
+assert_equal "what the RPM packages recommend" "busybox ca-certificates cpio zstd; busybox ca-certificates; e2fsprogs" \
+	"$(for package in hydroot hydroot-dracut hydroot-image; do
+		rpm -qp --recommends "$T"/rpm/RPMS/*/"$package-$version"-*.rpm | xargs
+	done | paste -sd ';' | sed 's/;/; /g')"
 note "RPM packages are built"
