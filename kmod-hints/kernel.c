@@ -62,9 +62,11 @@ static int read_module_paths(struct kernel *k, FILE *f)
 	return 0;
 }
 
+/* Where modules may be; the second alone in trees without links for it. */
+static const char *const folders[] = {"/lib/modules", "/usr/lib/modules"};
+
 static int read_modules(struct kernel *k)
 {
-	static const char *const folders[] = {"/lib/modules", "/usr/lib/modules"};
 	int r = 0;
 
 	for (size_t i = 0; !r && !k->has_modules && i < ARRAY_SIZE(folders); i++) {
@@ -111,24 +113,35 @@ static bool read_osrelease(const struct kernel *k, char *ret, size_t ret_bytes)
 	return ret[0] != '\0';
 }
 
-/* The name of the one folder in lib/modules; false when there are none or several. */
-static bool find_only_version(struct kernel *k)
+/* How many kernels have a folder there, but for the one in k->version, which becomes the last. */
+static unsigned find_versions(struct kernel *k, const char *folder)
 {
 	char path[512];
 	unsigned n = 0;
 	DIR *d;
 
-	snprintf(path, sizeof path, "%s/lib/modules", k->root);
+	snprintf(path, sizeof path, "%s%s", k->root, folder);
 	d = opendir(path);
 	if (!d)
-		return false;
+		return 0;
 	for (struct dirent *e = readdir(d); e; e = readdir(d)) {
-		if (e->d_name[0] == '.' || strlen(e->d_name) >= sizeof k->version)
+		if (e->d_name[0] == '.' || strlen(e->d_name) >= sizeof k->version ||
+		    strcmp(e->d_name, k->version) == 0)
 			continue;
 		memcpy(k->version, e->d_name, strlen(e->d_name) + 1);
 		n++;
 	}
 	closedir(d);
+	return n;
+}
+
+/* The one that has folders; false when there are none or several.  Both may be the same folder. */
+static bool find_only_version(struct kernel *k)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
+		n += find_versions(k, folders[i]);
 	return n == 1;
 }
 

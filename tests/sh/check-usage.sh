@@ -55,9 +55,22 @@ assert_equal "lines about one fault" 1 "$(wc -l <"$T/out")"
 expect_exit 2 hydroot-check something
 assert_contains "argument" '^hydroot-check: something: not an option; hydroot-check --help lists them' "$T/out"
 
-# Which kernel, if none runs there and none is installed?
-expect_exit 1 hydroot-check --root "$T"
+# Which kernel, if none runs there and none is installed, or several are?
+mkdir "$T/empty"
+expect_exit 1 hydroot-check --root "$T/empty"
 assert_contains "no kernel" 'give --kernel=VERSION' "$T/out"
+
+# Modules may be below usr alone, or below a link as well.
+mkdir -p "$T/usr-only/usr"
+cp -r tests/fixtures/roots/6.12-debian/lib "$T/usr-only/usr/"
+expect_exit 0 hydroot-check --root "$T/usr-only"
+assert_contains "kernel below usr" '^kernel 6\.12\.117\+deb12-cloud-amd64$' "$T/out"
+ln -s usr/lib "$T/usr-only/lib"
+expect_exit 0 hydroot-check --root "$T/usr-only"
+rm "$T/usr-only/lib"
+mkdir -p "$T/usr-only/lib/modules/6.1.0"
+expect_exit 1 hydroot-check --root "$T/usr-only"
+assert_contains "two kernels" 'give --kernel=VERSION' "$T/out"
 
 # Lists that are not there, or not lists.
 expect_exit 1 hydroot-check --root "$root" --lists "$T"
