@@ -60,6 +60,16 @@ timeout 300 lintian --allow-root --fail-on error,warning "$debs"/hydroot_*.chang
 	fail "lintian finds faults: $(grep "^[EW]:" "$T/lintian.log")"
 note "lintian: nothing to warn of"
 
+# Those that are the same for all architectures can be built alone, as archives do.
+copy_source "$T/indep/hydroot-$version"
+evidence+=("$T/indep.log")
+(cd "$T/indep/hydroot-$version" && DEB_BUILD_OPTIONS="nocheck parallel=$(nproc)" MAKEFLAGS='' \
+	timeout 500 "${no_network[@]}" dpkg-buildpackage -us -uc -A) >"$T/indep.log" 2>&1 || fail "dpkg-buildpackage -A"
+assert_equal "packages of all architectures" "hydroot-dracut hydroot-initramfs" \
+	"$(cd "$T/indep" && printf '%s\n' *.deb | sed 's/_.*//' | xargs)"
+rm -rf "$T/indep"
+note "those for all architectures are built alone, too"
+
 mkdir -p "$T/rpm/SOURCES"
 copy_source "$T/hydroot-$version"
 rm -r "$T/hydroot-$version/debian"
