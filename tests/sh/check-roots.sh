@@ -77,6 +77,16 @@ assert_contains "xfs" '^xfs: .*not required, but wanted: images with xfs' "$T/ou
 # What is configured but not installed is not to be enabled.
 assert_contains "what to enable" '^enable: CONFIG_XFS_FS=m$' "$T/out"
 
+# zstd of an initramfs is a matter of the configuration, whatever the kernel's version.
+cp -r "$roots/6.1-debian" "$T/no-rd-zstd"
+sed -i '/RD_ZSTD/d' "$T"/no-rd-zstd/boot/config-*
+expect_exit 0 hydroot-check --root "$T/no-rd-zstd"
+assert_contains "zstd" '^initrd-zstd: .*not required, but wanted: .*: use hydroot-mkinitramfs --compress=gzip$' "$T/out"
+assert_contains "what to enable" '^enable: CONFIG_RD_ZSTD=y$' "$T/out"
+rm "$T"/no-rd-zstd/boot/config-*
+expect_exit 0 hydroot-check --root "$T/no-rd-zstd"
+refute "zstd is missed without a configuration" grep -q initrd-zstd "$T/out"
+
 check 1 5.4-old
 works no no no no no yes yes yes
 assert_contains "close_range" '^close-range: .*5\.9' "$T/out"
