@@ -41,10 +41,30 @@ int report_make(struct report *report, const struct list *list,
 	return 0;
 }
 
+static bool has_module(const struct report *report, const char *name)
+{
+	for (size_t i = 0; i < report->list->n; i++) {
+		if (strcmp(report->list->rows[i].subject, name) == 0)
+			return report->answers[i] != ANSWER_NO;
+	}
+	return true;
+}
+
+/*
+ * What full mode leaves behind is the store's block device, and memory is made one by loop.  A
+ * writable device on a disk stays with the daemon, by FUSE and loop; hydrootd takes zram when
+ * there is no FUSE.
+ */
+static bool can_be_left(const struct report *report, unsigned store)
+{
+	if (store == FOR_DISK && !has_module(report, "fuse"))
+		return report->there & FOR_ZRAM;
+	return store == FOR_ZRAM || (report->there & FOR_LOOP);
+}
+
 bool report_works(const struct report *report, unsigned mode, unsigned store)
 {
-	/* What full mode leaves behind is the store's block device.  Memory is made one by loop. */
-	if (mode == FOR_FULL && store == FOR_MEMORY && !(report->there & FOR_LOOP))
+	if (mode == FOR_FULL && !can_be_left(report, store))
 		return false;
 	return (report->there & mode) && (report->there & store);
 }
@@ -142,13 +162,18 @@ static void print_unknown(const struct report *report)
 		       report->kernel->version);
 }
 
-/* The stores that help a mode which does not work with the default one. */
-static void print_way_out(const struct report *report, unsigned mode)
+/*
+ * The stores with which a mode does what it does not with the default one.  One that does not
+ * work at all has a line of its own.
+ */
+static void print_exceptions(const struct report *report, unsigned mode)
 {
-	const char *before = ", but with store=";
+	const bool is_working = works(report, mode);
+	const char *before = is_working ? ", but not with store=" : ", but with store=";
 
 	for (unsigned i = 0; i < N_FOR; i++) {
-		if ((FOR_STORES & 1u << i) && report_works(report, mode, 1u << i)) {
+		if ((FOR_STORES & report->there & 1u << i) &&
+		    report_works(report, mode, 1u << i) != is_working) {
 			printf("%s%s", before, for_names[i]);
 			before = " or ";
 		}
@@ -160,8 +185,8 @@ static void print_use(const struct report *report, unsigned i)
 	const unsigned use = 1u << i;
 
 	printf("%-14s %s", labels[i], works(report, use) ? "works" : "does not work");
-	if ((use & FOR_MODES) && !works(report, use))
-		print_way_out(report, use);
+	if (use & FOR_MODES)
+		print_exceptions(report, use);
 	putchar('\n');
 }
 
