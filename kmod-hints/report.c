@@ -86,6 +86,20 @@ void report_fini(struct report *report)
 	*report = (struct report){0};
 }
 
+/* "class:net" stands for many modules, and its symbol is a yes or no. */
+static bool is_class(const struct row *row)
+{
+	return strncmp(row->subject, "class:", strlen("class:")) == 0;
+}
+
+/* Is it the configuration that lacks the row, and not only the files? */
+static bool is_off(const struct kernel *k, const struct row *row)
+{
+	if (is_class(row))
+		return k->has_config && !names_has(&k->config_y, row->config);
+	return !names_has(&k->config_m, row->config);
+}
+
 /* What exactly is not there, in words. */
 static void describe(const struct report *report, const struct row *row, char *ret,
 		     size_t ret_bytes)
@@ -97,7 +111,10 @@ static void describe(const struct report *report, const struct row *row, char *r
 			 strchr(row->tests, '<') ? "high" : "low");
 	else if (!row->config)
 		snprintf(ret, ret_bytes, "not in this kernel");
-	else if (names_has(&k->config_m, row->config))
+	else if (is_class(row))
+		snprintf(ret, ret_bytes, "no driver of that class below lib/modules/%s",
+			 k->version);
+	else if (!is_off(k, row))
 		snprintf(ret, ret_bytes, "CONFIG_%s=m, but not below lib/modules/%s",
 			 row->config, k->version);
 	else if (k->has_config)
@@ -114,12 +131,12 @@ static void advise(const struct report *report, const struct row *row, char *ret
 
 	if (!row->config)
 		snprintf(ret, ret_bytes, "%s", row->remedy);
-	else if (names_has(&report->kernel->config_m, row->config))
+	else if (!is_off(report->kernel, row))
 		snprintf(ret, ret_bytes, "install this kernel's modules%s%s", or,
 			 row->remedy);
 	else
-		snprintf(ret, ret_bytes, "build the kernel with CONFIG_%s=m%s%s",
-			 row->config, or, row->remedy);
+		snprintf(ret, ret_bytes, "build the kernel with CONFIG_%s=%c%s%s",
+			 row->config, is_class(row) ? 'y' : 'm', or, row->remedy);
 }
 
 static void print_uses(unsigned uses)
@@ -199,8 +216,10 @@ static const char *symbol_of(const struct report *report, const struct row *row,
 {
 	static const char kind[] = "config:";
 	const char *config = row->config;
-	const char *suffix = "=m";
+	const char *suffix = is_class(row) ? "=y" : "=m";
 
+	if (config && !is_off(report->kernel, row))
+		return NULL;
 	if (!config) {
 		config = row->tests ? strstr(row->tests, kind) : NULL;
 		config = config ? config + strlen(kind) : NULL;

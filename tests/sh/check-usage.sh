@@ -32,7 +32,22 @@ cp -r tests/fixtures/roots/6.1-debian "$T/usb"
 sed -i '\|drivers/net/|d; $a kernel/drivers/net/usb/r8152.ko:' "$T"/usb/lib/modules/*/modules.dep
 refute "the card at USB is missed" jq -e '.missing[] | select(.subject == "class:net")' <(hydroot-check --root "$T/usb" --json)
 sed -i '\|drivers/net/|d' "$T"/usb/lib/modules/*/modules.dep
-assert "no card at all" jq -e '.missing[] | select(.subject == "class:net")' <(hydroot-check --root "$T/usb" --json)
+
+# None at all: it is the modules that are missing, or, if the configuration has no cards, the configuration.
+card() { jq -r '.missing[] | select(.subject == "class:net") | "\(.missing): \(.remedy)"' "$T/out"; }
+none="no driver of that class below lib/modules/6.1.0-56-cloud-amd64"
+expect_exit 1 hydroot-check --root "$T/usb" --json
+assert_equal "no card at all" "$none: install this kernel's modules, or load the one of your card" "$(card)"
+assert_equal "to enable for it" "" "$(jq -r '.enable[]' "$T/out")"
+expect_exit 1 hydroot-check --root "$T/usb"
+assert_contains "no card at all, as text" "^class:net: $none: .*: install this kernel's modules, or load" "$T/out"
+sed -i '/CONFIG_ETHERNET=/d' "$T"/usb/boot/config-*
+expect_exit 1 hydroot-check --root "$T/usb" --json
+assert_equal "no cards configured" "$none: build the kernel with CONFIG_ETHERNET=y, or load the one of your card" "$(card)"
+assert_equal "to enable for cards" ETHERNET=y "$(jq -r '.enable[]' "$T/out")"
+rm "$T"/usb/boot/config-*
+expect_exit 1 hydroot-check --root "$T/usb" --json
+assert_equal "no card, and no configuration" "$none: install this kernel's modules, or load the one of your card" "$(card)"
 
 # What a transport needs is asked for by its name only.
 refute "NFS is missed" jq -e '.missing[] | select(.subject | startswith("nfs"))' <(hydroot-check --root "$root" --json)
