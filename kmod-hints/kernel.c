@@ -80,6 +80,7 @@ static int read_modules(struct kernel *k)
 		if (!r && builtin)
 			r = read_module_paths(k, builtin);
 		k->has_modules = dep != NULL;
+		k->has_builtin = k->has_builtin || builtin;
 	}
 	names_sort(&k->modules);
 	return r;
@@ -145,6 +146,36 @@ static bool find_only_version(struct kernel *k)
 	return n == 1;
 }
 
+/* A root that is not there has no kernel, whatever --kernel says. */
+static int check_root(const struct kernel *k)
+{
+	struct stat st;
+	int err = 0;
+
+	if (!k->root[0])
+		return 0;
+	if (stat(k->root, &st) != 0)
+		err = errno;
+	else if (!S_ISDIR(st.st_mode))
+		err = ENOTDIR;
+	if (err)
+		fprintf(stderr, "hydroot-check: --root=%s: %s\n", k->root, strerror(err));
+	return -err;
+}
+
+/* All would be unknown, and count as there. */
+static int check_is_known(const struct kernel *k)
+{
+	if (k->is_running || k->has_modules || k->has_builtin || k->has_config)
+		return 0;
+	fprintf(stderr,
+		"hydroot-check: kernel %s below %s: nothing tells of it, neither modules.dep "
+		"nor modules.builtin in lib/modules/%s, nor boot/config-%s: see whether "
+		"--kernel and --root are right, and let depmod make modules.dep\n",
+		k->version, k->root[0] ? k->root : "/", k->version, k->version);
+	return -ENOENT;
+}
+
 static int choose_version(struct kernel *k, const char *version)
 {
 	char running[sizeof k->version] = "";
@@ -178,13 +209,17 @@ int kernel_read(struct kernel *k, const char *root, const char *version)
 		return -ENAMETOOLONG;
 	}
 	memcpy(k->root, root, strlen(root) + 1);
-	r = choose_version(k, version);
+	r = check_root(k);
+	if (!r)
+		r = choose_version(k, version);
 	if (!r)
 		r = read_modules(k);
 	if (!r && k->is_running)
 		r = read_filesystems(k);
 	if (!r)
 		r = config_read(k);
+	if (!r)
+		r = check_is_known(k);
 	if (r == -ENOMEM)
 		fprintf(stderr, "hydroot-check: out of memory\n");
 	return r;

@@ -19,6 +19,7 @@ struct kernel {
 	char version[128];
 	bool is_running; /* proc and sys speak of this kernel */
 	bool has_modules; /* modules.dep was read */
+	bool has_builtin; /* modules.builtin was read */
 	bool has_config; /* a configuration was read */
 	bool has_net_driver; /* one of class:net, as a module or built in */
 	struct names modules; /* loadable or built in */

@@ -152,6 +152,18 @@ assert_contains "what to enable" '^enable: CONFIG_SECCOMP_FILTER=y CONFIG_AIO=y$
 does stream memory yes
 does full memory yes
 
-# A kernel of which nothing is known but its name.
-expect_exit 0 hydroot-check --root "$T" --kernel 6.1.0
+# Of a kernel that is not there nothing is said, but that it is not there.
+for answer in "" --json; do
+	expect_exit 1 hydroot-check --root "$roots/6.1-debian" --kernel 6.1.0-65-cloud-amd64 $answer
+	assert_contains "a wrong kernel" \
+		"^hydroot-check: kernel 6.1.0-65-cloud-amd64 below $roots/6.1-debian: nothing .* --kernel and --root" "$T/out"
+	assert_equal "lines about a wrong kernel" 1 "$(wc -l <"$T/out")"
+	expect_exit 1 hydroot-check --root "$T/nowhere" --kernel 6.1.0 $answer
+	assert_contains "a wrong root" "^hydroot-check: --root=$T/nowhere: No such file" "$T/out"
+done
+
+# One file is enough to go by.
+mkdir -p "$T/one/lib/modules/6.1.0"
+: >"$T/one/lib/modules/6.1.0/modules.builtin"
+expect_exit 0 hydroot-check --root "$T/one" --kernel 6.1.0
 assert_contains "unknown" '^unknown: .*fuse' "$T/out"
