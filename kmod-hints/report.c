@@ -334,19 +334,39 @@ static json_t *rows_to_json(const struct report *report)
 {
 	json_t *missing = json_array(), *unknown = json_array(), *enable = json_array();
 	char text[160];
+	int r = 0;
 
 	for (size_t i = 0; i < report->list->n; i++) {
 		const struct row *row = &report->list->rows[i];
 
 		if (is_missing(report, i))
-			json_array_append_new(missing, missing_to_json(report, row));
+			r |= json_array_append_new(missing, missing_to_json(report, row));
 		else if (is_unknown(report, i))
-			json_array_append_new(unknown, json_string(row->subject));
+			r |= json_array_append_new(unknown, json_string(row->subject));
 		if (is_missing(report, i) && symbol_of(report, row, text, sizeof text))
-			json_array_append_new(enable, json_string(text));
+			r |= json_array_append_new(enable, json_string(text));
+	}
+	/* Less than all would be a wrong answer. */
+	if (r) {
+		json_decref(missing);
+		json_decref(enable);
+		json_decref(unknown);
+		return NULL;
 	}
 	return json_pack("{s:o, s:o, s:o}", "missing", missing, "enable", enable,
 			 "unknown", unknown);
+}
+
+/* Text that is not UTF-8 has no place in JSON; a release is the name of a folder, so may be any. */
+static int refuse_json(const struct report *report)
+{
+	json_t *release = json_string(report->kernel->version);
+
+	fprintf(stderr, "hydroot-check: --json: %s\n",
+		release ? "out of memory, or a list that is not UTF-8"
+			: "the kernel's release is not UTF-8: ask without --json");
+	json_decref(release);
+	return -EINVAL;
 }
 
 int report_print_json(const struct report *report)
@@ -363,7 +383,7 @@ int report_print_json(const struct report *report)
 	if (!rows || !all || json_object_update(all, rows) != 0) {
 		json_decref(rows);
 		json_decref(all);
-		return -ENOMEM;
+		return refuse_json(report);
 	}
 	json_decref(rows);
 	json_dumpf(all, stdout, JSON_INDENT(2));

@@ -23,7 +23,7 @@ void report_fini(struct report *report);
 bool report_works(const struct report *report, unsigned mode, unsigned store);
 
 void report_print(const struct report *report);
-/* -ENOMEM */
+/* -EINVAL, with a message: not all of it is UTF-8, or memory is short.  Nothing is printed then. */
 int report_print_json(const struct report *report) _must_check_;
 
 #endif

@@ -87,6 +87,15 @@ mkdir -p "$T/usr-only/lib/modules/6.1.0"
 expect_exit 1 hydroot-check --root "$T/usr-only"
 assert_contains "two kernels" 'give --kernel=VERSION' "$T/out"
 
+# A release is the name of a folder, which need not be UTF-8, as JSON must be.
+release=$'6.1-\xff'
+mkdir -p "$T/latin/lib/modules/$release"
+cp tests/fixtures/roots/6.1-debian/lib/modules/*/modules.* "$T/latin/lib/modules/$release/"
+expect_exit 0 hydroot-check --root "$T/latin"
+expect_exit 1 hydroot-check --root "$T/latin" --json
+assert_equal "a release that is not UTF-8" \
+	"hydroot-check: --json: the kernel's release is not UTF-8: ask without --json" "$(cat "$T/out")"
+
 # Lists that are not there, or not lists.
 expect_exit 1 hydroot-check --root "$root" --lists "$T"
 assert_contains "no lists" 'modules.list: .*--lists=DIR' "$T/out"
