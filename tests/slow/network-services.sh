@@ -51,6 +51,26 @@ assert_contains "the default route" '^default via 10\.0\.2\.2 ' "$T/routes"
 note "ifupdown has eth0: $(addresses | xargs)"
 end_boot none
 
+# Its configuration is there before the system starts, as in an image that was made for it.
+note "ifupdown, resident from the start"
+mkdir -p "$T/static/usr/lib/hydroot/hooks"
+cat >"$T/static/usr/lib/hydroot/hooks/static" <<'END'
+[ "$stage" != pre-switch ] || printf 'auto eth0\niface eth0 inet static\n  address 10.0.2.77/24\n  gateway 10.0.2.2\n' \
+	>"$root/etc/network/interfaces.d/eth0"
+END
+initramfs_with "$T/static.img" "$T/static"
+start_nginx web "$IMAGES/services"
+start_guest g "$T/static.img" "rw rd.hydroot.mode=full ip=dhcp systemd.mask=NetworkManager.service \
+	root=hydroot:http://$GUEST_HOST:${nginx_port[web]}/debian.hri"
+wait_login g
+wait_agent g
+wait_for 90 "networking.service" is_active networking
+assert_equal "addresses" 10.0.2.77/24 "$(addresses)"
+says 'ip -4 route' >"$T/routes"
+assert_contains "the default route" '^default via 10\.0\.2\.2 ' "$T/routes"
+assert_equal "files that keep the interface" '' "$(kept_files)"
+end_boot none
+
 note "systemd-networkd"
 # Without --settle, which would wait for an event of a device that has another name by then.
 rename_eth0() { guest g 60 'udevadm trigger --action=add /sys/class/net/eth0; udevadm settle --timeout=50'; }
