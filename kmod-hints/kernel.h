@@ -30,7 +30,8 @@ struct kernel {
 
 /*
  * root "" is the running system; version "" is the kernel that runs there, or else the only one
- * in lib/modules and usr/lib/modules.  -errno, with a message on stderr.  kernel_fini takes a half-read one.
+ * in lib/modules and usr/lib/modules.  -errno, with a message on stderr.  kernel_fini takes a
+ * half-read one.
  */
 int kernel_read(struct kernel *k, const char *root, const char *version) _must_check_;
 void kernel_fini(struct kernel *k);
