@@ -297,4 +297,5 @@ hr_leave()
 	hr_prepare_handover "$hr_kept" "$1"
 	hr_report switch_root 1
 	hr_leave_transports
+	! command -v net_dhcp_leave >/dev/null || net_dhcp_leave
 }

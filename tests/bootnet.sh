@@ -31,6 +31,7 @@ enter_machine()
 	ip link set lo up
 	cp initramfs/standalone/dhcp.sh /run/dhcp.sh
 	chmod 755 /run/dhcp.sh
+	defer end_dhcp_clients
 }
 
 # card NUMBER: ethNUMBER, whose cable ends in the namespace srvNUMBER as v, 10.77.NUMBER.1
@@ -44,17 +45,20 @@ card()
 	ip link set "eth$1" up
 }
 
-# dhcp_server NUMBER [INTERFACE]: in the namespace of that card, or here at that interface; it names itself for DNS
+# dhcp_server NUMBER [INTERFACE]: in the namespace of that card, or here at that interface; it names
+# itself for DNS, and gives leases of $lease_seconds, of $first_address on
+lease_seconds=60 first_address=50
 dhcp_server()
 {
 	local within=(ip netns exec "srv$1")
 	[ -z "${2-}" ] || within=()
-	printf '%s\n' "start 10.77.$1.50" "end 10.77.$1.60" "interface ${2:-v}" "lease_file $T/leases$1" \
+	printf '%s\n' "start 10.77.$1.$first_address" "end 10.77.$1.$((first_address + 10))" "interface ${2:-v}" "lease_file $T/leases$1" \
 		"pidfile $T/udhcpd$1.pid" 'opt subnet 255.255.255.0' "opt router 10.77.$1.1" "opt dns 10.77.$1.1" \
-		'opt lease 60' >"$T/udhcpd$1.conf"
+		"opt lease $lease_seconds" >"$T/udhcpd$1.conf"
 	touch "$T/leases$1"
 	"${within[@]}" busybox udhcpd -f -S "$T/udhcpd$1.conf" >"$T/udhcpd$1.log" 2>&1 &
-	defer end_process $!
+	dhcp_server_pid=$!
+	defer end_process $dhcp_server_pid
 }
 
 # web_server NUMBER: something that takes connections at port 80 there
@@ -79,13 +83,15 @@ net_scripts()
 }
 evidence+=("$T/initramfs")
 
-# Clients of DHCP in this network, which are in nobody's way after the boot's network is up.
+# Clients of DHCP in this network: PID INTERFACE, one a line.
 dhcp_clients()
 {
-	local p
-	for p in /proc/[0-9]*; do
-		[ "$(readlink "$p/ns/net")" = "$(readlink /proc/self/ns/net)" ] &&
-			grep -qa udhcpc "$p/cmdline" && tr '\0' ' ' <"$p/cmdline"
-	done 2>/dev/null
-	true
+	pgrep -a --ns $$ --nslist net udhcpc | sed -n 's|^\([0-9]*\) .*udhcpc -i \([^ ]*\) .*|\1 \2|p'
+}
+
+# Those that renew stay when the scripts have ended.
+end_dhcp_clients()
+{
+	local pid
+	dhcp_clients | while read -r pid _; do end_process "$pid"; done
 }

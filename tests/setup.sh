@@ -67,7 +67,7 @@ packages() # [LAST-HEADING]
 	dmsetup			# looks at device-mapper tables
 	fdisk			# sfdisk: partitioned disks as input
 	psmisc			# fuser: who holds a mount
-	procps			# ps
+	procps			# ps, pgrep
 	util-linux		# losetup, flock, setarch
 	iproute2		# ip, tc: the demo's slow network
 	dbus-daemon		# systemd-networkd is told to reload by a bus

@@ -14,12 +14,14 @@ net_dhcp_alone=6			# seconds before either6 takes router advertisements instead
 
 # --- DHCP ---------------------------------------------------------------------------------------
 
-# One client for all the time there is: it keeps its number and counts its seconds, for servers that answer late or
-# let others go first.  What it gets is noted, and set when it is the interface's turn.  Routes and MTU are not among
-# what it asks for by itself, and some servers send only what is asked for.
+# One client for all the time there is: it keeps its number and counts its seconds, for servers
+# that answer late or let others go first, and it renews the lease.  What it gets is noted, and set
+# when it is the interface's turn.  Routes and MTU are not among what it asks for by itself, and
+# some servers send only what is asked for.
 net_dhcp_start()
 {
-	HYDROOT_LEASE=$net_run/.lease-$1 udhcpc -i "$1" -s "$net_dhcp_script" -f -q -t 1000 -T 3 -A 3 \
+	hr_lib=$hr_lib hr_console=$hr_console hr_log=$hr_log HYDROOT_LEASE=$net_run/.lease-$1 \
+		udhcpc -i "$1" -s "$net_dhcp_script" -f -t 1000 -T 3 -A 3 \
 		-O staticroutes -O mtu ${net_hostname:+-x hostname:"$net_hostname"} </dev/null >/dev/null 2>&1 &
 	net_client_id=$!
 	net_now=$(net_seconds)
@@ -41,12 +43,40 @@ net_dhcp_has_lease()
 net_dhcp_end()
 {
 	[ -e "$net_run/.dhcp-$1" ] || return 0
-	read -r net_client_id _ <"$net_run/.dhcp-$1"
-	if [ ! -e "$net_run/.lease-$1" ]; then
-		kill "$net_client_id" 2>/dev/null
-		wait "$net_client_id" 2>/dev/null
+	net_client_end "$net_run/.dhcp-$1"
+	rm -f "$net_run/.lease-$1"
+}
+
+# The one whose number begins FILE, which goes with it.
+net_client_end() # FILE
+{
+	read -r net_client_id _ <"$1"
+	if tr '\0' ' ' <"/proc/$net_client_id/cmdline" | grep -q udhcpc; then
+		kill "$net_client_id"
+		wait "$net_client_id"
+	fi 2>/dev/null
+	rm -f "$1"
+}
+
+# The interface is taken: where its address is of the lease, the client goes on and only renews it,
+# until the switch.
+net_dhcp_keep()
+{
+	if [ -e "$net_run/.dhcp-$1" ] && [ -e "$net_run/.lease-$1" ] && [ "$(hr_lease "$1" PROTO)" = dhcp ]; then
+		read -r net_client_id _ <"$net_run/.dhcp-$1"
+		echo "$net_client_id $(hr_lease "$1" IPV4ADDR)" >"$net_run/.renews-$1"
+		rm -f "$net_run/.dhcp-$1"
+	else
+		net_dhcp_end "$1"
 	fi
-	rm -f "$net_run/.dhcp-$1" "$net_run/.lease-$1"
+}
+
+# From the switch on somebody in the root renews.
+net_dhcp_leave()
+{
+	for net_file in "$net_run"/.renews-*; do
+		[ ! -e "$net_file" ] || net_client_end "$net_file"
+	done
 }
 
 net_dhcp_set()

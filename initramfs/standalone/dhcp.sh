@@ -3,15 +3,16 @@
 #
 # dhcp.sh - udhcpc calls this with what the server said, in its environment
 #
-# The lease is set without a life time: nobody renews it before the root's own network manager
-# does, and a root that is still fetched must not lose its address.
+# The lease is set without a life time: a root that is still fetched must not lose its address,
+# whether the server that gave it is there to renew it or not.
 #
 # With HYDROOT_LEASE nothing is set: the lease is noted in that file, and net.sh calls with it again when it
-# is the interface's turn.  HYDROOT_METRIC, which may be empty, is the metric of the routes.
+# is the interface's turn.  From then on the address stays, and the console hears of another.
+# HYDROOT_METRIC, which may be empty, is the metric of the routes.
 
 # udhcpc's names for the options it has received:
 : "${interface:=}" "${ip:=}" "${subnet:=}" "${router:=}" "${dns:=}" "${domain:=}" "${mtu:=}" \
-	"${hostname:=}" "${staticroutes:=}" "${serverid:=}"
+	"${hostname:=}" "${staticroutes:=}" "${serverid:=}" "${message:=}"
 
 route()
 {
@@ -86,8 +87,40 @@ note()
 	export -p >"$file.new" && mv "$file.new" "$file"
 }
 
+# The address that the last call noted, or nothing
+noted()
+{
+	sed -n "s/^export ip='\(.*\)'\$/\1/p" "$HYDROOT_LEASE" 2>/dev/null
+}
+
+# The interface is in use, with an address that stays; each change is said once.
+compare()
+{
+	read -r _ kept <"$used"
+	last=$(noted)
+	# shellcheck disable=SC1091 # beside this script, or where net.sh has it
+	. "${hr_lib:-/lib/hydroot}/lib.sh"
+	if [ "$1" = nak ]; then
+		message=$(printf '%s' "$message" | tr -cd ' -~')
+		[ -z "$last" ] || hr_warn "$interface: the DHCP server takes $kept back${message:+: $message}: it stays"
+		rm -f "$HYDROOT_LEASE"
+		return
+	fi
+	if [ "$ip" != "$last" ] && [ "$ip" != "$kept" ]; then
+		hr_warn "$interface: DHCP gives $ip now: $kept stays"
+	fi
+	note
+}
+
+used=${HYDROOT_LEASE:+${HYDROOT_LEASE%/*}/.renews-$interface}
 case ${1:-}${HYDROOT_LEASE:+ noted} in
-'bound noted' | 'renew noted') note ;;
+'bound noted' | 'renew noted' | 'nak noted')
+	if [ -e "$used" ]; then
+		compare "$1"
+	elif [ "$1" != nak ]; then
+		note
+	fi
+	;;
 deconfig)
 	command ip -4 addr flush dev "$interface"
 	command ip link set "$interface" up

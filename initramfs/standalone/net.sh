@@ -8,9 +8,10 @@
 # Sourced by boot.sh, after links.sh and address.sh.  All ip= are looked after in one loop, which waits for none
 # of them: interfaces may come late, and each that could be the one has a DHCP client of its own.  Without
 # ip= the first interface with a link that gets an address, by DHCP or router advertisements, and reaches
-# a server wins.  The state of an interface is left in /run/net-DEVICE.conf, /etc/resolv.conf is written, and
-# no DHCP client stays behind: handover.sh sees to it that the lease is renewed in the root.  An initramfs
-# system without a udev defines hr_coldplug, which loads drivers for hardware that has come up meanwhile.
+# a server wins.  The state of an interface is left in /run/net-DEVICE.conf, /etc/resolv.conf is
+# written, and the DHCP client of each lease in use renews it until hr_leave; handover.sh sees to it
+# that this goes on in the root.  An initramfs system without a udev defines hr_coldplug, which
+# loads drivers for hardware that has come up meanwhile.
 
 net_timeout=${net_timeout:-180}		# seconds for the whole network, carriers included
 net_resolv_conf=${net_resolv_conf:-/etc/resolv.conf}
@@ -119,7 +120,7 @@ net_look()
 
 net_take()
 {
-	net_dhcp_end "$1"
+	net_dhcp_keep "$1"
 	echo "$1" >>"$hr_interfaces"
 	net_done="$net_done $1"
 	[ -n "$net_device" ] || net_chosen=1
@@ -248,6 +249,7 @@ net_begin()
 	net_deadline=$((net_now + net_timeout))
 	net_choice_end=$((net_now + net_limit))
 	mkdir -p "${hr_interfaces%/*}" "$net_run"
+	net_dhcp_leave
 	rm -f "$net_run"/.lease-* "$net_run"/.dhcp-*
 	[ ! -h "$net_resolv_conf" ] || rm -f "$net_resolv_conf"
 	for net_dns in ${hydroot_nameservers:-}; do
@@ -256,7 +258,8 @@ net_begin()
 	ip link set lo up
 }
 
-# No client stays behind.  What was not chosen goes down, with the routes that router advertisements gave it.
+# No client stays behind that does not renew.  What was not chosen goes down, with the routes that
+# router advertisements gave it.
 net_end()
 {
 	for net_link in $(hr_links); do

@@ -4,8 +4,9 @@
 # timeout: 180
 #
 # The boot's network outlives the initramfs: net.sh gets a lease from a real DHCP server, by the interface of
-# two that reaches the server; systemd-networkd takes the interface over with the same address, is
-# restarted, and is stopped; the DHCP client that stands in for networkd keeps the address, too
+# two that reaches the server, and renews it until the switch; systemd-networkd takes the interface
+# over with the same address, is restarted, and is stopped; the DHCP client that stands in for
+# networkd keeps the address, too
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/bootnet.sh
@@ -20,24 +21,62 @@ fi
 enter_machine
 for n in 0 1; do
 	card $n
-	dhcp_server $n
+	lease_seconds=10 dhcp_server $n
 	wait_for 10 "the link" has_carrier eth$n
 done
 web_server 1
 
+# A console that is not begun anew with each line.
+mkfifo /run/console
+cat <>/run/console >"$T/console" &
+defer end_process $!
+evidence+=("$T/console")
+
 # The initramfs.
 net_scripts 'hydroot_servers=http://10.77.1.1/i.hri
-	net_up || { echo "failed: $hr_error"; exit 1; }
-	hr_prepare_handover "$(cat $hr_interfaces)" ""' ||
+	hr_console=/run/console; net_up || { echo "failed: $hr_error" >>/run/console; exit 1; }' ||
 	fail "the network of the initramfs"
-assert_contains "the first is given up" 'network: eth0: no server answers there$' "$T/initramfs"
+assert_contains "the first is given up" 'network: eth0: no server answers there$' "$T/console"
 assert_equal "the interface" eth1 "$(cat /run/hydroot/.interfaces)"
 assert_equal "name servers" "nameserver 10.77.1.1" "$(grep ^nameserver /etc/resolv.conf)"
 assert_equal "addresses of the other" "" "$(ip -4 -o addr show eth0)"
-assert_equal "clients that stay" "" "$(dhcp_clients)"
+read -r client of < <(dhcp_clients)
+assert_equal "the client that stays" eth1 "$of"
 addresses() { ip -4 -o addr show eth1 | awk '{ print $4 }'; }
 address=$(addresses)
 assert_contains "the lease" '^10\.77\.1\.5[0-9]/24|^10\.77\.1\.60/24' <(echo "$address")
+
+# While mode=full copies, for instance: the server hears of the node in time.  Another address is
+# said, and not taken.
+acks() { grep -c 'sending ACK' "$T/udhcpd1.log"; }
+assert_equal "leases at first" 1 "$(acks)"
+renewed_twice() { [ "$(acks)" -ge 3 ]; }
+wait_for 40 "two renewals" renewed_twice
+assert_equal "address after renewals" "$address" "$(addresses)"
+assert_equal "the route after renewals" "default via 10.77.1.1 dev eth1" "$(ip route show default | xargs)"
+kept=${address%/*}
+refute "something is said" grep -q '^\[.*eth1: .*DHCP' "$T/console"
+end_process "$dhcp_server_pid"
+lease_seconds=10 first_address=80 dhcp_server 1
+kill -USR2 "$client"
+sleep 1
+kill -USR1 "$client"
+gives_another() { grep -q "warning: eth1: DHCP gives 10.77.1.[89][0-9] now: $kept stays$" "$T/console"; }
+wait_for 40 "another address" gives_another
+assert_equal "address after that" "$address" "$(addresses)"
+end_process "$dhcp_server_pid"
+lease_seconds=10 dhcp_server 1
+for _ in 1 2; do
+	env ip="$kept" interface=eth1 hr_lib="$TOP/initramfs" hr_console=/run/console message=$'not\n yours\e' \
+		HYDROOT_LEASE=/run/hydroot/.lease-eth1 sh /run/dhcp.sh nak
+done
+assert_equal "refusals that are said" 1 "$(grep -c "warning: eth1: the DHCP server takes $kept back: not yours: it stays$" "$T/console")"
+
+# The switch.
+net_scripts 'hr_leave ""' || fail "the end of the initramfs"
+has_no_client() { [ -z "$(dhcp_clients)" ]; }
+wait_for 10 "the client to end" has_no_client
+assert_equal "address at the switch" "$address" "$(addresses)"
 
 # networkd of the root.
 start_networkd()
