@@ -156,13 +156,34 @@ net_static_unset()
 net_prepare()
 {
 	if [ -n "$net_macaddr" ] && [ ! -e "$net_run/.mac-$1" ]; then
-		net_own=$(net_mac "$1")
-		ip link set "$1" address "$net_macaddr" || return
-		echo "$net_own" >"$net_run/.mac-$1"
+		net_change_mac "$1" || return
 	fi
 	if [ -n "$net_mtu" ] && [ ! -e "$net_run/.dhcp-$1" ] && [ "$(cat "/sys/class/net/$1/mtu")" != "$net_mtu" ]; then
 		ip link set "$1" mtu "$net_mtu"
 	fi
+}
+
+# Some cards refuse another address while they are up.  Once: they lose the link by it.
+net_change_mac()
+{
+	net_own=$(net_mac "$1")
+	if [ "$net_own" = "$(net_plain_mac "$net_macaddr")" ]; then
+		return 0
+	fi
+	if [ ! -e "$net_run/.refused-$1" ]; then
+		ip link set "$1" down
+		if net_text=$(ip link set "$1" address "$net_macaddr" 2>&1); then
+			echo "$net_own" >"$net_run/.mac-$1"
+		else
+			echo "$net_text" >"$net_run/.refused-$1"
+		fi
+		ip link set "$1" up
+	fi
+	if [ -e "$net_run/.refused-$1" ]; then
+		net_error="$1: MAC address $net_macaddr refused: $(cat "$net_run/.refused-$1")"
+		return 1
+	fi
+	net_has_carrier "$1"
 }
 
 # Is there something to set?  What that takes is begun, and not waited for.

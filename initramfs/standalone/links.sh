@@ -74,7 +74,7 @@ net_change_name() # DEVICE NAME
 		net_change_name "$2" eth%d || return
 	fi
 	net_dhcp_end "$1"
-	rm -f "$net_run/.mac-$1"
+	rm -f "$net_run/.mac-$1" "$net_run/.refused-$1"
 	ip link set "$1" down
 	ip link set "$1" name "$2"
 }

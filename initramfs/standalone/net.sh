@@ -250,7 +250,7 @@ net_begin()
 	net_choice_end=$((net_now + net_limit))
 	mkdir -p "${hr_interfaces%/*}" "$net_run"
 	net_dhcp_leave
-	rm -f "$net_run"/.lease-* "$net_run"/.dhcp-*
+	rm -f "$net_run"/.lease-* "$net_run"/.dhcp-* "$net_run"/.refused-*
 	[ ! -h "$net_resolv_conf" ] || rm -f "$net_resolv_conf"
 	for net_dns in ${hydroot_nameservers:-}; do
 		echo "nameserver $net_dns"

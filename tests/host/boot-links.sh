@@ -150,12 +150,45 @@ vlan()
 	assert "its other end" ping -c 1 -W 5 10.77.5.1
 }
 
+# A card gets another address, which it takes while it is down only; another takes none.
+mac_address()
+{
+	card 0
+	card 1
+	wait_for 10 "the link" has_carrier eth0
+	wait_for 10 "the other link" has_carrier eth1
+	net_scripts 'net_timeout=20 hydroot_attach_timeout=4 hydroot_n_ip=2 hydroot_ip_1_macaddr=52:54:00:00:00:0A hydroot_ip_2_macaddr=01:00:00:00:00:01
+		for n in 0 1; do
+			eval "hydroot_ip_$((n + 1))_client=10.77.$n.9 hydroot_ip_$((n + 1))_autoconf=none hydroot_ip_$((n + 1))_device=eth$n"
+		done
+		ip()
+		{
+			case "$*" in
+			"link set eth0 address"*)
+				if [ "$(cat /sys/class/net/eth0/operstate)" = up ]; then
+					echo "RTNETLINK answers: Device or resource busy" >&2
+					return 2
+				fi
+				;;
+			"link set eth1 address"*) echo tried >>/run/tried ;;
+			esac
+			command ip "$@"
+		}
+		hr_reaches() { [ $1 = eth0 ]; }
+		net_up || echo "failed: $hr_error"'
+	assert_equal "the first" "52:54:00:00:00:0a 10.77.0.9/24" "$(cat /sys/class/net/eth0/address) $(addresses eth0)"
+	assert_contains "the second" \
+		'warning: network: going on without another interface: eth1: MAC address 01:00:00:00:00:01 refused: .*[Cc]annot assign' "$T/initramfs"
+	assert_equal "lines about it" "" "$(grep -v 'hydroot: ' "$T/initramfs")"
+	assert_equal "tries" tried "$(cat /run/tried)"
+}
+
 if [ -n "${HYDROOT_INSIDE-}" ]; then
 	enter_machine
 	"$HYDROOT_INSIDE"
 	exit
 fi
-for scenario in ${HYDROOT_SCENARIO:-late_dhcp many_cards static_rescue static6 static_fails names one_of_two vlan}; do
+for scenario in ${HYDROOT_SCENARIO:-late_dhcp many_cards static_rescue static6 static_fails names one_of_two vlan mac_address}; do
 	note "$scenario"
 	own_machine 60 "$scenario"
 done
