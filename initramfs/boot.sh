@@ -201,10 +201,11 @@ hr_choice_seconds()
 	fi
 }
 
-# Interfaces with a global address, one a line.
+# Interfaces with a global address, one a line.  One of IPv6 is of no use until nobody else has
+# claimed it.
 hr_addressed()
 {
-	ip -o addr show scope global up 2>/dev/null | while read -r _ hr_name _; do
+	ip -o addr show scope global up 2>/dev/null | grep -v ' tentative' | while read -r _ hr_name _; do
 		hr_name=${hr_name%:}
 		[ "$hr_name" = lo ] || echo "${hr_name%%@*}"
 	done | sort -u

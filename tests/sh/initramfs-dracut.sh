@@ -31,7 +31,9 @@ hr_take_network() { call take \$*; [ -s $T/addressed ]; }
 hr_links() { cat $T/links; }
 hr_reaches() { call "asks \$1"; grep -qx \$1 $T/reaches; }
 hr_choice_seconds() { echo 60; }
-hr_name_servers() { echo "names-of-\$1"; }
+hr_name_servers() { [ ! -e $T/no-names ] || return 0; echo "names-of-\$1"; cat $T/more-names 2>/dev/null; }
+hr_all_name_servers() { hr_name_servers; }
+hr_not_files() { echo \$*; }
 hr_say() { call "\$*"; }
 hr_warn() { call "\$*"; }
 ip()
@@ -43,7 +45,7 @@ ip()
 	*) call "ip \$*" ;;
 	esac
 }
-hr_boot() { call "boot \$1 \${hr_network_failed:-}"; }
+hr_boot() { [ ! -e $T/attaching ] || { touch $T/attached; while [ -e $T/attaching ]; do sleep 0.1; done; }; call "boot \$1 \${hr_network_failed:-}"; }
 hr_leave() { call "leave \$1"; }
 udevadm() { :; }
 END
@@ -188,6 +190,84 @@ for line in hydroot_bootif_mac=52:54:00:12:34:56 'hydroot_n_ip=1 hydroot_ip_1_de
 	cp "$T/kept" "$T/lib/boot.sh"
 	assert_equal "with $line" "take boot /sysroot" "$(calls)"
 done
+
+# An address is there before a name server, as by router advertisements: one is waited for where a
+# server has a name.
+with() # LINE COMMAND...
+{
+	cp "$T/lib/boot.sh" "$T/kept"
+	echo "hr_is_ours() { $1; }" >>"$T/lib/boot.sh"
+	"${@:2}"
+	cp "$T/kept" "$T/lib/boot.sh"
+}
+echo eth0 >"$T/links"
+echo eth0 >"$T/addressed"
+touch "$T/no-names"
+for url in http://10.0.0.2:80/i http://u:p@10.0.0.2/x.y 'http://[fd00::2]:80/i' 'http://[fd00::2]/i'; do
+	again
+	with "hydroot_servers='$url'" hook hydroot-settled.sh
+	assert_equal "with $url" 1 "$(grep -c ^boot "$T/calls")"
+done
+for line in hydroot_servers=http://h.example/i "hydroot_servers='http://10.0.0.2/i https://u@[fd00::2]/i http://h:80/10.0.0.3'" \
+	'hydroot_servers=http://10.0.0.2/i hydroot_proxy=http://p:3128'; do
+	for end in time name; do
+		again
+		rm -f "$T/run/hydroot/.names-end"
+		touch "$T/no-names"
+		echo '10.00 5.00' >"$T/uptime"
+		with "$line" hook hydroot-settled.sh
+		echo '15.90 5.00' >"$T/uptime"
+		with "$line" hook hydroot-settled.sh
+		refute "mounted without a name server, $line" test -e "$T/calls"
+		if [ $end = name ]; then rm "$T/no-names"; else echo '16.00 5.00' >"$T/uptime"; fi
+		with "$line" hook hydroot-settled.sh
+		assert_contains "mounted with $end" '^boot' "$T/calls"
+	done
+done
+
+# While the image is attached systemd-networkd gets to know another; a file that somebody else
+# writes is left alone.
+begin_attach()
+{
+	again
+	touch "$T/attaching"
+	rm -f "$T/attached"
+	hook hydroot-settled.sh &
+	hook_pid=$!
+	wait_for 10 "the attach" test -e "$T/attached"
+}
+end_attach()
+{
+	rm "$T/attaching" "$T/more-names"
+	wait $hook_pid
+}
+rm -f "$T/no-names"
+echo 'nameserver names-of-' >"$T/resolv.conf"
+begin_attach
+echo 10.0.3.4 >"$T/more-names"
+wait_for 10 "the new one" grep -qx 'nameserver 10.0.3.4' "$T/resolv.conf"
+assert_equal "both" "nameserver names-of- nameserver 10.0.3.4" "$(xargs <"$T/resolv.conf")"
+end_attach
+assert_equal "said" 1 "$(grep -c '^network: name servers: names-of- 10.0.3.4$' "$T/calls")"
+sleep 1.5
+assert_equal "when it is attached" "nameserver names-of- nameserver 10.0.3.4" "$(xargs <"$T/resolv.conf")"
+echo 'nameserver 127.0.0.53' >"$T/resolv.conf"
+begin_attach
+echo 10.0.3.4 >"$T/more-names"
+sleep 1.5
+end_attach
+assert_equal "a file of somebody else" "nameserver 127.0.0.53" "$(cat "$T/resolv.conf")"
+
+# An address of IPv6 counts when nobody else has claimed it.
+cat >"$T/addresses" <<'END'
+2: eth0    inet6 fd00::1/64 scope global tentative dynamic mngtmpaddr \       valid_lft 60sec preferred_lft 30sec
+3: eth1    inet6 fd00::2/64 scope global dadfailed tentative \       valid_lft forever preferred_lft forever
+4: eth2    inet6 fd00::3/64 scope global dynamic mngtmpaddr \       valid_lft 60sec preferred_lft 30sec
+5: eth3    inet 10.0.0.2/24 brd 10.0.0.255 scope global eth3\       valid_lft forever preferred_lft forever
+5: eth3    inet6 fd00::4/64 scope global tentative \       valid_lft forever preferred_lft forever
+END
+assert_equal "interfaces with an address" "eth2 eth3" \
+	"$(hr_lib=initramfs dash -c ". initramfs/boot.sh; ip() { cat $T/addresses; }; hr_addressed" | xargs)"
 
 # Before network-legacy has set the routes, in a job, there is only half an interface.
 again

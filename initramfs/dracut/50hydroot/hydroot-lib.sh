@@ -22,6 +22,9 @@ if getargbool 0 quiet; then
 	hr_quiet=1
 fi
 
+# For a name server, when there is an address: net.sh gives DHCP as long.
+hydroot_names_seconds=6
+
 # A shell by dracut's means.
 hr_shell()
 {
@@ -64,7 +67,10 @@ hydroot_decide()
 	hydroot_over=
 	hydroot_up=$(hydroot_usable)
 	[ -n "$hydroot_up" ] || return 1
-	hydroot_has_choice || return 0
+	if ! hydroot_has_choice; then
+		hydroot_can_name
+		return
+	fi
 	for hydroot_over in $hydroot_up; do
 		hydroot_take_names "$hydroot_over"
 		! hr_reaches "$hydroot_over" || return 0
@@ -100,6 +106,30 @@ hydroot_usable()
 	done
 }
 
+# Can the names of servers be looked up, or is there no more time for that?  The first address may
+# be one of IPv6 whose router says nothing of name servers, while DHCP still asks.
+hydroot_can_name()
+{
+	# shellcheck disable=SC2086 # a list of URLs
+	hydroot_has_names ${hydroot_proxy:-${hydroot_servers:-}} || return 0
+	[ -n "$(hr_all_name_servers)" ] || hydroot_is_over names-end "$hydroot_names_seconds"
+}
+
+# Has one of the URLs a host with a name?
+hydroot_has_names() # URL...
+{
+	for hydroot_url in $(hr_not_files "$@"); do
+		hydroot_host=${hydroot_url#*://}
+		hydroot_host=${hydroot_host%%[/?#]*}
+		hydroot_host=${hydroot_host##*@}
+		case ${hydroot_host%:*} in
+		\[*) ;;
+		*[!0-9.]*) return 0 ;;
+		esac
+	done
+	return 1
+}
+
 # The name servers of an interface before those of others.  NetworkManager writes the file by itself.
 hydroot_take_names()
 {
@@ -121,16 +151,45 @@ hydroot_reject()
 	hr_say "network: $1: no server answers there"
 }
 
-# Is the time for a choice over?  It begins when this is asked first.
+# Is the time for a choice over?
 hydroot_is_late()
+{
+	hydroot_is_over choice-end "$(hr_choice_seconds)"
+}
+
+# Are these seconds over?  They begin when this is asked first.
+hydroot_is_over() # NAME SECONDS
 {
 	read -r hydroot_now _ </proc/uptime
 	hydroot_now=${hydroot_now%%.*}
-	if [ ! -e "/run/hydroot/.choice-end" ]; then
-		echo "$((hydroot_now + $(hr_choice_seconds)))" >"/run/hydroot/.choice-end"
+	if [ ! -e "/run/hydroot/.$1" ]; then
+		echo "$((hydroot_now + $2))" >"/run/hydroot/.$1"
 	fi
-	read -r hydroot_end <"/run/hydroot/.choice-end"
+	read -r hydroot_end <"/run/hydroot/.$1"
 	[ "$hydroot_now" -ge "$hydroot_end" ]
+}
+
+# What resolv.conf says where it is made of what systemd-networkd knows.
+hydroot_resolv_text()
+{
+	hr_name_servers "${hydroot_over:-}" | sed 's/^/nameserver /'
+}
+
+# Until killed: systemd-networkd may get to know others while the image is attached, as by DHCP
+# after router advertisements.  A file that somebody else writes is left alone.
+hydroot_watch_names()
+{
+	hydroot_text=$(cat /etc/resolv.conf 2>/dev/null)
+	while sleep 1; do
+		hydroot_new=$(hydroot_resolv_text)
+		[ "$(cat /etc/resolv.conf 2>/dev/null)" = "$hydroot_text" ] || return
+		case $hydroot_new in
+		'' | "$hydroot_text") continue ;;
+		esac
+		echo "$hydroot_new" >/etc/resolv.conf
+		hydroot_text=$hydroot_new
+		hr_say "network: name servers: $(hr_name_servers "${hydroot_over:-}" | tr '\n' ' ' | sed 's/ $//')"
+	done
 }
 
 # The way out over an interface, before those of others, which stay.  Noted, because network-legacy gives the default
@@ -180,17 +239,22 @@ hydroot_mount()
 		hydroot_take_way
 		hr_say "network: $hydroot_over: a server answers there"
 	fi
-	hydroot_forgets=
+	hydroot_forgets='' hydroot_watcher=
 	if ! hr_needs_network; then
 		! hr_wants_network || hydroot_forgets=1
 	else
 		# shellcheck disable=SC2034 # read in ladder.sh
 		hr_take_network "${hydroot_over:-}" ||
 			hr_network_failed="network: no interface got an address: cable, DHCP server, driver?"
+		if [ "$(cat /etc/resolv.conf 2>/dev/null)" = "$(hydroot_resolv_text)" ]; then
+			hydroot_watch_names &
+			hydroot_watcher=$!
+		fi
 	fi
 	[ ! -e "$hydroot_bad_config" ] || hr_fail "configuration: see above"
 	udevadm settle --timeout=10
 	hr_boot "${NEWROOT:-/sysroot}"
+	[ -z "$hydroot_watcher" ] || kill "$hydroot_watcher" 2>/dev/null || :
 	true >/run/hydroot/.mounted
 	[ -z "$hydroot_forgets" ] || hydroot_forget_network
 	# udevadm settle of the queue's loop shall not wait any more.
