@@ -30,6 +30,21 @@ before_end()
 end_while_filling server-away "$IMAGES/bookworm-initramfs-tools/initrd.img" "$url" poweroff
 restart_nginx web
 
+# One that streams has let go of it when so much else was read; within the next minute it has it again.
+start_hydroot_guest streams "$IMAGES/bookworm-initramfs-tools/initrd.img" "$url" 'rd.hydroot.mode=stream rd.hydroot.cache=64M loglevel=7'
+wait_login streams
+wait_agent streams
+assert_equal "state" streaming "$(guest_status streams .state)"
+guest streams 400 'find /usr /var -xdev -type f -exec cat {} + | wc -c; echo 3 >/proc/sys/vm/drop_caches' >"$T/read" || fail "not all can be read"
+note "$(($(cat "$T/read") / 1000000)) MB were read with a cache of 64 MiB"
+sleep $((65 * ${HYDROOT_SLOWER:-1}))
+stop_nginx web
+guest streams 5 'systemctl poweroff' || true
+wait_guest_end streams 120
+console_has streams "${last_words[poweroff]}" || fail "streams: the kernel did not say: ${last_words[poweroff]}"
+note "one that streams has ended without a server"
+restart_nginx web
+
 # What dracut-initramfs-restore leaves there, without the kernel's modules.
 mkdir "$T/shutdown"
 gzip -dc "$IMAGES/bookworm-dracut/initrd.img" | (cd "$T/shutdown" && cpio -id --quiet --no-absolute-filenames)
