@@ -132,15 +132,20 @@ guest_runs() { kill -0 "${guest_pid[$1]}" 2>/dev/null; }
 
 stop_guest() { end_process "${guest_pid[$1]}"; }
 
-# wait_guest_end NAME SECONDS: until qemu has exited by itself
+# What the kernel says at its end, whatever its log level.
+declare -A last_words=([poweroff]='reboot: Power down' [reboot]='reboot: Restarting system')
+
+# wait_guest_end NAME SECONDS [VERB]: until the guest has powered off, or done VERB, by itself.  That qemu has exited is
+# no proof: with -no-reboot and panic=-1 it does so after a panic, too, and after a reboot.
 wait_guest_end()
 {
-	local i
-	for ((i = 0; i < $2 * 10 * ${HYDROOT_SLOWER:-1}; i++)); do
-		guest_runs "$1" || { wait "${guest_pid[$1]}" || true; return 0; }
+	local words=${last_words[${3:-poweroff}]} end=$(($(now_ms) + $2 * 1000 * ${HYDROOT_SLOWER:-1}))
+	while guest_runs "$1"; do
+		[ "$(now_ms)" -lt "$end" ] || fail "guest $1 is still running after $2 s"
 		sleep 0.1
 	done
-	fail "guest $1 is still running after $2 s"
+	wait "${guest_pid[$1]}" || true
+	console_has "$1" "$words" || fail "guest $1 has ended, but its kernel did not say: $words"
 }
 
 # --- what a guest says and does -------------------------------------------------------------------
@@ -161,6 +166,15 @@ wait_console()
 # Not to the end of the line: the console may have more to say there.
 GUEST_LOGIN='hydroot-test login:'
 wait_login() { wait_console "$1" "$GUEST_BOOT_SECONDS" "$GUEST_LOGIN"; } # NAME
+
+# boot_fails NAME SECONDS REASON: the boot ends for a reason that matches, and onfail=poweroff has its turn
+boot_fails()
+{
+	wait_console "$1" "$2" "hydroot: failed: $3"
+	wait_console "$1" 20 'hydroot: onfail=poweroff'
+	wait_guest_end "$1" 60
+	note "$1: $(tr -d '\r' <"$T/$1.console" | grep -aoE 'hydroot: failed: .*' | tail -n 1)"
+}
 
 # guest NAME SECONDS SCRIPT: its output and exit code; 124 and no output when it takes longer
 guest() { "$TOOLS/guest" "$T/$1.agent" $(($2 * ${HYDROOT_SLOWER:-1})) "$3"; }
@@ -244,9 +258,6 @@ next_server_fills()
 
 # --- the end of a node that is not resident yet ----------------------------------------------------
 
-# What the kernel says at the end.
-declare -A last_words=([poweroff]='reboot: Power down' [reboot]='reboot: Restarting system')
-
 # end_while_filling NAME INITRAMFS URL VERB [QEMU-ARGUMENT...]: a node whose root comes in slowly is told to power off or
 # to reboot, after the function `before_end NAME`, if there is one.  The machine ends without hanging, and the root, which
 # is written to meanwhile, as if it were on a disk.
@@ -262,8 +273,7 @@ end_while_filling()
 	assert_equal "state" filling "$(guest_status "$name" .state)"
 	note "$name at $(guest_status "$name" '"\(.resident.chunks) of \(.image.chunks) chunks"')"
 	guest "$name" 5 "systemctl $verb" || true
-	wait_guest_end "$name" 120
-	console_has "$name" "${last_words[$verb]}" || fail "$name: the kernel did not say: ${last_words[$verb]}"
+	wait_guest_end "$name" 120 "$verb"
 	# Linux 6.1 does not say how it was mounted again.  Without a read-only mount there is none of the filesystem any more.
 	tr -d '\r' <"$T/$name.console" | sed -n "/Remounting '\/' read-only/,\$p" |
 		grep -aqE 'EXT4-fs \(dm-0\): (re-mounted|unmounting)' || fail "$name: the root was not made read-only"

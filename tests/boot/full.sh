@@ -30,6 +30,5 @@ restart_nginx web
 GUEST_MEMORY=320
 start_hydroot_guest small "$IMAGES/boot/initramfs.img" "$url" \
 	'rd.hydroot.mode=full rd.hydroot.low-memory=fail rd.hydroot.onfail=poweroff'
-wait_console small "$GUEST_BOOT_SECONDS" \
-	'memory: the image needs about [0-9]+ MiB, [0-9]+ MiB are available and [0-9]+ MiB of them'
-wait_guest_end small 90
+boot_fails small "$GUEST_BOOT_SECONDS" \
+	'attach: .*memory: the image needs about [0-9]+ MiB, [0-9]+ MiB are available and [0-9]+ MiB of them'

@@ -48,13 +48,10 @@ for builder in dracut initramfs-tools; do
 	note "$builder: login from the fallback"
 done
 
-# The kernel's last words tell which end it was.
 ends_in dracut reboot
-wait_guest_end dracut-reboot 60
-console_has dracut-reboot 'reboot: Restarting system' || fail "no reboot"
+wait_guest_end dracut-reboot 60 reboot
 ends_in initramfs-tools poweroff
 wait_guest_end initramfs-tools-poweroff 60
-console_has initramfs-tools-poweroff 'reboot: Power down' || fail "not powered off"
 
 # It stays, though the kernel was told to reboot at a panic.
 for builder in dracut initramfs-tools; do

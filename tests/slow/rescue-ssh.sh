@@ -72,8 +72,7 @@ by_hand()
 	note "$name: the image was attached, read and detached by hand"
 	stop_nginx web
 	login "$key" 'reboot -f' || true
-	wait_guest_end "$name" 60
-	console_has "$name" 'reboot: Restarting system' || fail "$name: no reboot"
+	wait_guest_end "$name" 60 reboot
 }
 
 # A cable that is plugged in later: NAME INITRAMFS KEY
