@@ -12,10 +12,14 @@ tests/image.sh all
 start_nginx web "$IMAGES/served/good"
 url=http://$GUEST_HOST:${nginx_port[web]}/debian.hri
 
-start_hydroot_guest full "$IMAGES/boot/initramfs.img" "$url" 'rd.hydroot.mode=full panic=-1'
+start_hydroot_guest full "$IMAGES/boot/initramfs.img" "$url" 'rd.hydroot.mode=full rd.hydroot.rate=15M panic=-1'
 wait_console full "$GUEST_BOOT_SECONDS" 'resident after [0-9.]+ s: server and daemon'
 stop_nginx web
 note "resident, server stopped"
+# At that rate it has taken 9 s at least, and there is a line each 5 s.
+progress='hydroot: fill: [0-9]+% of 2048 MiB'
+console_has full "$progress" || fail "the console does not say how far the fill is"
+note "the console said: $(tr -d '\r' <"$T/full.console" | grep -aoE "$progress.*" | tail -n 1)"
 wait_login full
 note "login"
 wait_agent full
