@@ -108,11 +108,13 @@ stage_boot()
 	side_by_side "$(nproc)" "${list[@]}"
 }
 
-# The other rows of the table of boots, after the stage boot.
+# The other rows of the table of boots, after the stage boot, and those slow tests in which what a boot needs fails or is
+# not to be trusted.
 stage_matrix()
 {
 	build check-programs || return
-	mapfile -t list < <(tests/matrix.sh --rest; tests_in matrix)
+	mapfile -t list < <(tests/matrix.sh --rest; tests_in matrix
+		printf 'tests/slow/%s.sh\n' fail-fill fail-network fallback https signed)
 	side_by_side "$(nproc)" "${list[@]}"
 }
 

@@ -6,7 +6,7 @@
 #	make check-unit		unit and sh tests: no root, no network, installs nothing
 #	make check-long		like sh tests, but longer
 #	make check-host		the parts for real: nginx, FUSE, loop, zram; as root
-#	make check-boot		boots Debian under qemu, all rows of tests/matrix/rows
+#	make check-boot		boots Debian under qemu, all rows of tests/matrix/rows, and boots that fail
 #	make check-asan		unit, host and some other tests with address and undefined sanitizers
 #	make check-tsan		the same with the thread sanitizer
 #	make check-fuzz		the fuzz targets, 3 s each; make fuzz FUZZ_SECONDS=60: longer
