@@ -387,6 +387,7 @@ hr_free_image()
 	true >/run/hydroot/root/resident
 	# What the daemon would say; it may still be about it.
 	true >/run/hydroot/root/reported
+	# shellcheck disable=SC2034 # read in ladder.sh: there is nothing to detach any more
 	hr_device=
 }
 
