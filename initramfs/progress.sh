@@ -68,11 +68,11 @@ hr_watch_attach()
 }
 
 # Shutting down has to work also while the servers are away: what PID 1 reads for it, and becomes in the end, is read before, and
-# again and again, since a root that streams does not keep it.  The libraries are those that PID 1 has itself.
+# again and again, since a root that streams does not keep it.  The same for those who are asked on the way.
 hr_ready_shutdown()
 {
 	if [ -z "${hr_for_shutdown:-}" ]; then
-		hr_for_shutdown=$(hr_list_for_shutdown 2>/dev/null)
+		hr_for_shutdown=$(hr_list_for_shutdown 2>/dev/null | sort -u)
 		hr_read_for_shutdown
 		hr_kmsg "shutdown: it needs no server from now on"
 	elif [ $((hr_turn % 30)) = 0 ]; then
@@ -80,22 +80,32 @@ hr_ready_shutdown()
 	fi
 }
 
+# Programs with all that is mapped into them, so that no page is missing that they did not need yet.
 hr_list_for_shutdown()
 {
 	systemctl show -p FragmentPath --value halt.target poweroff.target reboot.target kexec.target shutdown.target \
 		umount.target final.target systemd-halt.service systemd-poweroff.service systemd-reboot.service \
 		systemd-kexec.service
-	command -v systemctl
-	for hr_dir in /usr/lib/systemd /lib/systemd; do
-		printf '%s\n' "$hr_dir/systemd-shutdown" "$hr_dir/systemd-executor"
+	for hr_name in systemctl umount swapoff; do
+		command -v "$hr_name"
 	done
-	sed -n 's|.* r-xp .* \(/.*\)|\1|p' /proc/1/maps
+	for hr_dir in /usr/lib/systemd /lib/systemd; do
+		for hr_name in shutdown executor update-utmp random-seed; do
+			echo "$hr_dir/systemd-$hr_name"
+		done
+	done
+	ls -d /etc/ld.so.cache /etc/localtime /etc/nsswitch.conf /etc/passwd /usr/lib/locale/*/LC_*
+	for hr_pid in 1 $(systemctl show -p MainPID --value dbus systemd-logind systemd-journald systemd-udevd); do
+		sed -n 's|.* r-xp .* \(/.*\)|\1|p' "/proc/$hr_pid/maps"
+	done
 }
 
+# What else the first of them reads it reads by being run.
 hr_read_for_shutdown()
 {
 	# shellcheck disable=SC2086 # a list of files
 	cat $hr_for_shutdown >/dev/null 2>&1 || :
+	systemctl is-system-running >/dev/null 2>&1 || :
 }
 
 # Once: nobody gives ifupdown the network then, whether the root streams because it was told to or for want of memory.

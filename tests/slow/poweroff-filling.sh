@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 1500
+# timeout: 2000
 # A node that is not resident yet is powered off, or rebooted, with the distributions' initramfs systems: with dracut there
 # was a systemd in the initramfs, too, and once the root goes back into an initramfs of dracut at the end, as it does
 # where dracut is installed in it, which unmounts a root that still comes over the network.  A server that is away does not hold it up.
@@ -40,7 +40,8 @@ note "$(($(cat "$T/read") / 1000000)) MB were read with a cache of 64 MiB"
 sleep $((65 * ${HYDROOT_SLOWER:-1}))
 stop_nginx web
 guest streams 5 'systemctl poweroff' || true
-wait_guest_end streams 120
+# Services whose own end reads what is not there take their TimeoutStopSec.
+wait_guest_end streams 420
 note "one that streams has ended without a server"
 restart_nginx web
 
