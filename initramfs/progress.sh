@@ -94,7 +94,7 @@ hr_list_for_shutdown()
 			echo "$hr_dir/systemd-$hr_name"
 		done
 	done
-	ls -d /etc/ld.so.cache /etc/localtime /etc/nsswitch.conf /etc/passwd /usr/lib/locale/*/LC_*
+	printf '%s\n' /etc/ld.so.cache /etc/localtime /etc/nsswitch.conf /etc/passwd /usr/lib/locale/*/LC_*
 	for hr_pid in 1 $(systemctl show -p MainPID --value dbus systemd-logind systemd-journald systemd-udevd); do
 		sed -n 's|.* r-xp .* \(/.*\)|\1|p' "/proc/$hr_pid/maps"
 	done
