@@ -20,15 +20,20 @@ hr_number()
 	echo "${hr_rest%%[!0-9]*}"
 }
 
+# Does the status say that STATE?  Who writes it may or may not put a blank there.
+hr_is_state() # STATUS STATE
+{
+	case $1 in
+	*"\"state\":\"$2\""* | *"\"state\": \"$2\""*) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
 # "37% of 512 MiB, 45 MiB/s, 8 s left"; 1 when nothing is being filled.  Keeps what was there the
 # last time, and when.
 hr_progress()
 {
-	case $1 in
-	*'"state":"filling"'* | *'"state": "filling"'* | *'"state":"attaching"'* | \
-		*'"state": "attaching"'*) ;;
-	*) return 1 ;;
-	esac
+	hr_is_state "$1" filling || hr_is_state "$1" attaching || return 1
 	hr_bytes=$(hr_number "$1" image bytes)
 	hr_have=$(hr_number "$1" resident bytes)
 	[ "${hr_bytes:-0}" -gt 0 ] && [ "${hr_have:-0}" -gt 0 ] || return 1
@@ -111,10 +116,7 @@ hr_read_for_shutdown()
 # Once: nobody gives ifupdown the network then, whether the root streams because it was told to or for want of memory.
 hr_warn_if_streaming() # STATUS
 {
-	case $1 in
-	*'"state":"streaming"'* | *'"state": "streaming"'*) ;;
-	*) return 0 ;;
-	esac
+	hr_is_state "$1" streaming || return 0
 	if [ -z "${hr_said_streaming:-}" ] && command -v ifup >/dev/null; then
 		hr_warn "state streaming: the root is never resident: ifupdown is never started (README.md)"
 	fi
