@@ -72,8 +72,9 @@ hr_watch_attach()
 	done
 }
 
-# Shutting down has to work also while the servers are away: what PID 1 reads for it, and becomes in the end, is read before, and
-# again and again, since a root that streams does not keep it.  The same for those who are asked on the way.
+# Shutting down has to work also while the servers are away: what PID 1 reads for it, and becomes in
+# the end, is read before, and again and again, since a root that streams does not keep it.  The same
+# for those who are asked on the way.
 hr_ready_shutdown()
 {
 	if [ -z "${hr_for_shutdown:-}" ]; then
@@ -113,7 +114,8 @@ hr_read_for_shutdown()
 	systemctl is-system-running >/dev/null 2>&1 || :
 }
 
-# Once: nobody gives ifupdown the network then, whether the root streams because it was told to or for want of memory.
+# Once: nobody gives ifupdown the network then, whether the root streams because it was told to or for
+# want of memory.
 hr_warn_if_streaming() # STATUS
 {
 	hr_is_state "$1" streaming || return 0
@@ -123,25 +125,31 @@ hr_warn_if_streaming() # STATUS
 	hr_said_streaming=1
 }
 
-# In the root, until it is resident.  The console is left alone once the boot is complete: somebody
-# may be working there.  And hydrootd is told, which then ends the trace, and begins the fill with fill=boot.
+# In the root, until it is resident: at once, and each 10 s.
 hr_watch_root()
 {
 	hr_turn=0
-	while [ ! -e "$hr_resident" ] && sleep 2; do
+	while [ ! -e "$hr_resident" ]; do
+		[ $((hr_turn % 5)) != 0 ] || hr_look_at_root
 		hr_turn=$((hr_turn + 1))
-		[ $((hr_turn % 5)) = 0 ] || continue
-		[ -e "$hr_booted" ] || hr_is_booting || : >"$hr_booted"
-		[ ! -e "$hr_booted" ] || hr_ready_shutdown
-		{ read -r hr_text <"$hr_status_file"; } 2>/dev/null || :
-		hr_warn_if_streaming "$hr_text"
-		hr_progress "$hr_text" || continue
-		hr_plymouth display-message --text="hydroot: $hr_line"
-		if [ -z "${hr_quiet:-}" ] && [ ! -e "$hr_booted" ]; then
-			hr_print "fill: $hr_line"
-		fi
+		sleep 2
 	done
 	hr_plymouth hide-message --text="hydroot: ${hr_line:-}"
+}
+
+# The console is left alone once the boot is complete: somebody may be working there.  And hydrootd is
+# told, which then ends the trace, and begins the fill with fill=boot.
+hr_look_at_root()
+{
+	[ -e "$hr_booted" ] || hr_is_booting || : >"$hr_booted"
+	[ ! -e "$hr_booted" ] || hr_ready_shutdown
+	{ read -r hr_text <"$hr_status_file"; } 2>/dev/null || :
+	hr_warn_if_streaming "$hr_text"
+	hr_progress "$hr_text" || return 0
+	hr_plymouth display-message --text="hydroot: $hr_line"
+	if [ -z "${hr_quiet:-}" ] && [ ! -e "$hr_booted" ]; then
+		hr_print "fill: $hr_line"
+	fi
 }
 
 hr_is_booting()
