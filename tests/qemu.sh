@@ -269,8 +269,8 @@ end_while_filling()
 	wait_login "$name"
 	wait_agent "$name"
 	guest "$name" 60 'head -c 3000000 /dev/urandom >/var/tmp/written'
-	! declare -F before_end >/dev/null || before_end "$name"
 	assert_equal "state" filling "$(guest_status "$name" .state)"
+	! declare -F before_end >/dev/null || before_end "$name"
 	note "$name at $(guest_status "$name" '"\(.resident.chunks) of \(.image.chunks) chunks"')"
 	guest "$name" 5 "systemctl $verb" || true
 	wait_guest_end "$name" 120 "$verb"
