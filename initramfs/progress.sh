@@ -132,7 +132,7 @@ hr_watch_root()
 	while [ ! -e "$hr_resident" ]; do
 		[ $((hr_turn % 5)) != 0 ] || hr_look_at_root
 		hr_turn=$((hr_turn + 1))
-		sleep 2
+		sleep 2 || break
 	done
 	hr_plymouth hide-message --text="hydroot: ${hr_line:-}"
 }

@@ -40,11 +40,12 @@ watch() # SETTINGS
 {
 	PATH=$T/bin:$PATH timeout 20 dash -c ". initramfs/lib.sh; . initramfs/progress.sh
 		hr_console=$T/console hr_resident=$T/resident hr_booted=$T/booted hr_status_file=$T/status; $1
-		sleep() { turns=\$((\${turns:-0} + 1)); [ \$turns -lt 7 ] || touch $T/resident; }
+		sleep() { turns=\$((\${turns:-0} + 1)); [ \$turns -lt \${last_turn:-7} ] || touch $T/resident; }
 		hr_watch_root" || fail "hr_watch_root does not end"
 	rm "$T/resident"
 }
-watch ''
+# One look: a second one, 10 s later, would say a rate.
+watch 'last_turn=3'
 assert_contains "the console" 'hydroot: fill: 37% of 1024 MiB, 8 s left$' "$T/console"
 assert_contains "plymouth" '^plymouth display-message --text=hydroot: 37% of' "$T/calls"
 assert_contains "it is taken away" '^plymouth hide-message' "$T/calls"
@@ -52,6 +53,11 @@ refute "the end of the boot is told while it lasts" test -e "$T/booted"
 rm "$T/console"
 watch 'hr_quiet=1'
 refute "the console, quiet" test -s "$T/console"
+PATH=$T/bin:$PATH timeout 20 dash -c ". initramfs/lib.sh; . initramfs/progress.sh
+	hr_console=$T/console hr_resident=$T/resident hr_booted=$T/booted hr_status_file=$T/status
+	sleep() { return 1; }
+	hr_watch_root" || fail "hr_watch_root goes on, and without a pause, where it cannot sleep"
+rm "$T/console"
 
 # Once all units have been started, whether well or not.
 printf '#!/bin/sh\necho degraded\nexit 1\n' >"$T/bin/systemctl"
