@@ -31,6 +31,15 @@ static void end(void)
 /* What workers refuse is not the bytes' fault but this; 0: it is. */
 static int own_failure;
 
+/* Asked for, or with a worker. */
+static bool is_under_way(void)
+{
+	for (unsigned i = 0; i < FETCHES_MAX; i++)
+		if (f.fetches[i].kind != FETCH_NONE)
+			return true;
+	return false;
+}
+
 /* Everything that can be done at this time; the delay until there is more to do. */
 static int64_t run(int64_t now_ms)
 {
@@ -53,8 +62,7 @@ static int64_t run(int64_t now_ms)
 		int n_events = source_wait(g.source, 1, ev, 16);
 		for (int i = 0; i < n_events; i++)
 			fetcher_event(&f, &ev[i], now_ms);
-		if (n_results == 0 && n_events == 0 &&
-		    rig_requests(&g).n_outstanding == 0)
+		if (n_results == 0 && n_events == 0 && !is_under_way())
 			return delay_ms;
 	}
 }

@@ -24,6 +24,16 @@ static void expect_once(struct rig *g)
 	RIG_UNTIL(rig_requests(g).n_outstanding == 0 && is_stored_once(g));
 }
 
+/*
+ * All that was asked for ahead of a reader of the first n_chunks has come: as far again as was
+ * read.  It is fetched piece by piece, so that nothing is outstanding between two of them, too.
+ */
+static void until_ahead_of(struct rig *g, uint64_t n_chunks)
+{
+	RIG_UNTIL(chunkmap_state(g->cm, 2 * n_chunks - 1) == CHUNK_READY);
+	RIG_UNTIL(rig_requests(g).n_outstanding == 0);
+}
+
 static struct readpath_stats stats(struct rig *g)
 {
 	struct readpath_stats s;
@@ -33,8 +43,9 @@ static struct readpath_stats stats(struct rig *g)
 }
 
 /*
- * Each request takes long; with one for each chunk the reader would wait 320 times.  How large they
- * become depends on what the line seems to carry, but the smallest have two chunks.
+ * Each request takes long; with nothing ahead each of the 80 reads would wait.  A few do while the
+ * stream begins, and more where other programs keep the engine from the processor.  How large the
+ * requests become depends on what the line seems to carry, but the smallest have two chunks.
  */
 static void a_sequential_reader_waits_seldom(void **state _unused_)
 {
@@ -46,7 +57,7 @@ static void a_sequential_reader_waits_seldom(void **state _unused_)
 	rig_start(&g);
 	for (uint64_t off = 0; off < 320 * RIG_CHUNK; off += PIECE)
 		rig_expect(&g, off, PIECE);
-	assert_in_range(rig_requests(&g).n_class[SOURCE_DEMAND], 1, 10);
+	assert_in_range(rig_requests(&g).n_class[SOURCE_DEMAND], 1, 40);
 	assert_in_range(rig_requests(&g).n_requests, 2, 170);
 	assert_int_equal(stats(&g).n_reads, 320 / CHUNKS_PER_PIECE);
 	assert_true(rig_stats(&g).ahead_bytes > 0);
@@ -65,9 +76,10 @@ static void a_reader_that_stops(void **state _unused_)
 	rig_start(&g);
 	for (uint64_t off = 0; off < 100 * RIG_CHUNK; off += PIECE)
 		rig_expect(&g, off, PIECE);
+	until_ahead_of(&g, 100);
 	expect_once(&g);
 	chunkmap_counts(g.cm, &counts);
-	assert_in_range(counts.n_ready, 101, 201);
+	assert_in_range(counts.n_ready, 200, 201);
 	rig_fini(&g);
 }
 
@@ -96,7 +108,7 @@ static void demand_always_has_room(void **state _unused_)
 	rig_start(&g);
 	for (uint64_t off = 0; off < 40 * RIG_CHUNK; off += PIECE)
 		rig_expect(&g, off, PIECE);
-	RIG_UNTIL(rig_requests(&g).n_outstanding == 0);
+	until_ahead_of(&g, 40);
 	source_fault_set_delay(g.source, 100000);
 	/* These are there already: they only move the window. */
 	for (uint64_t off = 40 * RIG_CHUNK; off < 60 * RIG_CHUNK; off += PIECE)
@@ -125,9 +137,7 @@ static void the_reader_catches_up(void **state _unused_)
 	rig_start(&g);
 	for (uint64_t off = 0; off < 40 * RIG_CHUNK; off += PIECE)
 		rig_expect(&g, off, PIECE);
-	/* As far again as was read. */
-	RIG_UNTIL(chunkmap_state(g.cm, 79) == CHUNK_READY);
-	RIG_UNTIL(rig_requests(&g).n_outstanding == 0);
+	until_ahead_of(&g, 40);
 	source_fault_set_delay(g.source, 100000);
 	rig_expect(&g, 40 * RIG_CHUNK, PIECE);
 	RIG_UNTIL(rig_requests(&g).n_outstanding >= 1);
@@ -163,7 +173,7 @@ static void through_zero_chunks(void **state _unused_)
 	/* Over the border of two index pages, which is fetched ahead too. */
 	for (uint64_t off = 800 * RIG_CHUNK; off < 1200 * RIG_CHUNK; off += PIECE)
 		rig_expect(&g, off, PIECE);
-	assert_in_range(rig_requests(&g).n_class[SOURCE_DEMAND], 1, 20);
+	assert_in_range(rig_requests(&g).n_class[SOURCE_DEMAND], 1, 50);
 	rig_fini(&g);
 }
 
