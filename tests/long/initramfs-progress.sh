@@ -39,10 +39,11 @@ status filling 400000000 8 >"$T/status"
 watch() # SETTINGS
 {
 	PATH=$T/bin:$PATH timeout 20 dash -c ". initramfs/lib.sh; . initramfs/progress.sh
-		hr_console=$T/console hr_resident=$T/resident hr_booted=$T/booted hr_status_file=$T/status; $1
+		hr_console=$T/console hr_resident=$T/resident hr_booted=$T/booted hr_status_file=$T/status
 		sleep() { turns=\$((\${turns:-0} + 1)); [ \$turns -lt \${last_turn:-7} ] || touch $T/resident; }
+		$1
 		hr_watch_root" || fail "hr_watch_root does not end"
-	rm "$T/resident"
+	rm -f "$T/resident"
 }
 # One look: a second one, 10 s later, would say a rate.
 watch 'last_turn=3'
@@ -53,10 +54,8 @@ refute "the end of the boot is told while it lasts" test -e "$T/booted"
 rm "$T/console"
 watch 'hr_quiet=1'
 refute "the console, quiet" test -s "$T/console"
-PATH=$T/bin:$PATH timeout 20 dash -c ". initramfs/lib.sh; . initramfs/progress.sh
-	hr_console=$T/console hr_resident=$T/resident hr_booted=$T/booted hr_status_file=$T/status
-	sleep() { return 1; }
-	hr_watch_root" || fail "hr_watch_root goes on, and without a pause, where it cannot sleep"
+# Where it cannot sleep it does not go on without a pause.
+watch 'sleep() { return 1; }'
 rm "$T/console"
 
 # Once all units have been started, whether well or not.

@@ -34,6 +34,28 @@ static void until_ahead_of(struct rig *g, uint64_t n_chunks)
 	RIG_UNTIL(rig_requests(g).n_outstanding == 0);
 }
 
+static bool is_asked_for(struct rig *g, uint64_t ci)
+{
+	for (uint64_t end_ci = ci + CHUNKS_PER_PIECE; ci < end_ci; ci++)
+		if (chunkmap_state(g->cm, ci) == CHUNK_ABSENT)
+			return false;
+	return true;
+}
+
+/*
+ * Reads chunks [ci, end_ci), piece by piece, and leaves the engine a moment to ask for what it
+ * wants ahead: where other programs keep the engine from the processor, the reader would overtake
+ * it and be counted as one that had to wait.
+ */
+static void read_in_order(struct rig *g, uint64_t ci, uint64_t end_ci)
+{
+	for (; ci < end_ci; ci += CHUNKS_PER_PIECE) {
+		for (unsigned ms = 0; ms < 200 && !is_asked_for(g, ci); ms++)
+			usleep(1000);
+		rig_expect(g, ci * RIG_CHUNK, PIECE);
+	}
+}
+
 static struct readpath_stats stats(struct rig *g)
 {
 	struct readpath_stats s;
@@ -43,9 +65,8 @@ static struct readpath_stats stats(struct rig *g)
 }
 
 /*
- * Each request takes long; with nothing ahead each of the 80 reads would wait.  A few do while the
- * stream begins, and more where other programs keep the engine from the processor.  How large the
- * requests become depends on what the line seems to carry, but the smallest have two chunks.
+ * Each request takes long; with nothing ahead each of the 80 reads would wait.  How large they
+ * become depends on what the line seems to carry, but the smallest have two chunks.
  */
 static void a_sequential_reader_waits_seldom(void **state _unused_)
 {
@@ -55,9 +76,8 @@ static void a_sequential_reader_waits_seldom(void **state _unused_)
 	rig_init(&g, &o);
 	source_fault_set_delay(g.source, 10);
 	rig_start(&g);
-	for (uint64_t off = 0; off < 320 * RIG_CHUNK; off += PIECE)
-		rig_expect(&g, off, PIECE);
-	assert_in_range(rig_requests(&g).n_class[SOURCE_DEMAND], 1, 40);
+	read_in_order(&g, 0, 320);
+	assert_in_range(rig_requests(&g).n_class[SOURCE_DEMAND], 1, 10);
 	assert_in_range(rig_requests(&g).n_requests, 2, 170);
 	assert_int_equal(stats(&g).n_reads, 320 / CHUNKS_PER_PIECE);
 	assert_true(rig_stats(&g).ahead_bytes > 0);
@@ -171,9 +191,8 @@ static void through_zero_chunks(void **state _unused_)
 	source_fault_set_delay(g.source, 2);
 	rig_start(&g);
 	/* Over the border of two index pages, which is fetched ahead too. */
-	for (uint64_t off = 800 * RIG_CHUNK; off < 1200 * RIG_CHUNK; off += PIECE)
-		rig_expect(&g, off, PIECE);
-	assert_in_range(rig_requests(&g).n_class[SOURCE_DEMAND], 1, 50);
+	read_in_order(&g, 800, 1200);
+	assert_in_range(rig_requests(&g).n_class[SOURCE_DEMAND], 1, 20);
 	rig_fini(&g);
 }
 
